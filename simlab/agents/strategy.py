@@ -1,0 +1,80 @@
+"""Describe a strategy: its name, level, parameters and what it wants to see.
+
+A strategy is written at one of three levels (`Level`); the kernel and the YAML file treat them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["MAX_MEMORY", "MAX_PARAMETERS", "Level", "Needs", "Parameter", "Strategy"]
+
+MAX_PARAMETERS = 12
+MAX_MEMORY = 8
+
+
+class Level(StrEnum):
+    """How a strategy is called: compiled per agent, Python per population, Python per agent."""
+
+    COMPILED = "compiled"
+    BATCH = "batch"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Describe one parameter: a float (or an integer) that may vary between agents.
+
+    `unit` is in words ("price units", "lots", "steps", "per step", "1"). `low` and `high` are inclusive
+    bounds. `integer` parameters must be whole numbers. `required` parameters have no default.
+    """
+
+    name: str
+    default: float
+    unit: str
+    description: str
+    low: float = float("-inf")
+    high: float = float("inf")
+    integer: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Say which costly parts of the observation a compiled strategy reads.
+
+    `depth`: levels of the book a side (0 to 10). `orders`: own resting orders. `signal`: the private
+    signal of the fundamental value. `news`: the latest visible news. Best prices, last trade, cash,
+    inventory and fills since the last look are always there.
+    """
+
+    depth: int = 0
+    orders: bool = False
+    signal: bool = False
+    news: bool = False
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Bind a name to code: what the registry holds and a population uses.
+
+    `make` returns, for a compiled strategy, the function compiled to the fixed signature (see
+    `simlab.agents.compiled`); for the other levels a new object with a `decide` method, made once a
+    population (batch) or once an agent (agent), with the parameters as keyword arguments.
+    """
+
+    name: str
+    level: Level
+    make: Callable[..., Any]
+    summary: str
+    parameters: tuple[Parameter, ...] = ()
+    needs: Needs = field(default_factory=Needs)
+    source: str = ""
+    """The paper or book the strategy comes from."""
+    defined_in: str = ""
+    """Where the code is: a module or a file, for messages and the manifest."""
+    options: tuple[str, ...] = ()
+    """Names of non-numeric options (paths, text) that the strategy takes at set-up."""

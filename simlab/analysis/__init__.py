@@ -1,0 +1,1 @@
+"""Read recordings; needs no simulator."""

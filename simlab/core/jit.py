@@ -1,0 +1,86 @@
+"""Compile with Numba, keep the result on disk, and call compiled functions by address.
+
+Numba notices when the file of a cached function changes, but not when a function that was inlined into
+it does. The cache folder therefore bears a fingerprint of all of simlab's compiled sources. Setting
+``NUMBA_CACHE_DIR`` overrides the folder and ``NUMBA_DISABLE_JIT=1`` runs everything as plain Python.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import platformdirs
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+__all__ = ["JIT", "address_of", "call_decide", "jit"]
+
+JIT = not numba.config.DISABLE_JIT
+
+_COMPILED_PACKAGES = ("core", "engine", "market", "agents", "kernel")
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parent.parent
+    for package in _COMPILED_PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+if not numba.config.CACHE_DIR:
+    numba.config.CACHE_DIR = str(Path(platformdirs.user_cache_dir("simlab")) / f"compiled-{_fingerprint()}")
+if not JIT:
+    np.seterr(over="ignore")  # unsigned counters wrap by design
+
+
+def jit(*args: Any, **options: Any) -> Any:
+    """Compile a function lazily, cache it on disk, and let it run without the interpreter lock."""
+    options = {"cache": True, "nogil": True, "error_model": "numpy", "boundscheck": False} | options
+    return numba.njit(*args, **options)
+
+
+_python_functions: dict[int, Callable[..., int]] = {}
+
+
+def address_of(function: Any) -> int:
+    """Return the address of a function that was compiled for one explicit signature.
+
+    Without the JIT the address is a number under which `call_decide` finds the Python function.
+    """
+    if not JIT:
+        _python_functions[id(function)] = function
+        return id(function)
+    compiled = function.overloads[function.signatures[0]]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+
+def _call_by_address(
+    typingctx: Any, address: Any, view: Any, me: Any, rng: Any, orders: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """Call ``int64 decide(view, me, rng, orders)`` at an address; its exceptions propagate."""
+    signature = types.int64(types.int64, view, me, rng, orders)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        parameters = signature.args[1:]
+        function_type = context.call_conv.get_function_type(types.int64, parameters)
+        pointer = builder.inttoptr(args[0], function_type.as_pointer())
+        status, result = context.call_conv.call_function(builder, pointer, types.int64, parameters, args[1:])
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
+        return result
+
+    return signature, codegen
+
+
+def _call_python(address: int, view: Any, me: Any, rng: Any, orders: Any) -> int:
+    return _python_functions[address](view, me, rng, orders)
+
+
+call_decide = intrinsic(_call_by_address) if JIT else _call_python

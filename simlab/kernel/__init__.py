@@ -1,0 +1,1 @@
+"""The loop: activation, latency, settlement, observers."""

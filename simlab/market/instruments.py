@@ -1,0 +1,58 @@
+"""Describe what is traded and on which terms: plain data, checked when made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simlab.core.types import SelfTrade
+
+__all__ = ["UNLIMITED", "AccountPolicy", "Instrument"]
+
+UNLIMITED = -1
+"""A limit that does not limit."""
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """One traded instrument.
+
+    Prices are integers in price units; an order's price must be a multiple of `tick_size` price units
+    and its quantity a multiple of `lot_size` lots. One lot at a price of one unit costs `multiplier`
+    money units. Fees are parts per million of the notional, in money units, rounded up (towards the fee
+    account), so a negative fee, a rebate, is rounded towards zero.
+    """
+
+    name: str
+    initial_price: int
+    tick_size: int = 1
+    lot_size: int = 1
+    multiplier: int = 1
+    price_unit: float = 0.01
+    """What one price unit is in currency; for display only."""
+    price_band: tuple[int, int] = (1, 2**31 - 1)
+    """Lowest and highest price an order may have, price units, inclusive."""
+    maker_fee_ppm: int = 0
+    taker_fee_ppm: int = 0
+    self_trade: SelfTrade = SelfTrade.CANCEL_RESTING
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class AccountPolicy:
+    """What the accounts of a population start with and may do.
+
+    `cash` in money units, `inventory` in lots per instrument name. `borrowing` is how far cash may fall
+    below zero in money units, `short_limit` how far inventory may, in lots; UNLIMITED (-1) frees them.
+    With `reserve` the resting orders count as if they were filled. `rate_limit` is the number of messages
+    allowed in any window of `rate_window` steps that starts at a multiple of `rate_window`.
+    """
+
+    cash: int = 0
+    inventory: tuple[tuple[str, int], ...] = ()
+    borrowing: int = 0
+    short_limit: int = 0
+    position_limit: int = UNLIMITED
+    reserve: bool = True
+    rate_limit: int = UNLIMITED
+    rate_window: int = 1
+    max_open_orders: int = 1000

@@ -1,0 +1,74 @@
+"""A laboratory for markets: compiled, learning and language-model agents against a real order book.
+
+Example
+-------
+>>> import simlab
+>>> outcome = simlab.run({"steps": 10, "instruments": {"ACME": {"initial_price": 100}}}, record=False)
+>>> outcome.steps
+10
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from simlab.errors import (
+    ConfigError,
+    EngineError,
+    PluginError,
+    RecordingError,
+    SimlabError,
+    StrategyError,
+)
+
+if TYPE_CHECKING:
+    from simlab.config import build, load, schema
+    from simlab.recording import Run
+    from simlab.recording import open_run as open
+    from simlab.runner import Outcome, run
+
+__all__ = [
+    "ConfigError",
+    "EngineError",
+    "Outcome",
+    "PluginError",
+    "RecordingError",
+    "Run",
+    "SimlabError",
+    "StrategyError",
+    "__version__",
+    "build",
+    "load",
+    "open",
+    "run",
+    "schema",
+    "validate",
+]
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Outcome": ("simlab.runner", "Outcome"),
+    "Run": ("simlab.recording", "Run"),
+    "build": ("simlab.config", "build"),
+    "load": ("simlab.config", "load"),
+    "open": ("simlab.recording", "open_run"),
+    "run": ("simlab.runner", "run"),
+    "schema": ("simlab.config", "schema"),
+    "validate": ("simlab.config", "validate"),
+}
+"""Where the public names live; they are imported on first use, so that `import simlab` is quick."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'simlab' has no attribute {name!r}; it has {', '.join(__all__)}")
+    module, attribute = _LAZY[name]
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -18,7 +18,7 @@ import platformdirs
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["JIT", "address_of", "call_decide", "jit"]
+__all__ = ["JIT", "address_of", "call_decide", "jit", "jit_inline"]
 
 JIT = not numba.config.DISABLE_JIT
 
@@ -42,11 +42,16 @@ if not JIT:
 
 def jit(*args: Any, **options: Any) -> Any:
     """Compile a function lazily, cache it on disk, and let it run without the interpreter lock."""
-    options = {"cache": True, "nogil": True, "error_model": "numpy", "boundscheck": False} | options
+    options = {"cache": True, "nogil": True, "error_model": "numpy", "boundscheck": False, "_nrt": False} | options
     return numba.njit(*args, **options)
 
 
-_python_functions: dict[int, Callable[..., int]] = {}
+def jit_inline(function: Any) -> Any:
+    """Compile a function so that it is always inlined: for the small ones that hot loops call with many arrays."""
+    return jit(forceinline=True)(function)
+
+
+_python_functions: dict[int, Callable[..., None]] = {}
 
 
 def address_of(function: Any) -> int:
@@ -64,23 +69,23 @@ def address_of(function: Any) -> int:
 def _call_by_address(
     typingctx: Any, address: Any, view: Any, me: Any, rng: Any, orders: Any
 ) -> tuple[Any, Callable[..., Any]]:
-    """Call ``int64 decide(view, me, rng, orders)`` at an address; its exceptions propagate."""
-    signature = types.int64(types.int64, view, me, rng, orders)
+    """Call ``decide(view, me, rng, orders)`` at an address; its exceptions propagate."""
+    signature = types.void(types.int64, view, me, rng, orders)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         parameters = signature.args[1:]
-        function_type = context.call_conv.get_function_type(types.int64, parameters)
+        function_type = context.call_conv.get_function_type(types.void, parameters)
         pointer = builder.inttoptr(args[0], function_type.as_pointer())
-        status, result = context.call_conv.call_function(builder, pointer, types.int64, parameters, args[1:])
+        status, _ = context.call_conv.call_function(builder, pointer, types.void, parameters, args[1:])
         with cgutils.if_unlikely(builder, status.is_error):
             context.call_conv.return_status_propagate(builder, status)
-        return result
+        return context.get_dummy_value()
 
     return signature, codegen
 
 
-def _call_python(address: int, view: Any, me: Any, rng: Any, orders: Any) -> int:
-    return _python_functions[address](view, me, rng, orders)
+def _call_python(address: int, view: Any, me: Any, rng: Any, orders: Any) -> None:
+    _python_functions[address](view, me, rng, orders)
 
 
 call_decide = intrinsic(_call_by_address) if JIT else _call_python

@@ -1,1 +1,9 @@
-"""The loop: activation, latency, settlement, observers."""
+"""The loop: activation, latency, settlement, sampling.
+
+Imports engine, market, agents, processes (their data) and core.
+"""
+
+from simlab.kernel.simulation import Simulation, Sink
+from simlab.kernel.spec import Activation, Latency, Population, RecordingPlan, SimulationSpec
+
+__all__ = ["Activation", "Latency", "Population", "RecordingPlan", "Simulation", "SimulationSpec", "Sink"]

@@ -1,0 +1,268 @@
+"""Write a strategy as one function that is compiled: what it sees, how it answers, how it is declared.
+
+A compiled strategy is ``decide(view, me, rng, orders)`` and returns nothing:
+
+- `view`, one `VIEW_DTYPE` record: the market of one instrument, as it is now. Read only.
+- `me`, one `ME_DTYPE` record: the agent's own account, its parameters in the order they were declared,
+  and eight floats of memory that it may write and finds again.
+- `rng`, its own random stream: see `simlab.core.random` (`uniform`, `integers`, `normal`, ...).
+- `orders`, where `limit`, `market`, `cancel`, `replace` and `cancel_all` put its messages.
+
+It is called once for each instrument the agent trades, each time the agent is activated.
+
+Example
+-------
+>>> from simlab.agents.compiled import Parameter, compiled_strategy, limit
+>>> @compiled_strategy("joiner", "Joins the best bid.", (Parameter("size", 1, "lots", "Order size."),))
+... def joiner(view, me, rng, orders):
+...     if view.bid_depth > 0 and me.inventory <= 0:
+...         limit(orders, view, 0, view.best_bid, int(me.parameters[0]))
+>>> joiner.level
+<Level.COMPILED: 'compiled'>
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import from_dtype, types
+
+from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS, Level, Needs, Parameter, Strategy
+from simlab.core.jit import jit
+from simlab.core.types import M_ACCOUNT, M_CODE, M_EXPIRY, M_ORDER_ID, M_PRICE, M_QUANTITY
+
+__all__ = [
+    "DEPTH_LEVELS",
+    "HISTORY_STEPS",
+    "MAX_MESSAGES",
+    "ME_DTYPE",
+    "VIEW_DTYPE",
+    "VISIBLE_ORDERS",
+    "Needs",
+    "Parameter",
+    "cancel",
+    "cancel_all",
+    "compiled_strategy",
+    "limit",
+    "past_return",
+    "market",
+    "mid_ago",
+    "replace",
+]
+
+DEPTH_LEVELS = 10
+"""Levels a side that a view can show."""
+HISTORY_STEPS = 1024
+"""Steps of mid prices that a view remembers; a power of two."""
+VISIBLE_ORDERS = 16
+"""Own resting orders that a compiled strategy can see, oldest first."""
+MAX_MESSAGES = 32
+"""Messages that one decision may send."""
+
+VIEW_DTYPE = np.dtype(
+    [
+        ("step", "i8"),
+        ("instrument", "i8"),
+        ("tick_size", "i8"),
+        ("lot_size", "i8"),
+        ("halted", "i8"),
+        ("best_bid", "i8"),
+        ("bid_depth", "i8"),
+        ("best_ask", "i8"),
+        ("ask_depth", "i8"),
+        ("mid", "f8"),
+        ("last_price", "i8"),
+        ("last_quantity", "i8"),
+        ("last_side", "i8"),
+        ("volume", "i8"),
+        ("trades", "i8"),
+        ("initial_price", "i8"),
+        ("news_step", "i8"),
+        ("news_sentiment", "f8"),
+        ("bid_levels", "i8"),
+        ("ask_levels", "i8"),
+        ("bid_prices", "i8", (DEPTH_LEVELS,)),
+        ("bid_depths", "i8", (DEPTH_LEVELS,)),
+        ("ask_prices", "i8", (DEPTH_LEVELS,)),
+        ("ask_depths", "i8", (DEPTH_LEVELS,)),
+        ("mids", "f8", (HISTORY_STEPS,)),
+    ],
+    align=True,
+)
+"""The market of one instrument.
+
+`bid_depth` 0 says that there is no bid (`best_bid` is then 0); likewise for the ask. `mid` is the last known
+mid price (the initial price before there was one). `last_side` is the last trade's aggressor (Side), -1
+before any. `volume` and `trades` count from the start. `bid_prices` and the like hold `bid_levels` levels,
+best first, if the strategy asked for depth. `news_step` is the step of the latest visible news, -1 for none.
+"""
+
+ME_DTYPE = np.dtype(
+    [
+        ("agent", "i8"),
+        ("cash", "i8"),
+        ("inventory", "i8"),
+        ("open_orders", "i8"),
+        ("bought", "i8"),
+        ("sold", "i8"),
+        ("fills", "i8"),
+        ("last_look", "i8"),
+        ("signal", "f8"),
+        ("visible_orders", "i8"),
+        ("parameters", "f8", (MAX_PARAMETERS,)),
+        ("memory", "f8", (MAX_MEMORY,)),
+        ("order_ids", "i8", (VISIBLE_ORDERS,)),
+        ("order_sides", "i8", (VISIBLE_ORDERS,)),
+        ("order_prices", "i8", (VISIBLE_ORDERS,)),
+        ("order_quantities", "i8", (VISIBLE_ORDERS,)),
+    ],
+    align=True,
+)
+"""The agent itself, for the instrument of the view.
+
+`cash` in money units, `inventory` in lots; `open_orders` counts the resting orders in all instruments.
+`bought`, `sold` (lots) and `fills` are of this instrument since the agent last looked, at step `last_look` (-1 the
+first time). `signal` is its private signal of the fundamental, price units. The order arrays hold
+`visible_orders` resting orders in this instrument, oldest first, if the strategy asked for them.
+"""
+
+# Row 0 of the `orders` array is a header, the messages follow.
+H_COUNT, H_NEXT_ORDER_ID, H_OVERFLOW, H_ACCOUNT = 0, 1, 2, 3
+
+SIGNATURE = types.void(
+    from_dtype(VIEW_DTYPE),
+    from_dtype(ME_DTYPE),
+    types.Array(types.uint64, 1, "C"),
+    types.Array(types.int64, 2, "C"),
+)
+
+_HISTORY_MASK = HISTORY_STEPS - 1
+
+
+@jit
+def _next_row(orders):
+    count = orders[0, H_COUNT]
+    if count >= MAX_MESSAGES:
+        orders[0, H_OVERFLOW] = 1
+        return count  # overwrite the last row; the kernel stops the run for it
+    orders[0, H_COUNT] = count + 1
+    return count + 1
+
+
+@jit
+def _put(orders, code, order_id, price, quantity, expiry):
+    row = _next_row(orders)
+    orders[row, M_CODE] = code
+    orders[row, M_ORDER_ID] = order_id
+    orders[row, M_ACCOUNT] = orders[0, H_ACCOUNT]
+    orders[row, M_PRICE] = price
+    orders[row, M_QUANTITY] = quantity
+    orders[row, M_EXPIRY] = expiry
+
+
+@jit
+def _on_tick(view, side, price):
+    tick = view.tick_size
+    if tick == 1:
+        return price
+    return price // tick * tick if side == 0 else -(-price // tick) * tick
+
+
+@jit
+def limit(orders, view, side, price, quantity, time_in_force=0, post_only=0, expiry=0):
+    """Send a limit order; return its id, or 0 if `quantity` is less than one lot size and nothing was sent.
+
+    `price` (price units, an int) is rounded to a tick away from the market: down to buy, up to sell;
+    `quantity` down to a whole number of lot sizes. `expiry` is the last step the order lives, 0 for no end.
+    """
+    quantity -= quantity % view.lot_size
+    if quantity <= 0:
+        return 0
+    order_id = orders[0, H_NEXT_ORDER_ID]
+    orders[0, H_NEXT_ORDER_ID] = order_id + 1
+    code = (side << 8) | (time_in_force << 16) | (post_only << 24) | (view.instrument << 32)
+    _put(orders, code, order_id, _on_tick(view, side, price), quantity, expiry)
+    return order_id
+
+
+@jit
+def market(orders, view, side, quantity):
+    """Send a market order; return its id, or 0 if `quantity` is less than one lot size and nothing was sent."""
+    quantity -= quantity % view.lot_size
+    if quantity <= 0:
+        return 0
+    order_id = orders[0, H_NEXT_ORDER_ID]
+    orders[0, H_NEXT_ORDER_ID] = order_id + 1
+    _put(orders, 1 | (side << 8) | (view.instrument << 32), order_id, 0, quantity, 0)
+    return order_id
+
+
+@jit
+def cancel(orders, order_id):
+    """Cancel one own order."""
+    _put(orders, 2, order_id, 0, 0, 0)
+
+
+@jit
+def replace(orders, view, side, order_id, price, quantity):
+    """Give an own order a new price and remaining quantity; `side`, the order's own, says how to round."""
+    code = 3 | (side << 8) | (view.instrument << 32)
+    quantity -= quantity % view.lot_size
+    _put(orders, code, order_id, _on_tick(view, side, price), quantity, 0)
+
+
+@jit
+def cancel_all(orders, view):
+    """Cancel all own orders in the instrument of the view."""
+    _put(orders, 4 | (view.instrument << 32), 0, 0, 0, 0)
+
+
+@jit
+def mid_ago(view, steps):
+    """Return the mid price at the end of the step `steps` steps before this one (1 is the last step).
+
+    At most `HISTORY_STEPS` - 1; further back, or before the first step, it is the oldest mid known.
+    """
+    back = min(steps, view.step, _HISTORY_MASK)
+    if back <= 0:
+        return view.mid
+    return view.mids[(view.step - back) & _HISTORY_MASK]
+
+
+@jit
+def past_return(view, steps):
+    """Return the relative change of the mid price over the last `steps` steps."""
+    past = mid_ago(view, steps)
+    return view.mid / past - 1.0 if past > 0.0 else 0.0
+
+
+def compiled_strategy(
+    name: str,
+    summary: str,
+    parameters: tuple[Parameter, ...] = (),
+    *,
+    needs: Needs | None = None,
+    source: str = "",
+) -> Callable[[Callable[..., None]], Strategy]:
+    """Declare a function as a compiled strategy. It is compiled, or taken from the cache, when first used."""
+    if len(parameters) > MAX_PARAMETERS:
+        raise ValueError(f"strategy {name!r} has {len(parameters)} parameters; the most is {MAX_PARAMETERS}")
+
+    def declare(function: Callable[..., None]) -> Strategy:
+        def make(**_: Any) -> Any:
+            return jit(SIGNATURE)(function)
+
+        return Strategy(
+            name=name,
+            level=Level.COMPILED,
+            make=make,
+            summary=summary,
+            parameters=parameters,
+            needs=needs or Needs(),
+            source=source,
+            defined_in=function.__module__,
+        )
+
+    return declare

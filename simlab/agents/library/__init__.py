@@ -1,0 +1,44 @@
+"""The built-in strategies, by name.
+
+Each module states the rule, its source, and what it leaves out. Importing the library compiles nothing.
+
+Example
+-------
+>>> from simlab.agents.library import STRATEGIES
+>>> STRATEGIES["avellaneda_stoikov"].parameters[0].name
+'gamma'
+"""
+
+from __future__ import annotations
+
+from simlab.agents.library.avellaneda_stoikov import avellaneda_stoikov
+from simlab.agents.library.benchmark import benchmark
+from simlab.agents.library.chiarella_iori import chiarella_iori
+from simlab.agents.library.execution import participation, twap
+from simlab.agents.library.market_maker import market_maker
+from simlab.agents.library.noise import noise
+from simlab.agents.library.trend import mean_reversion, momentum
+from simlab.agents.library.value import value
+from simlab.agents.library.zero_intelligence import zi_constrained, zi_unconstrained
+from simlab.agents.strategy import Strategy
+
+__all__ = ["STRATEGIES"]
+
+STRATEGIES: dict[str, Strategy] = {
+    strategy.name: strategy
+    for strategy in (
+        noise,
+        zi_unconstrained,
+        zi_constrained,
+        value,
+        momentum,
+        mean_reversion,
+        chiarella_iori,
+        market_maker,
+        avellaneda_stoikov,
+        twap,
+        participation,
+        benchmark,
+    )
+}
+"""Strategy by name, in the order of the documentation."""

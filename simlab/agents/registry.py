@@ -1,0 +1,242 @@
+"""Find a strategy by what a YAML file calls it: a name, ``package.module:Attr`` or ``file.py:Attr``.
+
+A plug-in is an object of type `Strategy`, or a class or function that carries one in its attribute
+`strategy`. Names come from the built-in library and from entry points of the group `simlab.strategies`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from simlab.agents.strategy import Strategy
+from simlab.errors import PluginError
+
+__all__ = ["ENTRY_POINT_GROUP", "known_strategies", "resolve", "source_file", "workspace_root"]
+
+ENTRY_POINT_GROUP = "simlab.strategies"
+_LIST_THEM = "`simlab strategies` lists them all"
+
+_loaded_files: dict[Path, tuple[str, ModuleType]] = {}
+
+
+def resolve(strategy: str, *, folder: str | Path | None = None) -> Strategy:
+    """Return the strategy that a YAML file names.
+
+    Parameters
+    ----------
+    strategy : str
+        ``noise`` (built in, or an entry point of the group `simlab.strategies`), ``mypackage.module:Attr``
+        (importable), or ``path/to/file.py:Attr``.
+    folder : path, optional
+        The folder of the YAML file. A relative file is looked for there first and then in the workspace
+        root: the nearest folder upwards that has a ``strategies`` folder or a ``pyproject.toml``.
+        By default the current folder.
+
+    Raises
+    ------
+    PluginError
+        When there is no such strategy, two plug-ins claim the name, or the plug-in's code fails.
+
+    Example
+    -------
+    >>> resolve("noise").name
+    'noise'
+    """
+    place, colon, attribute = strategy.rpartition(":")
+    if strategy.endswith(".py") or (colon and place.endswith(".py")):
+        return _from_file(strategy, Path(folder) if folder is not None else Path.cwd())
+    if colon:
+        return _from_module(place, attribute, strategy)
+    return _from_name(strategy)
+
+
+def known_strategies() -> dict[str, Strategy]:
+    """Return every strategy that has a name, built in or from an entry point, by name.
+
+    Raises
+    ------
+    PluginError
+        When two plug-ins claim one name, or an entry point cannot be loaded.
+
+    Example
+    -------
+    >>> "noise" in known_strategies()
+    True
+    """
+    return {name: _from_name(name) for name in sorted(_sources())}
+
+
+def workspace_root(folder: str | Path) -> Path | None:
+    """Return `folder` or the nearest above it that has a ``strategies`` folder or a ``pyproject.toml``."""
+    start = Path(folder).resolve()
+    for candidate in (start, *start.parents):
+        if (candidate / "strategies").is_dir() or (candidate / "pyproject.toml").is_file():
+            return candidate
+    return None
+
+
+def source_file(strategy: Strategy) -> Path | None:
+    """Return the file a strategy's code is in, or None when it was not loaded from one."""
+    as_path = Path(strategy.defined_in)
+    if as_path.suffix == ".py" and as_path.is_file():
+        return as_path
+    module = sys.modules.get(strategy.defined_in)
+    origin = getattr(module, "__file__", None)
+    return Path(origin) if origin else None
+
+
+def _sources() -> dict[str, list[Strategy | EntryPoint]]:
+    """Return what claims each name, without loading entry points."""
+    from simlab.agents.library import STRATEGIES
+
+    sources: dict[str, list[Strategy | EntryPoint]] = {name: [it] for name, it in STRATEGIES.items()}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        sources.setdefault(point.name, []).append(point)
+    return sources
+
+
+def _from_name(name: str) -> Strategy:
+    sources = _sources()
+    if name not in sources:
+        raise PluginError(f"unknown strategy {name!r}{_nearest(name, sources)}; {_LIST_THEM}")
+    claims = sources[name]
+    if len(claims) > 1:
+        both = " and ".join(_describe(claim) for claim in claims)
+        raise PluginError(
+            f"strategy {name!r} is defined more than once: by {both}; uninstall one, or name the one you"
+            " mean as module:Attr"
+        )
+    claim = claims[0]
+    return claim if isinstance(claim, Strategy) else _from_entry_point(claim)
+
+
+def _describe(claim: Strategy | EntryPoint) -> str:
+    if isinstance(claim, Strategy):
+        return f"simlab itself ({claim.defined_in})"
+    package = f" of package {claim.dist.name}" if claim.dist else ""
+    return f"the entry point {claim.value!r}{package}"
+
+
+def _from_entry_point(point: EntryPoint) -> Strategy:
+    place, _, attribute = point.value.partition(":")
+    found = _from_module(place.strip(), attribute.strip(), point.value)
+    return replace(found, name=point.name)
+
+
+def _from_module(place: str, attribute: str, text: str) -> Strategy:
+    try:
+        module = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (place == error.name or place.startswith(error.name + ".")):
+            raise PluginError(f"strategy {text!r}: {place} needs a missing module: {error}") from error
+        raise PluginError(
+            f"strategy {text!r}: there is no module {error.name!r}; install it, put its folder on"
+            " PYTHONPATH, or name the file as path/to/file.py:Attr"
+        ) from error
+    except (Exception, SystemExit) as error:  # a plug-in's own code may raise anything
+        raise PluginError(f"strategy {text!r}: importing {place} failed: {_one_line(error)}") from error
+    return _attribute(module, attribute, text, defined_in=place)
+
+
+def _from_file(text: str, folder: Path) -> Strategy:
+    place, attribute = (text, "") if text.endswith(".py") else text.rsplit(":", 1)
+    path = _find_file(place, text, folder)
+    return _attribute(_load_file(path, text), attribute, text, defined_in=str(path))
+
+
+def _find_file(place: str, text: str, folder: Path) -> Path:
+    root = workspace_root(folder)
+    candidates = [(folder / place).resolve()]
+    if root is not None and not Path(place).is_absolute():
+        candidates.append((root / place).resolve())
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    siblings = {it.name for candidate in candidates for it in candidate.parent.glob("*.py")}
+    looked = " and ".join(dict.fromkeys(str(candidate) for candidate in candidates))
+    raise PluginError(
+        f"strategy {text!r}: no such file{_nearest(Path(place).name, siblings)}; looked for {looked}"
+    )
+
+
+def _load_file(path: Path, text: str) -> ModuleType:
+    """Import a file under a name of its own; import it anew when its content has changed."""
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    if path in _loaded_files and _loaded_files[path][0] == content:
+        return _loaded_files[path][1]
+    # The name must depend on the path alone: Numba files its cache under it.
+    name = f"simlab_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"strategy {text!r}: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # a plug-in's own code may raise anything
+        del sys.modules[name]
+        line = _line_of(error, path)
+        where = f"{path}, line {line}" if line else str(path)
+        raise PluginError(f"strategy {text!r}: loading {where} failed: {_one_line(error)}") from error
+    _loaded_files[path] = (content, module)
+    return module
+
+
+def _attribute(module: ModuleType, attribute: str, text: str, *, defined_in: str) -> Strategy:
+    offered = _offered(module)
+    if not attribute:
+        remedy = ", ".join(f"{text}:{name}" for name in offered) or "the file declares no strategy"
+        raise PluginError(
+            f"strategy {text!r}: say which object is meant, as in {text}:Name; choices: {remedy}"
+        )
+    if not hasattr(module, attribute):
+        there = f"; it has {', '.join(offered)}" if offered else ""
+        raise PluginError(
+            f"strategy {text!r}: {defined_in} has no {attribute!r}{_nearest(attribute, offered)}{there}"
+        )
+    found = _as_strategy(getattr(module, attribute))
+    if found is None:
+        raise PluginError(
+            f"strategy {text!r}: {attribute!r} is a {type(getattr(module, attribute)).__name__}, not a"
+            " strategy; declare it with @compiled_strategy, @batch_strategy or @agent_strategy"
+        )
+    return replace(found, defined_in=defined_in)
+
+
+def _as_strategy(thing: object) -> Strategy | None:
+    if isinstance(thing, Strategy):
+        return thing
+    carried = getattr(thing, "strategy", None)
+    return carried if isinstance(carried, Strategy) else None
+
+
+def _offered(module: ModuleType) -> list[str]:
+    return sorted(name for name, thing in vars(module).items() if _as_strategy(thing) is not None)
+
+
+def _line_of(error: BaseException, path: Path) -> int | None:
+    """Return the line of `path` that an exception comes from."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
+
+
+def _one_line(error: BaseException) -> str:
+    reason = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {reason}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

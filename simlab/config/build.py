@@ -1,0 +1,165 @@
+"""Build what the kernel runs from a configuration: draw the agents' parameters, make the outside world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlab.agents.registry import resolve
+from simlab.agents.strategy import Strategy
+from simlab.config.distributions import DrawError, draw_column
+from simlab.config.load import ConfigLike, absolute_options, load
+from simlab.config.models import (
+    AccountConfig,
+    ActivationConfig,
+    ExperimentConfig,
+    InstrumentConfig,
+    LatencyRange,
+)
+from simlab.config.problems import Problem, config_error
+from simlab.config.world import build_world
+from simlab.core.types import SelfTrade
+from simlab.kernel.spec import Activation, Latency, Population, RecordingPlan, SimulationSpec
+from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
+
+__all__ = ["build", "validate"]
+
+
+def build(config: ExperimentConfig) -> SimulationSpec:
+    """Build the experiment that a configuration describes.
+
+    Costs a few seconds for a million agents whose parameters are drawn, nothing for constants.
+
+    Raises
+    ------
+    ConfigError
+        When a distribution cannot give values that its parameter allows.
+    PluginError
+        When a strategy's file changed since the configuration was loaded, and is broken now.
+
+    Example
+    -------
+    >>> from simlab.config import load
+    >>> build(load({"steps": 10, "instruments": {"ACME": {"initial_price": 100}}})).steps
+    10
+    """
+    problems: list[Problem] = []
+    populations = tuple(_population(name, config, problems) for name in config.populations)
+    if problems:
+        raise config_error(problems, config._source)
+    return SimulationSpec(
+        seed=config.seed,
+        steps=config.steps,
+        instruments=tuple(_instrument(name, it) for name, it in config.instruments.items()),
+        populations=populations,
+        world=build_world(config),
+        simultaneous=config.activation == "simultaneous",
+        step_duration_s=config.step_duration_s,
+        recording=RecordingPlan(**config.recording.model_dump(exclude={"enabled"})),
+        name=config.name,
+    )
+
+
+def _instrument(name: str, config: InstrumentConfig) -> Instrument:
+    fields = config.model_dump(exclude={"fundamental", "self_trade"})
+    return Instrument(name=name, self_trade=SelfTrade[config.self_trade.upper()], **fields)
+
+
+def _population(name: str, config: ExperimentConfig, problems: list[Problem]) -> Population:
+    it = config.populations[name]
+    strategy = resolve(it.strategy, folder=config.folder_of(("populations", name, "strategy")))
+    instruments = it.instruments or tuple(config.instruments)
+    latency = it.latency.uniform if isinstance(it.latency, LatencyRange) else (it.latency, it.latency)
+    return Population(
+        name=name,
+        strategy=strategy,
+        count=it.count,
+        parameters=_parameters(name, config, strategy, problems),
+        options=absolute_options(config, name),
+        instruments=it.instruments,
+        activation=_activation(it.activation),
+        latency=Latency(*latency),
+        account=_account(it.account, instruments),
+        signal_noise=it.signal_noise,
+        joins=it.joins,
+        leaves=it.leaves,
+    )
+
+
+def _parameters(
+    name: str, config: ExperimentConfig, strategy: Strategy, problems: list[Problem]
+) -> NDArray[np.float64]:
+    population = config.populations[name]
+    table = np.empty((population.count, len(strategy.parameters)), np.float64)
+    for column, parameter in enumerate(strategy.parameters):
+        try:
+            table[:, column] = draw_column(
+                population.parameters.get(parameter.name, parameter.default),
+                seed=config.seed,
+                population=name,
+                parameter=parameter.name,
+                count=population.count,
+                low=parameter.low,
+                high=parameter.high,
+                integer=parameter.integer,
+            )
+        except DrawError as error:
+            problems.append(Problem(("populations", name, "parameters", parameter.name), str(error)))
+    return table
+
+
+def _activation(config: ActivationConfig) -> Activation:
+    steps = None if config.steps is None else tuple(sorted(set(config.steps)))
+    return Activation(
+        rate=config.rate, period=config.period, phase=config.phase, stagger=config.stagger, steps=steps
+    )
+
+
+def _account(config: AccountConfig, instruments: tuple[str, ...]) -> AccountPolicy:
+    inventory = config.inventory
+    if not isinstance(inventory, dict):
+        inventory = dict.fromkeys(instruments, inventory) if inventory else {}
+    rate = config.message_rate
+    return AccountPolicy(
+        cash=config.cash,
+        inventory=tuple(inventory.items()),
+        borrowing=_limit(config.borrowing),
+        short_limit=_limit(config.short_selling),
+        position_limit=UNLIMITED if config.position_limit is None else config.position_limit,
+        reserve=config.reserve,
+        rate_limit=UNLIMITED if rate is None else rate.messages,
+        rate_window=1 if rate is None else rate.steps,
+        max_open_orders=config.max_open_orders,
+    )
+
+
+def _limit(limit: int | str) -> int:
+    return {"none": 0, "free": UNLIMITED}[limit] if isinstance(limit, str) else limit
+
+
+def validate(
+    config: ConfigLike,
+    *,
+    set: Sequence[str] | Mapping[str, Any] = (),
+    seed: int | None = None,
+    steps: int | None = None,
+) -> ExperimentConfig:
+    """Load a configuration and build it, so that everything it names is looked at, without running it.
+
+    Takes what `load` takes and returns what it returns.
+
+    Raises
+    ------
+    ConfigError, PluginError
+
+    Example
+    -------
+    >>> validate({"steps": 10, "instruments": {"ACME": {"initial_price": 100}}}).name
+    'experiment'
+    """
+    loaded = load(config, set=set, seed=seed, steps=steps)
+    build(loaded)
+    return loaded

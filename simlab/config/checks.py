@@ -1,0 +1,165 @@
+"""Check what one section says against another: names that must exist, strategies and their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from simlab.agents.registry import resolve
+from simlab.agents.strategy import Parameter, Strategy
+from simlab.config.distributions import Distribution
+from simlab.config.models import ExperimentConfig, PopulationConfig
+from simlab.config.problems import Problem, nearest
+from simlab.config.source import KeyPath, Source
+from simlab.errors import PluginError
+
+__all__ = ["cross_check"]
+
+
+def cross_check(config: ExperimentConfig, source: Source) -> list[Problem]:
+    """Return what is wrong between sections that are each well formed.
+
+    `config` may lack entries of `source` that are not well formed; their names still count as known.
+    """
+    instruments = _names(source.data, "instruments")
+    populations = _names(source.data, "populations")
+    problems = [
+        *_fundamentals(config, source),
+        *_correlations(config, instruments),
+        *_news(config, instruments),
+        *_shocks(config, instruments, populations),
+    ]
+    for name, population in config.populations.items():
+        problems += _population(("populations", name), population, instruments, source)
+    return problems
+
+
+def _names(data: dict[str, Any], section: str) -> list[str]:
+    found = data.get(section)
+    return list(found) if isinstance(found, dict) else []
+
+
+def _known(path: KeyPath, name: str | None, known: list[str], what: str) -> Iterator[Problem]:
+    if name is not None and name not in known:
+        yield Problem(path, f"no such {what}{nearest(name, known)}")
+
+
+def _fundamentals(config: ExperimentConfig, source: Source) -> Iterator[Problem]:
+    for name, instrument in config.instruments.items():
+        path = ("instruments", name, "fundamental", "path")
+        if instrument.fundamental.model == "file":
+            file = source.folder_of(path) / instrument.fundamental.path
+            if not file.is_file():
+                yield Problem(path, f"there is no file {file}")
+
+
+def _correlations(config: ExperimentConfig, instruments: list[str]) -> Iterator[Problem]:
+    seen: dict[frozenset[str], int] = {}
+    matrix = np.eye(len(instruments))
+    for i, item in enumerate(config.correlation):
+        path = ("correlation", i, "between")
+        unknown = [
+            it
+            for j, name in enumerate(item.between)
+            for it in _known((*path, j), name, instruments, "instrument")
+        ]
+        pair = frozenset(item.between)
+        yield from unknown
+        if len(pair) == 1:
+            yield Problem(path, "must name two different instruments")
+        elif pair in seen:
+            yield Problem(path, f"the pair is given twice (first in correlation.{seen[pair]}); keep one")
+        elif silent := [name for name in item.between if _has_no_noise(config, name)]:
+            yield Problem(
+                path,
+                f"the fundamental of {silent[0]!r} has no noise to correlate; make it mean_reverting or"
+                " geometric, or remove the correlation",
+            )
+        elif not unknown:
+            a, b = (instruments.index(name) for name in item.between)
+            matrix[a, b] = matrix[b, a] = item.rho
+        seen.setdefault(pair, i)
+    if len(instruments) > 1 and np.linalg.eigvalsh(matrix)[0] < -1e-9:
+        yield Problem(
+            ("correlation",), "no processes can be correlated like this: bring the values of rho nearer to 0"
+        )
+
+
+def _has_no_noise(config: ExperimentConfig, instrument: str) -> bool:
+    known = config.instruments.get(instrument)
+    return known is not None and known.fundamental.model in ("constant", "file")
+
+
+def _news(config: ExperimentConfig, instruments: list[str]) -> Iterator[Problem]:
+    for i, item in enumerate(config.news.scheduled):
+        yield from _known(("news", "scheduled", i, "instrument"), item.instrument, instruments, "instrument")
+    if config.news.poisson is not None:
+        for i, name in enumerate(config.news.poisson.instruments):
+            yield from _known(("news", "poisson", "instruments", i), name, instruments, "instrument")
+
+
+def _shocks(config: ExperimentConfig, instruments: list[str], populations: list[str]) -> Iterator[Problem]:
+    for i, shock in enumerate(config.shocks):
+        instrument = getattr(shock, "instrument", None)
+        yield from _known(("shocks", i, "instrument"), instrument, instruments, "instrument")
+        yield from _known(
+            ("shocks", i, "population"), getattr(shock, "population", None), populations, "population"
+        )
+        lot_size = config.instruments[instrument].lot_size if instrument in config.instruments else 1
+        if shock.kind == "fat_finger" and shock.quantity % lot_size:
+            yield Problem(("shocks", i, "quantity"), f"must be a multiple of lot_size {lot_size}")
+
+
+def _population(
+    path: KeyPath, population: PopulationConfig, instruments: list[str], source: Source
+) -> Iterator[Problem]:
+    traded = list(population.instruments) or instruments
+    for i, name in enumerate(population.instruments):
+        yield from _known((*path, "instruments", i), name, instruments, "instrument")
+        if name in population.instruments[:i]:
+            yield Problem((*path, "instruments", i), "the instrument is named twice; keep one")
+    if isinstance(population.account.inventory, dict):
+        for name in population.account.inventory:
+            yield from _known(
+                (*path, "account", "inventory", name), name, traded, "instrument of this population"
+            )
+    try:
+        strategy = resolve(population.strategy, folder=source.folder_of((*path, "strategy")))
+    except PluginError as error:
+        yield Problem((*path, "strategy"), str(error))
+        return
+    yield from _parameters((*path, "parameters"), population, strategy)
+    for name in population.options:
+        if name not in strategy.options:
+            hint = nearest(name, strategy.options) or "; it takes none"
+            yield Problem((*path, "options", name), f"strategy {strategy.name!r} has no such option{hint}")
+
+
+def _parameters(path: KeyPath, population: PopulationConfig, strategy: Strategy) -> Iterator[Problem]:
+    known = {parameter.name: parameter for parameter in strategy.parameters}
+    for name, value in population.parameters.items():
+        if name not in known:
+            hint = nearest(name, known) or "; it takes none"
+            yield Problem((*path, name), f"strategy {strategy.name!r} has no such parameter{hint}")
+        elif not isinstance(value, Distribution):
+            yield from _number((*path, name), value, known[name])
+        elif value.choice is not None:
+            for i, choice in enumerate(value.choice):
+                yield from _number((*path, name, "choice", i), choice, known[name])
+    for parameter in strategy.parameters:
+        if parameter.required and parameter.name not in population.parameters:
+            yield Problem(
+                (*path, parameter.name),
+                f"missing; strategy {strategy.name!r} needs it: {parameter.description} ({parameter.unit})",
+            )
+
+
+def _number(path: KeyPath, value: float, parameter: Parameter) -> Iterator[Problem]:
+    if parameter.integer and value != int(value):
+        yield Problem(path, f"must be a whole number ({parameter.unit})")
+    elif value < parameter.low:
+        yield Problem(path, f"must be at least {parameter.low:g} ({parameter.unit})")
+    elif value > parameter.high:
+        yield Problem(path, f"must be at most {parameter.high:g} ({parameter.unit})")

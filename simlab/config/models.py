@@ -1,0 +1,400 @@
+"""The schema: what a YAML file may say, section by section, with units.
+
+Every field's description and unit appear in the JSON Schema and in ``docs/config.md``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from simlab.config.distributions import ParameterValue
+from simlab.config.fields import Flag, Limit, Model, Name, Real, Whole, described, number_or
+from simlab.config.source import KeyPath, Source
+
+__all__ = [
+    "AccountConfig",
+    "ActivationConfig",
+    "ConstantConfig",
+    "CorrelationConfig",
+    "ExperimentConfig",
+    "FileConfig",
+    "FundamentalConfig",
+    "GeometricConfig",
+    "InstrumentConfig",
+    "MeanRevertingConfig",
+    "NewsConfig",
+    "PoissonConfig",
+    "PopulationConfig",
+    "RecordingConfig",
+    "ScheduledNewsConfig",
+    "ShockConfig",
+]
+
+_MAX_PRICE = 2**31 - 1
+_MAX_MONEY = 10**17
+_MAX_LOTS = 2**31 - 1
+
+
+class ConstantConfig(Model):
+    """A value that only news and shocks move."""
+
+    model: Literal["constant"] = described("constant", "Which process")
+    initial: Real | None = described(None, "Value at step 0; the initial_price if not given", "price units")
+
+
+class _JumpingConfig(Model):
+    @model_validator(mode="after")
+    def _jumps_are_whole(self) -> Self:
+        if (getattr(self, "jump_rate", 0) > 0) != (getattr(self, "jump_scale", 0) > 0):
+            raise PydanticCustomError("jumps", "jump_rate and jump_scale go together; set both or neither")
+        return self
+
+
+class MeanRevertingConfig(_JumpingConfig):
+    """An Ornstein-Uhlenbeck process with jumps, discretised exactly; with reversion 0 a random walk."""
+
+    model: Literal["mean_reverting"] = described(..., "Which process")
+    initial: Real | None = described(None, "Value at step 0; the initial_price if not given", "price units")
+    mean: Real | None = described(None, "What it reverts to; `initial` if not given", "price units")
+    reversion: Real = described(0.0, "Rate at which the deviation from the mean decays", "per step", ge=0)
+    volatility: Real = described(
+        0.0, "Standard deviation of the diffusion", "price units per sqrt(step)", ge=0
+    )
+    jump_rate: Real = described(0.0, "Mean number of jumps", "per step", ge=0, le=10)
+    jump_scale: Real = described(0.0, "Standard deviation of a jump", "price units", ge=0)
+
+
+class GeometricConfig(_JumpingConfig):
+    """A geometric Brownian motion with log-normal jumps, whose expected value grows by the drift."""
+
+    model: Literal["geometric"] = described(..., "Which process")
+    initial: Real | None = described(
+        None, "Value at step 0; the initial_price if not given", "price units", gt=0
+    )
+    drift: Real = described(0.0, "Expected relative growth", "per step")
+    volatility: Real = described(0.0, "Standard deviation of the relative change", "per sqrt(step)", ge=0)
+    jump_rate: Real = described(0.0, "Mean number of jumps", "per step", ge=0, le=10)
+    jump_scale: Real = described(0.0, "Standard deviation of a relative jump", "1", ge=0)
+
+
+class FileConfig(Model):
+    """A value read from a CSV or Parquet file.
+
+    Each row is one step; with a column `step` (increasing, from 0) a row holds until the next row's step.
+    """
+
+    model: Literal["file"] = described(..., "Which process")
+    path: str = described(..., "The file, relative to the YAML file", min_length=1)
+    column: str = described("close", "The column with the values, in price units", min_length=1)
+
+
+FundamentalConfig = Annotated[
+    ConstantConfig | MeanRevertingConfig | GeometricConfig | FileConfig, Discriminator("model")
+]
+
+
+class InstrumentConfig(Model):
+    """What is traded and on which terms."""
+
+    initial_price: Whole = described(..., "Price before the first trade", "price units", ge=1, le=_MAX_PRICE)
+    tick_size: Whole = described(1, "Order prices are multiples of it", "price units", ge=1, le=_MAX_PRICE)
+    lot_size: Whole = described(1, "Order quantities are multiples of it", "lots", ge=1, le=_MAX_LOTS)
+    multiplier: Whole = described(1, "Cost of one lot at a price of one unit", "money units", ge=1, le=10**6)
+    price_unit: Real = described(
+        0.01, "What one price unit (and one money unit) is; for display only", "currency", gt=0
+    )
+    price_band: tuple[Whole, Whole] = described(
+        (1, _MAX_PRICE), "Lowest and highest price an order may have", "price units"
+    )
+    maker_fee_ppm: Whole = described(
+        0,
+        "Fee of the resting side; negative is a rebate",
+        "millionths of the notional",
+        ge=-1_000_000,
+        le=1_000_000,
+    )
+    taker_fee_ppm: Whole = described(
+        0,
+        "Fee of the aggressor; negative is a rebate",
+        "millionths of the notional",
+        ge=-1_000_000,
+        le=1_000_000,
+    )
+    self_trade: Literal["off", "cancel_resting", "cancel_incoming", "cancel_both"] = described(
+        "cancel_resting", "What happens when an order meets a resting order of its own account"
+    )
+    description: str = described("", "For people")
+    fundamental: FundamentalConfig = described(
+        ConstantConfig(), "The instrument's fundamental value; constant if not given"
+    )
+
+    @model_validator(mode="after")
+    def _price_is_possible(self) -> Self:
+        low, high = self.price_band
+        if not 1 <= low <= high <= _MAX_PRICE:
+            raise PydanticCustomError(
+                "band",
+                "price_band {band} must be [low, high] with 1 <= low <= high <= {top}",
+                {"band": [low, high], "top": _MAX_PRICE},
+            )
+        price, tick = self.initial_price, self.tick_size
+        if price % tick:
+            raise PydanticCustomError(
+                "tick",
+                "initial_price {price} is not a multiple of tick_size {tick}; use {below} or {above}",
+                {
+                    "price": price,
+                    "tick": tick,
+                    "below": price // tick * tick,
+                    "above": -(-price // tick) * tick,
+                },
+            )
+        if not low <= price <= high:
+            raise PydanticCustomError(
+                "in_band",
+                "initial_price {price} is outside price_band {band}",
+                {"price": price, "band": [low, high]},
+            )
+        return self
+
+
+class CorrelationConfig(Model):
+    """How the fundamentals of two instruments move together."""
+
+    between: tuple[Name, Name] = described(..., "Two instruments")
+    rho: Real = described(..., "Correlation of their Gaussian parts", "1", ge=-1, le=1)
+
+
+class ScheduledNewsConfig(Model):
+    """One publication at a known step."""
+
+    step: Whole = described(..., "When it appears", "step", ge=0)
+    headline: str = described(..., "Its first line")
+    instrument: Name | None = described(None, "What it is about; all instruments if not given")
+    content: str = described("", "Its text")
+    sentiment: Real = described(0.0, "From bad to good", "1", ge=-1, le=1)
+    impact: Real = described(0.0, "Added to the fundamental", "price units")
+    source: str = described("", "Who publishes it")
+
+
+class PoissonConfig(Model):
+    """News at random times: a Poisson number of items a step, each with a normal impact around 0."""
+
+    rate: Real = described(..., "Mean number of items, for each instrument", "per step", gt=0, le=10)
+    impact_scale: Real = described(
+        ..., "Standard deviation of the impact on the fundamental", "price units", ge=0
+    )
+    instruments: tuple[Name, ...] = described((), "What it is about; all instruments if empty")
+
+
+class NewsConfig(Model):
+    """Publications that agents can read and that move the fundamental."""
+
+    scheduled: tuple[ScheduledNewsConfig, ...] = described((), "Items at known steps")
+    poisson: PoissonConfig | None = described(None, "Items at random steps; none if not given")
+
+
+class FundamentalJumpConfig(Model):
+    """The fundamental jumps once."""
+
+    kind: Literal["fundamental_jump"] = described(..., "Which shock")
+    step: Whole = described(..., "When", "step", ge=0)
+    instrument: Name | None = described(None, "Which instrument; all if not given")
+    size: Real = described(..., "Added to the fundamental", "price units")
+
+
+class FatFingerConfig(Model):
+    """A market order from the exchange's error account."""
+
+    kind: Literal["fat_finger"] = described(..., "Which shock")
+    step: Whole = described(..., "When", "step", ge=0)
+    instrument: Name = described(..., "Which instrument")
+    side: Literal["buy", "sell"] = described(..., "Side of the order")
+    quantity: Whole = described(..., "Size of the order", "lots", ge=1, le=_MAX_LOTS)
+
+
+class HaltConfig(Model):
+    """The instrument refuses orders for a while; cancels pass."""
+
+    kind: Literal["halt"] = described(..., "Which shock")
+    step: Whole = described(..., "When", "step", ge=0)
+    instrument: Name | None = described(None, "Which instrument; all if not given")
+    duration: Whole = described(..., "How long", "steps", ge=1)
+
+
+class LeaveConfig(Model):
+    """A population cancels its orders and stops acting."""
+
+    kind: Literal["leave"] = described(..., "Which shock")
+    step: Whole = described(..., "When", "step", ge=0)
+    population: Name = described(..., "Who")
+
+
+class JoinConfig(Model):
+    """A population that left acts again."""
+
+    kind: Literal["join"] = described(..., "Which shock")
+    step: Whole = described(..., "When", "step", ge=0)
+    population: Name = described(..., "Who")
+
+
+ShockConfig = Annotated[
+    FundamentalJumpConfig | FatFingerConfig | HaltConfig | LeaveConfig | JoinConfig, Discriminator("kind")
+]
+
+
+class ActivationConfig(Model):
+    """When an agent acts: exactly one of `rate`, `period` and `steps`."""
+
+    rate: Real | None = described(None, "Probability of acting in a step", "per step", ge=0, le=1)
+    period: Whole | None = described(None, "Acts every so many steps", "steps", ge=1)
+    phase: Whole = described(0, "First step of a period in which it acts", "steps", ge=0)
+    stagger: Flag = described(False, "Each agent draws its own phase")
+    steps: tuple[Annotated[Whole, Field(ge=0)], ...] | None = described(
+        None, "Acts in these steps only", "step"
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if sum(it is not None for it in (self.rate, self.period, self.steps)) != 1:
+            raise PydanticCustomError("one_form", "must have exactly one of rate, period, steps")
+        if self.period is None and (self.phase or self.stagger):
+            raise PydanticCustomError("phase", "phase and stagger go with period only")
+        if self.period is not None and self.phase >= self.period:
+            raise PydanticCustomError(
+                "phase",
+                "phase {phase} must be less than period {period}",
+                {"phase": self.phase, "period": self.period},
+            )
+        return self
+
+
+class LatencyRange(Model):
+    """A latency drawn for each message, each whole number of steps in the range as likely."""
+
+    uniform: tuple[Annotated[Whole, Field(ge=0)], Annotated[Whole, Field(ge=0)]] = described(
+        ..., "`[low, high]`, inclusive", "steps"
+    )
+
+    @field_validator("uniform")
+    @classmethod
+    def _ordered(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] > value[1]:
+            raise PydanticCustomError("order", "must be [low, high] with low at most high")
+        return value
+
+
+class MessageRate(Model):
+    """At most `messages` messages in each window of `steps` steps."""
+
+    messages: Whole = described(..., "Messages allowed in a window", "messages", ge=0)
+    steps: Whole = described(1, "Length of a window; windows start at its multiples", "steps", ge=1)
+
+
+_Lots = Annotated[Whole, Field(ge=-_MAX_LOTS, le=_MAX_LOTS)]
+
+
+class AccountConfig(Model):
+    """What each account of a population starts with and may do."""
+
+    cash: Whole = described(0, "Cash at the start", "money units", ge=-_MAX_MONEY, le=_MAX_MONEY)
+    inventory: Annotated[
+        Annotated[_Lots, Tag("number")] | Annotated[dict[Name, _Lots], Tag("mapping")],
+        Discriminator(lambda value: "mapping" if isinstance(value, dict) else "number"),
+    ] = described(
+        0, "Inventory at the start: a number for each instrument it trades, or one by instrument", "lots"
+    )
+    borrowing: Limit = described(
+        "none", "How far cash may fall below zero: none, free, or a number", "money units"
+    )
+    short_selling: Limit = described(
+        "none", "How far inventory may fall below zero: none, free, or a number", "lots"
+    )
+    position_limit: Annotated[Whole, Field(ge=0)] | None = described(
+        None, "Largest inventory, long or short, in one instrument; no limit if null", "lots"
+    )
+    reserve: Flag = described(True, "Resting orders count as if filled when funds and limits are checked")
+    message_rate: MessageRate | None = described(None, "How often it may send messages; no limit if null")
+    max_open_orders: Whole = described(1000, "Resting orders it may have at once", "orders", ge=1, le=10**6)
+
+
+class PopulationConfig(Model):
+    """A number of agents that share a strategy and terms."""
+
+    strategy: str = described(..., "`name`, `package.module:Attr` or `path/to/file.py:Attr`", min_length=1)
+    count: Whole = described(1, "Number of agents", "agents", ge=0, le=100_000_000)
+    instruments: tuple[Name, ...] = described((), "What it trades; all instruments if empty")
+    parameters: dict[str, ParameterValue] = described(
+        {},
+        "The strategy's parameters, each a number or a distribution; see `simlab strategies NAME`",
+    )
+    options: dict[str, Any] = described(
+        {},
+        "What the strategy takes that is not a number; an option called `path`, or ending in `_path`, is"
+        " relative to the YAML file",
+    )
+    activation: ActivationConfig = described(
+        ActivationConfig(rate=1.0), "When its agents act; every step if not given"
+    )
+    latency: number_or(
+        Annotated[Whole, Field(ge=0)], LatencyRange, "a number of steps or {uniform: [low, high]}"
+    ) = described(0, "How long its messages travel: a number, or {uniform: [low, high]}", "steps")
+    signal_noise: Real = described(
+        0.0, "Standard deviation of an agent's private signal around the fundamental", "price units", ge=0
+    )
+    joins: Whole = described(0, "First step in which it acts", "step", ge=0)
+    leaves: Whole | None = described(None, "First step in which it no longer acts; never if null", "step")
+    account: AccountConfig = described(AccountConfig(), "What its accounts start with and may do")
+
+    @model_validator(mode="after")
+    def _leaves_after_joining(self) -> Self:
+        if self.leaves is not None and self.leaves <= self.joins:
+            raise PydanticCustomError(
+                "order",
+                "leaves {leaves} must come after joins {joins}",
+                {"leaves": self.leaves, "joins": self.joins},
+            )
+        return self
+
+
+class RecordingConfig(Model):
+    """What is sampled for the recorder; messages, trades and news are always whole."""
+
+    enabled: Flag = described(True, "Whether a run is recorded")
+    quotes_every: Whole = described(1, "Best prices; 0 for never", "steps", ge=0)
+    depth_every: Whole = described(100, "The book to depth_levels; 0 for never", "steps", ge=0)
+    depth_levels: Whole = described(10, "Price levels a side", "levels", ge=1, le=100)
+    accounts_every: Whole = described(1000, "Every account's cash and inventory; 0 for never", "steps", ge=0)
+
+
+class ExperimentConfig(Model):
+    """One experiment: a market, its agents, and for how long."""
+
+    name: Name = described("experiment", "Names the run's folder; the file's name if not given")
+    description: str = described("", "For people")
+    seed: Whole = described(1, "Every random draw follows from it", "", ge=0, le=2**63 - 1)
+    steps: Whole = described(..., "How long the market runs", "steps", ge=1, le=10**12)
+    step_duration_s: Real = described(1.0, "What one step stands for; for display and live runs", "s", gt=0)
+    activation: Literal["sequential", "simultaneous"] = described(
+        "sequential",
+        "`sequential`: each agent sees the book as it is when its turn comes; `simultaneous`: all see it as"
+        " it was at the start of the step",
+    )
+    instruments: dict[Name, InstrumentConfig] = described(..., "What is traded, by name", min_length=1)
+    correlation: tuple[CorrelationConfig, ...] = described(
+        (), "Correlations between fundamentals; 0 if not given"
+    )
+    news: NewsConfig = described(NewsConfig(), "Publications")
+    shocks: tuple[ShockConfig, ...] = described((), "What else happens to the market")
+    populations: dict[Name, PopulationConfig] = described({}, "Who trades, by name")
+    recording: RecordingConfig = described(RecordingConfig(), "What is recorded")
+
+    _source: Source = PrivateAttr(default_factory=lambda: Source({}))
+
+    def folder_of(self, path: KeyPath) -> Path:
+        """Return the folder that a relative file name written at `path` starts from."""
+        return self._source.folder_of(path)

@@ -1,0 +1,126 @@
+"""Test what must hold of any order book after any stream of messages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from simlab.core.types import MESSAGE_DTYPE, EventKind, MessageKind, Reason, SelfTrade, Side
+from simlab.engine.interface import OrderBook
+from simlab.engine.probing import (
+    cancel,
+    fills,
+    limit,
+    market,
+    raises_engine_error,
+    random_messages,
+    replace,
+    rows,
+)
+
+__all__ = ["OrderBookProperties"]
+
+BUY, SELL = Side.BUY, Side.SELL
+
+
+class OrderBookProperties(ABC):
+    """Hold the part of the conformance suite that looks at whole streams; see `OrderBookConformance`."""
+
+    @abstractmethod
+    def make_book(
+        self, instruments: int = 1, *, accounts: int = 4, self_trade: SelfTrade = SelfTrade.OFF
+    ) -> OrderBook:
+        """Return a new, empty book."""
+
+    def test_events_are_numbered_without_a_gap(self) -> None:
+        book = self.make_book(2, accounts=3)
+        numbers = rows(book.process(random_messages(500, seed=3)), "sequence")
+        numbers += rows(book.advance(2), "sequence")
+        for order_id in range(1001, 1011):
+            numbers += rows(limit(book, BUY, 100, 1, order_id), "sequence")
+        assert numbers == list(range(len(numbers)))
+
+    def test_no_event_is_lost_when_one_message_makes_many(self) -> None:
+        book = self.make_book()
+        for count in (50, 250, 1000):
+            for order_id in range(1, count + 1):
+                limit(book, BUY, order_id, 1, order_id)
+            messages = np.zeros(30, MESSAGE_DTYPE)
+            messages["kind"][0] = MessageKind.CANCEL_ALL
+            messages["quantity"][1:] = -(2**63)
+            events = book.process(messages)
+            assert rows(events[:count], "order_id") == list(range(1, count + 1))
+            assert rows(events[count:], "reason") == [Reason.INVALID_QUANTITY] * 29
+
+    def test_process_equals_apply_one_by_one(self) -> None:
+        messages = random_messages(800, seed=4)
+        batch, single = (self.make_book(2, accounts=3, self_trade=SelfTrade.CANCEL_BOTH) for _ in range(2))
+        names = ("kind", "side", "price", "quantity", "order_id", "account", "instrument")
+        names += ("time_in_force", "post_only", "expiry")
+        events = [single.apply(*row).copy() for row in rows(messages, *names)]
+        assert np.array_equal(batch.process(messages), np.concatenate(events))
+        assert batch.state_hash() == single.state_hash()
+
+    def test_process_refuses_what_is_not_a_row_of_messages(self) -> None:
+        book = self.make_book()
+        for wrong in (np.zeros((2, 8), np.int64), np.zeros((2, 2), MESSAGE_DTYPE), [1, 2]):
+            assert raises_engine_error(lambda wrong=wrong: book.process(wrong))
+
+    def test_the_state_hash_follows_the_content(self) -> None:
+        one, two = self.make_book(), self.make_book()
+        seen = {one.state_hash()}
+        for change in (
+            lambda book: limit(book, BUY, 100, 5, 1),
+            lambda book: limit(book, BUY, 100, 5, 2),
+            lambda book: replace(book, 1, 100, 6),
+            lambda book: replace(book, 1, 100, 6, expiry=9),
+            lambda book: book.advance(1),
+            lambda book: cancel(book, 3),
+        ):
+            change(one)
+            assert one.state_hash() not in seen
+            seen.add(one.state_hash())
+            change(two)
+            assert one.state_hash() == two.state_hash()
+
+    def test_quantity_is_conserved_and_books_never_cross(self) -> None:
+        for policy in SelfTrade:
+            book = self.make_book(2, accounts=3, self_trade=policy)
+            messages = random_messages(600, seed=5, invalid=False)
+            messages = messages[messages["kind"] != MessageKind.REPLACE]
+            messages["expiry"][::7] = 3
+            events = np.concatenate([book.process(messages).copy(), book.advance(4)])
+            assert (events["kind"] == EventKind.FILL).sum() > 50, "the stream trades"
+            totals = {kind: int(events["quantity"][events["kind"] == kind].sum()) for kind in EventKind}
+            resting = sum(int(book.orders(instrument=i)["quantity"].sum()) for i in (0, 1))
+            gone = 2 * totals[EventKind.FILL] + totals[EventKind.CANCELLED] + totals[EventKind.EXPIRED]
+            assert totals[EventKind.ACCEPTED] == gone + resting
+            for instrument in (0, 1):
+                bid, ask = book.best_bid(instrument), book.best_ask(instrument)
+                assert bid is None or ask is None or bid < ask
+
+    def test_the_book_checks_out_after_every_message(self) -> None:
+        book = self.make_book(2, accounts=3, self_trade=SelfTrade.CANCEL_RESTING)
+        messages = random_messages(300, seed=6)
+        for i in range(len(messages)):
+            book.process(messages[i : i + 1])
+            book.check()
+
+    def test_thousands_of_levels_far_apart(self) -> None:
+        book = self.make_book()
+        prices = (np.random.default_rng(7).permutation(6000) - 3000) * 10**12
+        messages = np.zeros(len(prices), MESSAGE_DTYPE)
+        messages["side"] = prices > 0
+        messages["price"] = prices
+        messages["quantity"] = 1
+        messages["order_id"] = np.arange(1, len(prices) + 1)
+        book.process(messages)
+        book.check()
+        asks = np.sort(prices[prices > 0])
+        assert [level.price for level in book.snapshot(SELL)] == asks.tolist()
+        assert [level.price for level in book.snapshot(BUY, depth=2)] == [0, -(10**12)]
+        swept = fills(market(book, BUY, 2500, order_id=9001))
+        assert [price for _, price, _ in swept] == asks[:2500].tolist()
+        assert book.best_ask() == asks[2500]
+        book.check()

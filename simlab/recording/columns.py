@@ -1,0 +1,225 @@
+"""Turn events and the caller's columns into Arrow tables, a whole array at a time.
+
+Events are split into the tables messages and trades inside column buffers that are allocated once and
+used for every row group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from simlab.core.types import FLAG_MARKET, FLAG_POST_ONLY, FLAG_PRIORITY_KEPT, EventKind, Reason
+from simlab.errors import RecordingError
+from simlab.recording.schema import TABLES, Column, Table, nearest_hint
+
+__all__ = ["EventColumns", "arrow_table"]
+
+_TIME_IN_FORCE_BITS = 3
+_BAD_CODE = -1  # not a valid index into a dictionary: Arrow refuses it
+
+
+def _code_of(names: Sequence[str], enum: type[EventKind] | type[Reason]) -> NDArray[np.int8]:
+    codes = np.full(256, _BAD_CODE, np.int8)
+    for member in enum:
+        if member.name.lower() in names:
+            codes[member] = names.index(member.name.lower())
+    return codes
+
+
+_EVENT_CODES = _code_of(TABLES["messages"].column("event").categories, EventKind)
+_REASON_CODES = _code_of(TABLES["messages"].column("reason").categories, Reason)
+_TIME_IN_FORCE_UNKNOWN = np.full(256, _TIME_IN_FORCE_BITS, np.uint8)
+_TIME_IN_FORCE_UNKNOWN[[EventKind.ACCEPTED, EventKind.REPLACED]] = 0
+
+_NUMPY_TYPES = {"category": np.int8, "bool": np.bool_, "int32": np.int32, "int64": np.int64}
+
+_TRADE_FIELDS = {
+    "aggressor_side": "side",
+    "taker_order_id": "order_id",
+    "taker_account": "account",
+    "maker_order_id": "other_order_id",
+    "maker_account": "other_account",
+}
+
+
+class _TableColumns:
+    """Buffers for one row group of one table."""
+
+    def __init__(self, table: Table, capacity: int) -> None:
+        self.table = table
+        self.capacity = capacity
+        self.rows = 0
+        self._buffers: dict[str, NDArray[Any]] = {
+            c.name: np.empty(capacity, _NUMPY_TYPES[c.dtype]) for c in table.columns
+        }
+
+    def extend(self, count: int) -> dict[str, NDArray[Any]]:
+        """Return views of the next `count` rows of every column, to be filled."""
+        views = {name: buffer[self.rows : self.rows + count] for name, buffer in self._buffers.items()}
+        self.rows += count
+        return views
+
+    def arrow(self) -> pa.Table:
+        """Return the rows as a table that is valid until the buffers are used again."""
+        arrays = [_wrap(column, self._buffers[column.name][: self.rows]) for column in self.table.columns]
+        return pa.Table.from_arrays(arrays, schema=self.table.schema)
+
+
+def _wrap(column: Column, values: NDArray[Any]) -> pa.Array:
+    if column.dtype != "category":
+        return pa.array(values)
+    return pa.DictionaryArray.from_arrays(pa.array(values), pa.array(column.categories, pa.string()))
+
+
+class EventColumns:
+    """Split event rows into messages and trades.
+
+    Parameters
+    ----------
+    capacity : int
+        Rows to gather for each of the two tables before `sink` gets them.
+    sink : callable (str, pa.Table) -> None
+        Called with the name of the table and its rows, which are valid during the call only.
+    """
+
+    def __init__(self, capacity: int, sink: Callable[[str, pa.Table], None]) -> None:
+        self._sink = sink
+        self._messages = _TableColumns(TABLES["messages"], capacity)
+        self._trades = _TableColumns(TABLES["trades"], capacity)
+
+    def add(self, events: NDArray[np.void]) -> None:
+        """Split ``(n,) EVENT_DTYPE`` events and keep copies."""
+        is_fill = events["kind"] == EventKind.FILL
+        words = events.view(np.int64).reshape(-1, 8)
+        for columns, chosen, fill in (
+            (self._trades, is_fill, _fill_trades),
+            (self._messages, ~is_fill, _fill_messages),
+        ):
+            # rows are gathered as eight words: NumPy takes rows of plain words 30 times faster than records
+            rows = np.compress(chosen, words, axis=0).view(events.dtype).ravel()
+            start = 0
+            while start < len(rows):
+                count = min(columns.capacity - columns.rows, len(rows) - start)
+                fill(columns.extend(count), rows[start : start + count])
+                start += count
+                if columns.rows == columns.capacity:
+                    self._give(columns)
+
+    def flush(self) -> None:
+        """Give the sink what is gathered."""
+        for columns in (self._messages, self._trades):
+            if columns.rows:
+                self._give(columns)
+
+    def _give(self, columns: _TableColumns) -> None:
+        self._sink(columns.table.name, columns.arrow())
+        columns.rows = 0
+
+
+def _fill_trades(views: dict[str, NDArray[Any]], rows: NDArray[np.void]) -> None:
+    for name, view in views.items():
+        view[:] = rows[_TRADE_FIELDS.get(name, name)]
+
+
+def _fill_messages(views: dict[str, NDArray[Any]], rows: NDArray[np.void]) -> None:
+    kind = np.ascontiguousarray(rows["kind"])
+    flags = np.ascontiguousarray(rows["flags"])
+    for name in ("sequence", "step", "order_id", "account", "instrument", "side", "price", "quantity"):
+        views[name][:] = rows[name]
+    _EVENT_CODES.take(kind, out=views["event"], mode="clip")
+    _REASON_CODES.take(rows["reason"], out=views["reason"], mode="clip")
+    np.not_equal(flags & FLAG_POST_ONLY, 0, out=views["post_only"])
+    np.not_equal(flags & FLAG_MARKET, 0, out=views["market"])
+    np.not_equal(flags & FLAG_PRIORITY_KEPT, 0, out=views["priority_kept"])
+    time_in_force = views["time_in_force"].view(np.uint8)
+    np.bitwise_and(flags, _TIME_IN_FORCE_BITS, out=time_in_force)
+    time_in_force |= _TIME_IN_FORCE_UNKNOWN.take(kind)
+
+
+def arrow_table(table: Table, columns: Mapping[str, Any]) -> pa.Table:
+    """Copy the caller's columns into an Arrow table, checked against the schema.
+
+    Parameters
+    ----------
+    table : Table
+    columns : mapping of str to (n,) array or list
+        All columns of the table. Missing values are None, NaN or the mask of a masked array. Categories
+        are given as text or as indices into `Column.categories`.
+
+    Raises
+    ------
+    RecordingError
+        When a column is missing or unknown, lengths differ, or values do not fit the column's type.
+    """
+    _check_names(table, columns)
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise RecordingError(
+            f"{table.name}: columns differ in length: {lengths}; give one value a row to each"
+        )
+    arrays = [_array(table, column, columns[column.name]) for column in table.columns]
+    return pa.Table.from_arrays(arrays, schema=table.schema)
+
+
+def _check_names(table: Table, columns: Mapping[str, Any]) -> None:
+    unknown = [name for name in columns if name not in table.names]
+    if unknown:
+        hint = nearest_hint(unknown[0], table.names)
+        known = ", ".join(table.names)
+        raise RecordingError(f"{table.name} has no column {unknown[0]!r}{hint}; its columns are {known}")
+    missing = [name for name in table.names if name not in columns]
+    if missing:
+        raise RecordingError(
+            f"{table.name}: missing column(s) {', '.join(missing)}; give every column of the table"
+        )
+
+
+def _array(table: Table, column: Column, values: Any) -> pa.Array:
+    try:
+        array = _categories(column, values) if column.categories else _plain(values).cast(column.type)
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowTypeError,
+        pa.ArrowNotImplementedError,
+        IndexError,
+        OverflowError,
+    ) as error:
+        message = f"{table.name}.{column.name} must be {column.dtype} ({column.unit}): {error}"
+        raise RecordingError(message) from error
+    if array.null_count and not column.nullable:
+        raise RecordingError(
+            f"{table.name}.{column.name} has {array.null_count} missing value(s) (None or NaN) and may have "
+            "none; give every row a value"
+        )
+    return array
+
+
+def _plain(values: Any) -> pa.Array:
+    if isinstance(values, np.ma.MaskedArray):
+        return pa.array(values.data.copy(), mask=np.ma.getmaskarray(values), from_pandas=True)
+    if isinstance(values, np.ndarray):
+        values = values.copy()  # Arrow would go on looking at the caller's memory
+    return pa.array(values, from_pandas=True)
+
+
+def _categories(column: Column, values: Any) -> pa.Array:
+    names = pa.array(column.categories, pa.string())
+    codes = _plain(values)
+    if pa.types.is_string(codes.type) or pa.types.is_large_string(codes.type):
+        codes = _codes_of_text(codes, names)
+    return pa.DictionaryArray.from_arrays(codes.cast(pa.int8()), names)
+
+
+def _codes_of_text(text: pa.Array, names: pa.Array) -> pa.Array:
+    codes = pc.index_in(text, value_set=names)
+    unknown = pc.and_(pc.is_null(codes), pc.is_valid(text))
+    if pc.any(unknown).as_py():
+        value = text.filter(unknown)[0].as_py()
+        raise pa.ArrowInvalid(f"{value!r} is none of {', '.join(names.to_pylist())}")
+    return codes

@@ -1,0 +1,82 @@
+"""Describe strategies and measurements as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from simlab.agents.strategy import Parameter, Strategy
+
+__all__ = ["rows_table", "strategy_as_dict", "strategy_details", "strategy_table"]
+
+
+def strategy_table(strategies: Sequence[Strategy]) -> Table:
+    """Return one line a strategy: name, level, summary."""
+    table = Table("strategy", "level", "what it does", title="Strategies", title_justify="left")
+    for strategy in strategies:
+        table.add_row(strategy.name, strategy.level.value, Text(strategy.summary))
+    return table
+
+
+def strategy_details(strategy: Strategy) -> Group:
+    """Return a strategy's summary, source and parameters with units, defaults and ranges."""
+    lines = [f"{strategy.name} ({strategy.level.value})", strategy.summary]
+    lines += [f"Source: {strategy.source}"] if strategy.source else []
+    lines += [f"Options: {', '.join(strategy.options)}"] if strategy.options else []
+    lines += [f"Defined in: {strategy.defined_in}"]
+    if not strategy.parameters:
+        return Group(Text("\n".join([*lines, "It takes no parameters."])))
+    table = Table("parameter", "default", "range", "unit", "meaning")
+    for parameter in strategy.parameters:
+        default = "required" if parameter.required else f"{parameter.default:g}"
+        table.add_row(parameter.name, default, _range(parameter), parameter.unit, Text(parameter.description))
+    return Group(Text("\n".join(lines)), table)
+
+
+def strategy_as_dict(strategy: Strategy) -> dict[str, Any]:
+    """Return a strategy as plain data; an infinite bound is None."""
+    finite = {float("inf"): None, float("-inf"): None}
+    return {
+        "name": strategy.name,
+        "level": strategy.level.value,
+        "summary": strategy.summary,
+        "source": strategy.source,
+        "defined_in": strategy.defined_in,
+        "options": list(strategy.options),
+        "parameters": [
+            vars(it) | {"low": finite.get(it.low, it.low), "high": finite.get(it.high, it.high)}
+            for it in strategy.parameters
+        ],
+    }
+
+
+def rows_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return measurements as a table: one line a row, one column a key."""
+    table = Table(title=title, title_justify="left")
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    for key in keys:
+        table.add_column(key, justify="left" if isinstance(rows[0].get(key), str) else "right")
+    for row in rows:
+        table.add_row(*(_cell(row.get(key)) for key in keys))
+    return table
+
+
+def _range(parameter: Parameter) -> str:
+    low = "" if parameter.low == float("-inf") else f"from {parameter.low:g} "
+    high = "" if parameter.high == float("inf") else f"to {parameter.high:g} "
+    kind = "whole" if parameter.integer else ""
+    return f"{low}{high}{kind}".strip() or "any"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool | str):
+        return str(value)
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    )

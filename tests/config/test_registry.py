@@ -1,0 +1,146 @@
+"""A strategy is found by name, by module and by file, and what cannot be found is explained."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from simlab.agents.registry import known_strategies, resolve, source_file, workspace_root
+from simlab.agents.strategy import Level
+from simlab.errors import PluginError
+
+PLUGIN = """
+from simlab.agents.compiled import compiled_strategy
+
+
+@compiled_strategy({name!r}, "Does nothing.")
+def idle(view, me, rng, orders):
+    pass
+
+
+class Carrier:
+    strategy = idle
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path in which distributions with entry points can be installed."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+def _install(site: Path, package: str, name: str, attribute: str = "idle") -> None:
+    (site / f"{package}.py").write_text(PLUGIN.format(name=name))
+    info = site / f"{package}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[simlab.strategies]\n{name} = {package}:{attribute}\n")
+
+
+def _refused(text: str, folder: Path | None = None) -> str:
+    with pytest.raises(PluginError) as caught:
+        resolve(text, folder=folder)
+    return str(caught.value)
+
+
+def test_every_built_in_strategy_is_known_by_its_name() -> None:
+    known = known_strategies()
+    assert {"noise", "market_maker", "value"} <= set(known)
+    assert all(resolve(name).name == name for name in known)
+
+
+def test_entry_points_are_found(site: Path) -> None:
+    _install(site, "registry_plain", "plain_idler")
+    _install(site, "registry_carrier", "carried_idler", "Carrier")
+    assert {"plain_idler", "carried_idler"} <= set(known_strategies())
+    assert resolve("plain_idler").level is Level.COMPILED
+    assert resolve("carried_idler").defined_in == "registry_carrier"
+
+
+def test_two_plugins_with_one_name_are_an_error_that_names_both(site: Path) -> None:
+    _install(site, "registry_twice_a", "twice")
+    _install(site, "registry_twice_b", "twice")
+    _install(site, "registry_noise", "noise")
+    assert "'registry_twice_a:idle' of package registry_twice_a" in _refused("twice")
+    assert "'registry_twice_b:idle' of package registry_twice_b" in _refused("twice")
+    text = _refused("noise")
+    assert "simlab itself (simlab.agents.library.noise)" in text
+    assert "registry_noise" in text
+
+
+def test_module_form(site: Path) -> None:
+    (site / "registry_module.py").write_text(PLUGIN.format(name="idler"))
+    assert resolve("registry_module:idle").defined_in == "registry_module"
+    assert source_file(resolve("registry_module:Carrier")) == site / "registry_module.py"
+    assert "has no 'idel'; did you mean 'idle'?" in _refused("registry_module:idel")
+    assert "there is no module 'registry_nowhere'" in _refused("registry_nowhere:idle")
+    assert "'compiled_strategy' is a function, not a strategy" in _refused(
+        "registry_module:compiled_strategy"
+    )
+
+
+def test_a_module_that_needs_a_missing_one_says_which(site: Path) -> None:
+    (site / "registry_needy.py").write_text("import registry_missing_dependency\n")
+    assert "registry_needy needs a missing module: No module named 'registry_missing" in _refused(
+        "registry_needy:x"
+    )
+
+
+def test_file_form_keeps_the_real_file_so_that_numba_can_cache(workspace: Path) -> None:
+    strategy = resolve("joiner.py:joiner", folder=workspace / "strategies")
+    assert strategy.name == "joiner"
+    assert source_file(strategy) == workspace / "strategies" / "joiner.py"
+    loaded = [name for name in sys.modules if name.startswith("simlab_plugin_joiner_")]
+    assert str(workspace / "strategies" / "joiner.py") in {sys.modules[name].__file__ for name in loaded}
+
+
+def test_a_changed_file_is_loaded_anew(workspace: Path) -> None:
+    file = workspace / "strategies" / "joiner.py"
+    before = resolve("strategies/joiner.py:joiner", folder=workspace)
+    assert resolve("strategies/joiner.py:joiner", folder=workspace) == before
+    file.write_text(file.read_text().replace("Joins the best bid.", "Changed."))
+    assert resolve("strategies/joiner.py:joiner", folder=workspace).summary == "Changed."
+
+
+def test_workspace_root_is_the_nearest(workspace: Path) -> None:
+    inner = workspace / "inner" / "configs"
+    inner.mkdir(parents=True)
+    assert workspace_root(inner) == workspace
+    (workspace / "inner" / "pyproject.toml").write_text("")
+    assert workspace_root(inner) == workspace / "inner"
+
+
+def test_file_form_refusals(workspace: Path) -> None:
+    folder = workspace / "configs"
+    assert "did you mean 'joiner.py'?" in _refused("strategies/joner.py:joiner", folder)
+    assert "has no 'joinr'; did you mean 'joiner'?" in _refused("strategies/joiner.py:joinr", folder)
+    assert "choices: strategies/joiner.py:joiner" in _refused("strategies/joiner.py", folder)
+    assert "'not_a_strategy' is a int, not a strategy" in _refused(
+        "strategies/joiner.py:not_a_strategy", folder
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("x = 1\ny = 1 / 0\n", "broken.py, line 2 failed: ZeroDivisionError: division by zero"),
+        ("x = 1\n\ndef f(:\n", "broken.py, line 3 failed: SyntaxError: "),
+        ("import json\njson.loads('{')\n", "broken.py, line 2 failed: JSONDecodeError: "),
+        ("raise SystemExit(3)\n", "broken.py, line 1 failed: SystemExit: 3"),
+    ],
+)
+def test_a_broken_file_names_its_line_and_exception(workspace: Path, code: str, expected: str) -> None:
+    (workspace / "strategies" / "broken.py").write_text(code)
+    assert expected in _refused("strategies/broken.py:x", workspace)
+
+
+def test_unknown_name_gives_the_nearest_and_how_to_list() -> None:
+    assert (
+        _refused("nois")
+        == "unknown strategy 'nois'; did you mean 'noise'?; `simlab strategies` lists them all"
+    )

@@ -1,0 +1,159 @@
+"""Fundamental values have the moments that the literature gives, and read files exactly."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from simlab.errors import ConfigError
+from simlab.processes import FundamentalSpec, PoissonNews, World
+
+STEPS = 100_000
+
+
+def _path(spec: FundamentalSpec, *, seed: int = 1, steps: int = STEPS) -> np.ndarray:
+    return World(seed, [spec.instrument], [10_000.0], [spec]).block(0, steps).fundamental[:, 0]
+
+
+def test_a_constant_value_is_the_initial_price() -> None:
+    assert np.all(World(1, ["A"], [123.0]).block(0, 10).fundamental == 123.0)
+    assert np.all(_path(FundamentalSpec("A", initial=7.0), steps=10) == 7.0)
+
+
+def test_a_mean_reverting_value_has_the_stationary_moments_of_ornstein_and_uhlenbeck() -> None:
+    spec = FundamentalSpec("A", "mean_reverting", mean=10_000.0, reversion=0.05, volatility=2.0)
+    deviation = _path(spec) - 10_000.0
+    variance = 2.0**2 / (2 * 0.05)
+    effective = STEPS * math.tanh(0.05 / 2)  # independent observations in a path with this autocorrelation
+    assert abs(deviation.mean()) < 4 * math.sqrt(variance / effective)
+    assert deviation.var() == pytest.approx(variance, rel=4 * math.sqrt(2 / (STEPS * math.tanh(0.05))))
+    lagged = np.corrcoef(deviation[:-20], deviation[20:])[0, 1]
+    assert lagged == pytest.approx(math.exp(-1.0), abs=0.05)
+
+
+def test_a_mean_reverting_value_decays_exactly_without_noise() -> None:
+    path = _path(FundamentalSpec("A", "mean_reverting", initial=110.0, mean=100.0, reversion=0.25), steps=9)
+    assert path == pytest.approx(100.0 + 10.0 * np.exp(-0.25 * np.arange(9)), rel=1e-14)
+
+
+def test_reversion_zero_is_a_random_walk() -> None:
+    moves = np.diff(_path(FundamentalSpec("A", "mean_reverting", volatility=3.0)))
+    assert moves.std() == pytest.approx(3.0, rel=4 / math.sqrt(2 * STEPS))
+    assert abs(np.corrcoef(moves[:-1], moves[1:])[0, 1]) < 4 / math.sqrt(STEPS)
+
+
+def test_a_geometric_value_has_the_drift_and_volatility_of_its_logarithm() -> None:
+    moves = np.diff(np.log(_path(FundamentalSpec("A", "geometric", volatility=0.01, drift=0.0005))))
+    assert moves.mean() == pytest.approx(0.0005 - 0.01**2 / 2, abs=4 * 0.01 / math.sqrt(STEPS))
+    assert moves.std() == pytest.approx(0.01, rel=4 / math.sqrt(2 * STEPS))
+    z = (moves - moves.mean()) / moves.std()
+    assert abs((z**3).mean()) < 4 * math.sqrt(6 / STEPS)
+    assert abs((z**4).mean() - 3.0) < 4 * math.sqrt(24 / STEPS)
+
+
+def test_jumps_add_the_variance_of_a_compound_poisson_process() -> None:
+    spec = FundamentalSpec("A", "mean_reverting", volatility=1.0, jump_rate=0.02, jump_scale=10.0)
+    moves = np.diff(_path(spec))
+    assert moves.var() == pytest.approx(1.0 + 0.02 * 100.0, rel=0.1)
+    assert np.mean(np.abs(moves) > 5.0) == pytest.approx(0.02 * 0.62, rel=0.15)
+
+
+def test_geometric_jumps_leave_the_expected_growth_at_the_drift() -> None:
+    spec = FundamentalSpec("A", "geometric", drift=0.001, jump_rate=0.5, jump_scale=0.1)
+    path = _path(spec)
+    growth = path[1:] / path[:-1]
+    assert growth.mean() == pytest.approx(math.exp(0.001), abs=4 * growth.std() / math.sqrt(STEPS))
+    assert np.any(growth != growth[0])
+
+
+def test_seeds_and_names_have_draws_of_their_own() -> None:
+    spec = FundamentalSpec("A", "mean_reverting", volatility=1.0)
+    other = FundamentalSpec("B", "mean_reverting", volatility=1.0)
+    first = np.diff(_path(spec, steps=5_000))
+    for path in (_path(spec, seed=2, steps=5_000), _path(other, steps=5_000)):
+        assert abs(np.corrcoef(first, np.diff(path))[0, 1]) < 4 / math.sqrt(5_000)
+
+
+def test_the_path_of_a_seed_is_pinned_to_the_bit() -> None:
+    specs = [
+        FundamentalSpec("A", "mean_reverting", reversion=0.1, volatility=2.0, jump_rate=0.5, jump_scale=3.0),
+        FundamentalSpec("B", "geometric", volatility=0.01, drift=1e-4, jump_rate=0.5, jump_scale=0.02),
+    ]
+    news = [PoissonNews(0.1, impact_scale=2.0)]
+    world = World(1, ["A", "B"], [10_000.0, 10_000.0], specs, [("A", "B", 0.5)], poisson=news)
+    block = world.block(0, 5_000)
+    assert [value.hex() for value in block.fundamental[-1]] == [
+        "0x1.38350781ffd4ep+13",
+        "0x1.85c5a221b2beap+14",
+    ]
+    assert block.news[-1].headline == "B misses earnings expectations"
+    assert block.news[-1].impact.hex() == "-0x1.cc8106111bde0p-5"
+
+
+def test_a_file_gives_one_value_a_step(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("date,close\n2020-01-01,100.25\n2020-01-02,101\n2020-01-03,99.5\n")
+    world = World(1, ["A"], [1.0], [FundamentalSpec("A", "file", path=path)])
+    assert world.block(0, 2).fundamental[:, 0].tolist() == [100.25, 101.0]
+    with pytest.raises(ConfigError, match=r"'A'.*prices\.csv has 3 rows.*step 3 is asked for"):
+        world.block(2, 2)
+
+
+def test_a_step_column_holds_values_until_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "prices.parquet"
+    pq.write_table(pa.table({"step": [0, 3, 4], "price": [10, 20, 30]}), path)
+    spec = FundamentalSpec("A", "file", path=path, column="price")
+    assert _path(spec, steps=7).tolist() == [10, 10, 10, 20, 30, 30, 30]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "words"),
+    [
+        ("clsoe\n1\n", "close", "no column 'close'; did you mean 'clsoe'"),
+        ("close\n1\nx\n", "close", "text in column 'close'"),
+        ("close,other\n1,1\n,2\n", "close", "no finite number in column 'close', row 2"),
+        ("close\n", "close", "text in column 'close'|no rows"),
+        ("step,close\n1,5\n", "close", "begins at step 1"),
+        ("step,close\n0,5\n4,6\n4,7\n", "close", "step 4 in row 3"),
+        ("step,close\n0.5,5\n", "close", "'step' of type double"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, text: str, column: str, words: str) -> None:
+    path = tmp_path / "broken.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        World(1, ["A"], [1.0], [FundamentalSpec("A", "file", path=path, column=column)])
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_and_an_unknown_ending_are_named(tmp_path: Path) -> None:
+    for name, words in (("absent.csv", "does not exist"), ("prices.txt", "ends in '.txt'")):
+        (tmp_path / "prices.txt").touch()
+        with pytest.raises(ConfigError, match=words):
+            World(1, ["A"], [1.0], [FundamentalSpec("A", "file", path=tmp_path / name)])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"model": "geometrc"}, "did you mean 'geometric'"),
+        ({"model": "constant", "volatility": 1.0}, "volatility is not used.*mean_reverting or geometric"),
+        ({"model": "geometric", "mean": 1.0}, "mean is not used"),
+        ({"model": "file"}, "needs a path"),
+        ({"model": "file", "path": Path("x.csv"), "initial": 1.0}, "initial is not used"),
+        ({"model": "geometric", "initial": 0.0}, "must start above 0"),
+        ({"model": "mean_reverting", "reversion": -0.1}, "reversion is -0.1"),
+        ({"model": "mean_reverting", "volatility": math.inf}, "volatility is inf"),
+        ({"model": "mean_reverting", "jump_rate": 0.1}, "go together"),
+        ({"model": "mean_reverting", "jump_rate": 11.0, "jump_scale": 1.0}, "at most 10"),
+    ],
+)
+def test_a_specification_that_cannot_be_is_refused(values: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        FundamentalSpec("ACME", **values)
+    assert "'ACME'" in str(caught.value)

@@ -46,9 +46,9 @@ __all__ = [
     "cancel_all",
     "compiled_strategy",
     "limit",
-    "past_return",
     "market",
     "mid_ago",
+    "past_return",
     "replace",
 ]
 

@@ -365,7 +365,9 @@ class BatchObservation:
         """Draw ``(n, count)`` floats in [0, 1): each agent from its own stream, whoever else is active."""
         return self._source.uniform(self.agents, self.step, count)
 
-    def depth(self, instrument: int = 0, levels: int = 10) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    def depth(
+        self, instrument: int = 0, levels: int = 10
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Return ([(price, lots), ...] of bids, the same of asks) of one of the instruments, best first."""
         return self._source.depth(self._source.numbers[instrument], levels)
 
@@ -429,9 +431,7 @@ class BatchOrders:
     def _instrument(self, instrument: ArrayLike) -> NDArray[np.int64]:
         return self._numbers[_ints(instrument, "instrument")] << 32
 
-    def _send(
-        self, who: ArrayLike, code: Any, price: Any, quantity: Any, expiry: Any
-    ) -> NDArray[np.int64]:
+    def _send(self, who: ArrayLike, code: Any, price: Any, quantity: Any, expiry: Any) -> NDArray[np.int64]:
         count = np.size(who)
         ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
         self._next_id += count
@@ -493,7 +493,12 @@ _C = TypeVar("_C", bound=type)
 
 
 def _declare(
-    level: Level, name: str, summary: str, parameters: tuple[Parameter, ...], options: tuple[str, ...], source: str
+    level: Level,
+    name: str,
+    summary: str,
+    parameters: tuple[Parameter, ...],
+    options: tuple[str, ...],
+    source: str,
 ) -> Callable[[_C], _C]:
     def declare(cls: _C) -> _C:
         if not callable(getattr(cls, "decide", None)):

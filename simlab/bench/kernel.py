@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from simlab.agents.library import STRATEGIES
-from simlab.agents.python import BatchObservation, BatchOrders, Observation, Orders, agent_strategy, batch_strategy
+from simlab.agents.python import (
+    BatchObservation,
+    BatchOrders,
+    Observation,
+    Orders,
+    agent_strategy,
+    batch_strategy,
+)
 from simlab.agents.strategy import Strategy
 from simlab.core.hashing import hash_text
 from simlab.errors import SimlabError
@@ -97,9 +104,7 @@ LEVELS: dict[str, Callable[[], Strategy]] = {
 def _spec(agents: int, steps: int, level: str) -> SimulationSpec:
     strategy = LEVELS[level]()
     parameters = np.array([[parameter.default for parameter in strategy.parameters]])
-    free = AccountPolicy(
-        borrowing=UNLIMITED, short_limit=UNLIMITED, reserve=False, max_open_orders=UNLIMITED
-    )
+    free = AccountPolicy(borrowing=UNLIMITED, short_limit=UNLIMITED, reserve=False, max_open_orders=UNLIMITED)
     population = Population(
         name="traders",
         strategy=strategy,
@@ -152,7 +157,9 @@ def bench_kernel(agents: int, steps: int, level: str = "compiled", record: bool 
         size += sum(path.stat().st_size for path in Path(folder).rglob("trades/*.parquet"))
     simulation.audit()
     if simulation.trades == 0 or simulation.activations != agents * steps:
-        raise SimlabError(f"the benchmark did no work: {simulation.activations} activations, {simulation.trades} trades")
+        raise SimlabError(
+            f"the benchmark did no work: {simulation.activations} activations, {simulation.trades} trades"
+        )
     row = {
         "agents": agents,
         "steps": steps,

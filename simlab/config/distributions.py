@@ -9,14 +9,14 @@ distribution is truncated, not clipped.
 from __future__ import annotations
 
 import math
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from simlab.config.fields import Model, Real, number_or
+from simlab.config.fields import Model, Real, number_or_mapping
 
 __all__ = ["Distribution", "DrawError", "MeanStd", "ParameterValue", "draw_column"]
 
@@ -83,9 +83,10 @@ class Distribution(Model):
         return next(name for name in _FORMS if getattr(self, name) is not None)
 
 
-ParameterValue = number_or(
-    Real, Distribution, "a number, or a distribution such as {uniform: [1, 20]} or {normal: [0, 1]}"
-)
+ParameterValue = Annotated[
+    Annotated[Real, Tag("number")] | Annotated[Distribution, Tag("mapping")],
+    number_or_mapping("a number, or a distribution such as {uniform: [1, 20]} or {normal: [0, 1]}"),
+]
 """A number for every agent, or a distribution over them."""
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-__all__ = ["Flag", "Limit", "Model", "Name", "Real", "Whole", "described", "number_or"]
+__all__ = ["Flag", "Limit", "Model", "Name", "Real", "Whole", "described", "number_or_mapping"]
 
 _WHOLE_FLOAT_MAX = 2.0**53
 
@@ -78,17 +78,14 @@ def described(default: Any, description: str, unit: str = "", **rules: Any) -> A
     return Field(default, description=description, **rules)
 
 
-def number_or(number: Any, model: Any, forms: str) -> Any:
-    """Return the type "a number, or a mapping of `model`"; `forms` says so in an error message."""
+def number_or_mapping(forms: str) -> Discriminator:
+    """Tell a number from a mapping, between types tagged so; `forms` names both in an error message."""
 
     def form(value: Any) -> str | None:
         if isinstance(value, dict | BaseModel):
             return "mapping"
         return None if value is None or isinstance(value, list) else "number"
 
-    return Annotated[
-        Annotated[number, Tag("number")] | Annotated[model, Tag("mapping")],
-        Discriminator(
-            form, custom_error_type="form", custom_error_message=f"must be {forms}", custom_error_context={}
-        ),
-    ]
+    return Discriminator(
+        form, custom_error_type="form", custom_error_message=f"must be {forms}", custom_error_context={}
+    )

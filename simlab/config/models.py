@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from simlab.config.distributions import ParameterValue
-from simlab.config.fields import Flag, Limit, Model, Name, Real, Whole, described, number_or
+from simlab.config.fields import Flag, Limit, Model, Name, Real, Whole, described, number_or_mapping
 from simlab.config.source import KeyPath, Source
 
 __all__ = [
@@ -288,6 +288,12 @@ class LatencyRange(Model):
         return value
 
 
+LatencyValue = Annotated[
+    Annotated[Whole, Field(ge=0), Tag("number")] | Annotated[LatencyRange, Tag("mapping")],
+    number_or_mapping("a number of steps or {uniform: [low, high]}"),
+]
+
+
 class MessageRate(Model):
     """At most `messages` messages in each window of `steps` steps."""
 
@@ -298,14 +304,17 @@ class MessageRate(Model):
 _Lots = Annotated[Whole, Field(ge=-_MAX_LOTS, le=_MAX_LOTS)]
 
 
+InventoryValue = Annotated[
+    Annotated[_Lots, Tag("number")] | Annotated[dict[Name, _Lots], Tag("mapping")],
+    number_or_mapping("a number of lots or {INSTRUMENT: lots}"),
+]
+
+
 class AccountConfig(Model):
     """What each account of a population starts with and may do."""
 
     cash: Whole = described(0, "Cash at the start", "money units", ge=-_MAX_MONEY, le=_MAX_MONEY)
-    inventory: Annotated[
-        Annotated[_Lots, Tag("number")] | Annotated[dict[Name, _Lots], Tag("mapping")],
-        Discriminator(lambda value: "mapping" if isinstance(value, dict) else "number"),
-    ] = described(
+    inventory: InventoryValue = described(
         0, "Inventory at the start: a number for each instrument it trades, or one by instrument", "lots"
     )
     borrowing: Limit = described(
@@ -340,9 +349,9 @@ class PopulationConfig(Model):
     activation: ActivationConfig = described(
         ActivationConfig(rate=1.0), "When its agents act; every step if not given"
     )
-    latency: number_or(
-        Annotated[Whole, Field(ge=0)], LatencyRange, "a number of steps or {uniform: [low, high]}"
-    ) = described(0, "How long its messages travel: a number, or {uniform: [low, high]}", "steps")
+    latency: LatencyValue = described(
+        0, "How long its messages travel: a number, or {uniform: [low, high]}", "steps"
+    )
     signal_noise: Real = described(
         0.0, "Standard deviation of an agent's private signal around the fundamental", "price units", ge=0
     )

@@ -102,8 +102,8 @@ def dump(data: Any) -> str:
 
     Example
     -------
-    >>> dump({"name": "on", "steps": 10})
-    "name: 'on'\\nsteps: 10\\n"
+    >>> dump({"name": "on", "recording": {"enabled": True}})
+    "name: 'on'\\nrecording: {enabled: true}\\n"
     """
     return yaml.dump(
         data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None

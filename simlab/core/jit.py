@@ -42,7 +42,13 @@ if not JIT:
 
 def jit(*args: Any, **options: Any) -> Any:
     """Compile a function lazily, cache it on disk, and let it run without the interpreter lock."""
-    options = {"cache": True, "nogil": True, "error_model": "numpy", "boundscheck": False, "_nrt": False} | options
+    options = {
+        "cache": True,
+        "nogil": True,
+        "error_model": "numpy",
+        "boundscheck": False,
+        "_nrt": False,
+    } | options
     return numba.njit(*args, **options)
 
 

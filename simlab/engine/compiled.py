@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from simlab.core.jit import jit
 from simlab.core.shared import share
 from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, SelfTrade, Side
+from simlab.engine.arguments import require_count, require_depth, require_known, require_policy, require_side
 from simlab.engine.arrays import (
     A_HEAD,
     B_ASKS,
@@ -132,14 +133,10 @@ class CompiledOrderBook:
     def __init__(
         self, instruments: int = 1, *, accounts: int = 1, self_trade: SelfTrade | int = SelfTrade.OFF
     ) -> None:
-        if instruments < 1 or accounts < 1:
-            raise EngineError(
-                f"a book needs at least one instrument and one account, not {instruments} and {accounts}"
-            )
-        self.instruments = instruments
-        self.accounts = accounts
+        self.instruments = require_count("instruments", instruments)
+        self.accounts = require_count("accounts", accounts)
         self._use(allocate(instruments, accounts))
-        self._book.books[:, B_SELF_TRADE] = SelfTrade(self_trade)
+        self._book.books[:, B_SELF_TRADE] = require_policy(self_trade)
 
     def _use(self, book: Book) -> None:
         self._book = book
@@ -147,7 +144,7 @@ class CompiledOrderBook:
 
     def set_self_trade(self, instrument: int, policy: SelfTrade | int) -> None:
         """Set one instrument's self-trade policy."""
-        self._book.books[self._known(instrument), B_SELF_TRADE] = SelfTrade(policy)
+        self._book.books[self._known(instrument), B_SELF_TRADE] = require_policy(policy)
 
     def process(self, messages: NDArray[np.void]) -> NDArray[np.void]:
         """Apply ``(n,) MESSAGE_DTYPE`` messages in order; return all their events, ``(m,) EVENT_DTYPE``."""
@@ -212,7 +209,8 @@ class CompiledOrderBook:
     def snapshot(self, side: Side | int, *, depth: int | None = None, instrument: int = 0) -> list[Level]:
         """Return the best `depth` levels of a side (all of them by default), best first. O(depth)."""
         levels, towers = self._book.levels, self._book.towers
-        level = towers[2 * self._known(instrument) + Side(side), 0]
+        level = towers[2 * self._known(instrument) + require_side(side), 0]
+        require_depth(depth)
         found: list[Level] = []
         while level and (depth is None or len(found) < depth):
             row = levels[level]
@@ -224,7 +222,7 @@ class CompiledOrderBook:
         """Return resting orders in priority order, ``(n,) ORDER_DTYPE``; bids before asks when side is None."""
         if side is None:
             return np.concatenate([self.orders(s, instrument=instrument) for s in Side])
-        count = int(self._book.books[self._known(instrument), B_BIDS + Side(side)])
+        count = int(self._book.books[self._known(instrument), B_BIDS + require_side(side)])
         out = np.zeros((count, 8), np.int64)
         out[:, 0] = instrument
         out[:, 1] = side
@@ -234,7 +232,7 @@ class CompiledOrderBook:
     def orders_of(self, account: int) -> list[int]:
         """Return the ids of an account's resting orders, oldest first."""
         found = []
-        row = self._book.owners[account, A_HEAD]
+        row = self._book.owners[require_known("account", account, self.accounts), A_HEAD]
         while row:
             found.append(int(self._book.orders[row, O_ID]))
             row = self._book.links[row, K_ACCOUNT_NEXT]
@@ -296,12 +294,12 @@ class CompiledOrderBook:
             row = int(book.links[row, K_NEXT])
         stated = tuple(int(x) for x in book.levels[level, [L_DEPTH, L_ORDERS, L_TAIL]])
         if (depth, count, last) != stated or count == 0:
-            raise EngineError(f"{where} says (depth, orders, tail) {stated}, its queue {(depth, count, last)}")
+            raise EngineError(
+                f"{where} says (depth, orders, tail) {stated}, its queue {(depth, count, last)}"
+            )
 
     def _known(self, instrument: int) -> int:
-        if not 0 <= instrument < self.instruments:
-            raise EngineError(f"instrument {instrument} is not one of the {self.instruments} of this book")
-        return instrument
+        return require_known("instrument", instrument, self.instruments)
 
 
 def _described(value: Any) -> str:

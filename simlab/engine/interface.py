@@ -97,6 +97,9 @@ class OrderBook(Protocol):
         self, instruments: int = 1, *, accounts: int = 1, self_trade: SelfTrade | int = SelfTrade.OFF
     ) -> None: ...
 
+    def set_self_trade(self, instrument: int, policy: SelfTrade | int) -> None:
+        """Set what happens when an account meets itself in one instrument, from the next message on."""
+
     def process(self, messages: NDArray[np.void]) -> NDArray[np.void]:
         """Apply ``(n,) MESSAGE_DTYPE`` messages in order; return all their events, ``(m,) EVENT_DTYPE``."""
 
@@ -151,6 +154,6 @@ def state_hash(book: OrderBook, step: int, sequence: int) -> int:
     state = HASH_SEED
     for instrument in range(book.instruments):
         rows = np.ascontiguousarray(book.orders(instrument=instrument))
-        state = hash_rows(state, rows.view(np.uint64).reshape(-1, 8), 0, len(rows))
+        state = np.uint64(hash_rows(state, rows.view(np.uint64).reshape(-1, 8), 0, len(rows)))
     last = np.array([[step, sequence, 0, 0, 0, 0, 0, 0]], np.int64).view(np.uint64)
-    return int(hash_rows(np.uint64(state), last, 0, 1))
+    return int(hash_rows(state, last, 0, 1))

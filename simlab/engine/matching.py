@@ -12,8 +12,8 @@ from simlab.core.jit import jit, jit_inline
 from simlab.core.types import (
     E_ACCOUNTS,
     E_CODE,
-    E_OTHER_ORDER_ID,
     E_ORDER_ID,
+    E_OTHER_ORDER_ID,
     E_PRICE,
     E_QUANTITY,
     E_SEQUENCE,
@@ -28,7 +28,6 @@ from simlab.core.types import (
     EventKind,
     MessageKind,
     Reason,
-    SelfTrade,
     TimeInForce,
 )
 from simlab.engine.arrays import (
@@ -60,7 +59,16 @@ from simlab.engine.arrays import (
 from simlab.engine.queues import delete_order, new_order, remove_level, rest, set_expiry, unrest
 from simlab.engine.tables import L_KEY, L_LIST, find_id
 
-__all__ = ["DONE", "NEED_EVENTS", "NEED_LEVELS", "NEED_ORDERS", "expire", "process", "room_for", "run_messages"]
+__all__ = [
+    "DONE",
+    "NEED_EVENTS",
+    "NEED_LEVELS",
+    "NEED_ORDERS",
+    "expire",
+    "process",
+    "room_for",
+    "run_messages",
+]
 
 DONE, NEED_EVENTS, NEED_ORDERS, NEED_LEVELS = 0, 1, 2, 3
 
@@ -96,7 +104,7 @@ _REQUESTED, _SELF_TRADE, _IOC_REMAINDER, _MARKET_REMAINDER = _codes(
 )
 
 
-@jit
+@jit_inline
 def emit(book, kind, side, reason, flags, instrument, order_id, accounts, price, quantity, other_order_id):
     """Append one event; there is room."""
     state = book.state
@@ -120,11 +128,21 @@ def emit_rejected(book, reason, side, instrument, order_id, account, price, quan
     shown_side = side if side == 1 else 0
     shown_account = account if -(2**31) <= account < 2**31 else -1
     emit(
-        book, _REJECTED, shown_side, reason, 0, instrument, order_id, shown_account & _LOW_HALF, price, quantity, 0
+        book,
+        _REJECTED,
+        shown_side,
+        reason,
+        0,
+        instrument,
+        order_id,
+        shown_account & _LOW_HALF,
+        price,
+        quantity,
+        0,
     )
 
 
-@jit
+@jit_inline
 def room_for(book, kind, side, instrument, account, quantity):
     """Say whether the next message fits as it is (DONE), or what must grow first."""
     state = book.state
@@ -132,12 +150,14 @@ def room_for(book, kind, side, instrument, account, quantity):
         return NEED_ORDERS
     if state[S_LEVELS] + 2 >= book.levels.shape[0]:
         return NEED_LEVELS
-    if book.events.shape[0] - state[S_EVENTS] < events_needed(book, kind, side, instrument, account, quantity):
+    if book.events.shape[0] - state[S_EVENTS] < events_needed(
+        book, kind, side, instrument, account, quantity
+    ):
         return NEED_EVENTS
     return DONE
 
 
-@jit
+@jit_inline
 def events_needed(book, kind, side, instrument, account, quantity):
     """Bound the number of events a message can make."""
     own = 0
@@ -147,18 +167,13 @@ def events_needed(book, kind, side, instrument, account, quantity):
         return 1
     if kind == _CANCEL_ALL:
         return own + 1
-    if kind == _REPLACE:  # the instrument and side are the order's own
-        return quantity + own + 4 if quantity <= 128 else min(quantity, state_orders(book)) + own + 4
+    if kind == _REPLACE:  # the order's own instrument and side count, not the message's
+        return max(0, min(quantity, book.state[S_ORDERS])) + own + 4
     if instrument < 0 or instrument >= book.books.shape[0]:
         return 1
     opposite = book.books[instrument, B_BIDS + 1 - (side & 1)]
-    return min(opposite, quantity) + own + 4
-
-
-@jit_inline
-def state_orders(book):
-    """Return the number of resting orders."""
-    return book.state[S_ORDERS]
+    cancelled = own if book.books[instrument, B_SELF_TRADE] != 0 else 0
+    return max(0, min(opposite, quantity)) + cancelled + 4
 
 
 @jit
@@ -183,7 +198,7 @@ def _remove_resting(book, row, reason):
     delete_order(book, row)
 
 
-@jit
+@jit_inline
 def _trade_level(book, level, order_id, account, side, instrument, quantity, policy):
     """Trade against the queue of one level; return what remains, negative if the incoming order must end."""
     orders, links, levels = book.orders, book.links, book.levels
@@ -199,7 +214,19 @@ def _trade_level(book, level, order_id, account, side, instrument, quantity, pol
                 quantity = -quantity
                 break
             accounts, reason = maker, _SELF_TRADE
-            emit(book, _CANCELLED, 1 - side, reason, 0, instrument, orders[row, O_ID], accounts, price, maker_quantity, 0)
+            emit(
+                book,
+                _CANCELLED,
+                1 - side,
+                reason,
+                0,
+                instrument,
+                orders[row, O_ID],
+                accounts,
+                price,
+                maker_quantity,
+                0,
+            )
             fill = maker_quantity
             traded += fill
             if policy == _CANCEL_BOTH:
@@ -209,7 +236,17 @@ def _trade_level(book, level, order_id, account, side, instrument, quantity, pol
             quantity -= fill
             traded += fill
             emit(
-                book, _FILL, side, 0, 0, instrument, order_id, account | (maker << 32), price, fill, orders[row, O_ID]
+                book,
+                _FILL,
+                side,
+                0,
+                0,
+                instrument,
+                order_id,
+                account | (maker << 32),
+                price,
+                fill,
+                orders[row, O_ID],
             )
             if fill < maker_quantity:
                 orders[row, O_QUANTITY] = maker_quantity - fill
@@ -230,7 +267,7 @@ def _trade_level(book, level, order_id, account, side, instrument, quantity, pol
     return quantity
 
 
-@jit
+@jit_inline
 def _match(book, order_id, account, side, instrument, key, quantity):
     """Trade an incoming order against the other side, best first, while a level's key is at most `key`."""
     levels, towers = book.levels, book.towers
@@ -280,7 +317,7 @@ def _opposite_key(side, price):
     return price if side == 0 else ~price
 
 
-@jit
+@jit_inline
 def _refuse_order(book, kind, side, tif, post_only, instrument, order_id, account, quantity, expiry):
     """Check what can be checked without the other side; return a reason or 0."""
     if kind != _LIMIT and kind != _MARKET:
@@ -304,7 +341,7 @@ def _refuse_order(book, kind, side, tif, post_only, instrument, order_id, accoun
     return 0
 
 
-@jit
+@jit_inline
 def _order(book, kind, side, tif, post_only, instrument, order_id, account, price, quantity, expiry):
     """Answer a limit or market order."""
     reason = _refuse_order(book, kind, side, tif, post_only, instrument, order_id, account, quantity, expiry)
@@ -363,7 +400,11 @@ def _replace(book, side, tif, post_only, instrument, order_id, account, price, q
         own_side = book.levels[level, L_LIST] & 1
         own_instrument = book.levels[level, L_LIST] >> 1
         keeps = price == book.orders[row, O_PRICE] and quantity <= book.orders[row, O_QUANTITY]
-        if post_only != 0 and not keeps and _marketable(book, own_side, own_instrument, _opposite_key(own_side, price)):
+        if (
+            post_only != 0
+            and not keeps
+            and _marketable(book, own_side, own_instrument, _opposite_key(own_side, price))
+        ):
             reason = _POST_ONLY_WOULD_TRADE
     if reason != 0:
         emit_rejected(book, reason, side, instrument, order_id, account, price, quantity)
@@ -377,16 +418,30 @@ def _replace(book, side, tif, post_only, instrument, order_id, account, price, q
         book.orders[row, O_QUANTITY] = quantity
         return
     unrest(book, row)
-    remaining = _match(book, order_id, account, own_side, own_instrument, _opposite_key(own_side, price), quantity)
+    remaining = _match(
+        book, order_id, account, own_side, own_instrument, _opposite_key(own_side, price), quantity
+    )
     if remaining > 0:
         rest(book, row, own_instrument, own_side, price, remaining)
         return
     delete_order(book, row)
     if remaining < 0:
-        emit(book, _CANCELLED, own_side, _SELF_TRADE, 0, own_instrument, order_id, account, price, -remaining, 0)
+        emit(
+            book,
+            _CANCELLED,
+            own_side,
+            _SELF_TRADE,
+            0,
+            own_instrument,
+            order_id,
+            account,
+            price,
+            -remaining,
+            0,
+        )
 
 
-@jit
+@jit_inline
 def _cancel(book, side, instrument, order_id, account, price, quantity):
     row = np.int64(find_id(book.ids, order_id))
     if row == 0:
@@ -413,7 +468,7 @@ def _cancel_all(book, side, instrument, order_id, account, price, quantity):
         row = after
 
 
-@jit
+@jit_inline
 def process(book, code, order_id, account, price, quantity, expiry):
     """Answer one message whose room was checked with `room_for`."""
     kind = code & 0xFF

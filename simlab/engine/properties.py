@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -56,16 +58,17 @@ class OrderBookProperties(ABC):
     def test_process_equals_apply_one_by_one(self) -> None:
         messages = random_messages(800, seed=4)
         batch, single = (self.make_book(2, accounts=3, self_trade=SelfTrade.CANCEL_BOTH) for _ in range(2))
-        names = ("kind", "side", "price", "quantity", "order_id", "account", "instrument")
-        names += ("time_in_force", "post_only", "expiry")
+        names = ["kind", "side", "price", "quantity", "order_id", "account", "instrument"]
+        names += ["time_in_force", "post_only", "expiry"]
         events = [single.apply(*row).copy() for row in rows(messages, *names)]
         assert np.array_equal(batch.process(messages), np.concatenate(events))
         assert batch.state_hash() == single.state_hash()
 
     def test_process_refuses_what_is_not_a_row_of_messages(self) -> None:
         book = self.make_book()
-        for wrong in (np.zeros((2, 8), np.int64), np.zeros((2, 2), MESSAGE_DTYPE), [1, 2]):
-            assert raises_engine_error(lambda wrong=wrong: book.process(wrong))
+        arguments: list[Any] = [np.zeros((2, 8), np.int64), np.zeros((2, 2), MESSAGE_DTYPE), [1, 2]]
+        for wrong in arguments:
+            assert raises_engine_error(partial(book.process, wrong))
 
     def test_the_state_hash_follows_the_content(self) -> None:
         one, two = self.make_book(), self.make_book()

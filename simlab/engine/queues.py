@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simlab.core.jit import jit
+from simlab.core.jit import jit, jit_inline
 from simlab.engine.arrays import (
     A_HEAD,
     A_ORDERS,
@@ -124,7 +124,7 @@ def remove_level(book, level):
     state[S_LEVELS] -= 1
 
 
-@jit
+@jit_inline
 def new_order(book, order_id, account, expiry):
     """Take a row for an order and enter it in the id table, its owner's list and the expiry heap."""
     state, links, owners = book.state, book.links, book.owners
@@ -154,7 +154,7 @@ def new_order(book, order_id, account, expiry):
     return row
 
 
-@jit
+@jit_inline
 def delete_order(book, row):
     """Forget an order that stands at no level any more."""
     state, links, owners = book.state, book.links, book.owners
@@ -178,7 +178,7 @@ def delete_order(book, row):
     state[S_ORDERS] -= 1
 
 
-@jit
+@jit_inline
 def rest(book, row, instrument, side, price, quantity):
     """Put an order last in the queue at its price."""
     orders, links, levels = book.orders, book.links, book.levels
@@ -203,7 +203,7 @@ def rest(book, row, instrument, side, price, quantity):
     book.books[instrument, B_BIDS + side] += 1
 
 
-@jit
+@jit_inline
 def unrest(book, row):
     """Take an order out of its queue; an emptied level goes."""
     links, levels = book.links, book.levels

@@ -27,6 +27,7 @@ from simlab.core.types import (
     TimeInForce,
 )
 from simlab.engine.answers import Answers, Message
+from simlab.engine.arguments import require_count, require_depth, require_known, require_policy, require_side
 from simlab.engine.interface import ORDER_DTYPE, Level, state_hash
 from simlab.engine.resting import Order, RestingOrders
 from simlab.errors import EngineError
@@ -65,9 +66,9 @@ class ReferenceOrderBook:
     def __init__(
         self, instruments: int = 1, *, accounts: int = 1, self_trade: SelfTrade | int = SelfTrade.OFF
     ) -> None:
-        self.instruments = _count("instruments", instruments)
-        self.accounts = _count("accounts", accounts)
-        self._self_trade = [_policy(self_trade)] * self.instruments
+        self.instruments = require_count("instruments", instruments)
+        self.accounts = require_count("accounts", accounts)
+        self._self_trade = [require_policy(self_trade)] * self.instruments
         self._resting = RestingOrders(self.instruments)
         self._answers = Answers()
 
@@ -80,7 +81,7 @@ class ReferenceOrderBook:
             When the instrument or the policy is unknown.
         """
         self._require_instrument(instrument)
-        self._self_trade[instrument] = _policy(policy)
+        self._self_trade[instrument] = require_policy(policy)
 
     def process(self, messages: NDArray[np.void]) -> NDArray[np.void]:
         """Apply messages in order and return all their events.
@@ -170,17 +171,15 @@ class ReferenceOrderBook:
     def snapshot(self, side: Side | int, *, depth: int | None = None, instrument: int = 0) -> list[Level]:
         """Return the best `depth` levels of a side (all of them by default), best first."""
         self._require_instrument(instrument)
-        _require_side(side)
-        if depth is not None and depth < 0:
-            raise EngineError(f"depth {depth} is below 0; ask for 0 or more levels, or None for all")
-        levels = islice(self._resting.levels(instrument, side), depth)
+        require_side(side)
+        levels = islice(self._resting.levels(instrument, side), require_depth(depth))
         return [Level(price, level.quantity, len(level.orders)) for price, level in levels]
 
     def orders(self, side: Side | int | None = None, *, instrument: int = 0) -> NDArray[np.void]:
         """Return resting orders in priority order, ``(n,) ORDER_DTYPE``; bids come before asks."""
         self._require_instrument(instrument)
         if side is not None:
-            _require_side(side)
+            require_side(side)
         rows = [
             (o.instrument, o.side, o.price, o.quantity, o.order_id, o.account, o.expiry, 0)
             for wanted in ((Side.BUY, Side.SELL) if side is None else (side,))
@@ -190,8 +189,7 @@ class ReferenceOrderBook:
 
     def orders_of(self, account: int) -> list[int]:
         """Return the ids of an account's resting orders, oldest first."""
-        if not 0 <= account < self.accounts:
-            raise EngineError(f"account {account} is unknown; accounts are 0 to {self.accounts - 1}")
+        require_known("account", account, self.accounts)
         return [order.order_id for order in self._resting.oldest_first(account)]
 
     def queue_position(self, order_id: int) -> int | None:
@@ -405,10 +403,7 @@ class ReferenceOrderBook:
         return best is not None and _reaches(side, price, best)
 
     def _require_instrument(self, instrument: int) -> None:
-        if not 0 <= instrument < self.instruments:
-            raise EngineError(
-                f"instrument {instrument} is unknown; instruments are 0 to {self.instruments - 1}"
-            )
+        require_known("instrument", instrument, self.instruments)
 
 
 def _reaches(side: int, limit: int | None, price: int) -> bool:
@@ -420,21 +415,3 @@ def _reaches(side: int, limit: int | None, price: int) -> bool:
 
 def _keeps_priority(order: Order, message: Message) -> bool:
     return message.price == order.price and message.quantity <= order.quantity
-
-
-def _require_side(side: int) -> None:
-    if side not in (Side.BUY, Side.SELL):
-        raise EngineError(f"side {side} is unknown; use Side.BUY (0) or Side.SELL (1)")
-
-
-def _count(name: str, value: int) -> int:
-    if not 1 <= value <= _INT32_MAX:
-        raise EngineError(f"{name} must be 1 to {_INT32_MAX}, not {value}")
-    return index(value)
-
-
-def _policy(value: SelfTrade | int) -> SelfTrade:
-    if value not in tuple(SelfTrade):
-        known = ", ".join(f"{policy.name} ({policy.value})" for policy in SelfTrade)
-        raise EngineError(f"self-trade policy {value} is unknown; use one of {known}")
-    return SelfTrade(value)

@@ -29,7 +29,9 @@ from simlab.market.ledger import FILL_LOG, Ledger
 __all__ = ["Assembly", "assemble"]
 
 _LEVELS = {Level.COMPILED: s.LEVEL_COMPILED, Level.BATCH: s.LEVEL_BATCH, Level.AGENT: s.LEVEL_AGENT}
-_EXCHANGE = AccountPolicy(borrowing=UNLIMITED, short_limit=UNLIMITED, reserve=False, max_open_orders=UNLIMITED)
+_EXCHANGE = AccountPolicy(
+    borrowing=UNLIMITED, short_limit=UNLIMITED, reserve=False, max_open_orders=UNLIMITED
+)
 _WHEEL = 4096
 _QUOTE_ROWS = 1 << 15
 _EVENT_ROWS = 1 << 16
@@ -94,9 +96,7 @@ def _instrument_of(names: dict[str, int], name: str, where: str) -> int:
     return names[name]
 
 
-def _ledger(
-    instruments: Sequence[Instrument], populations: Sequence[Population], agents: int
-) -> Ledger:
+def _ledger(instruments: Sequence[Instrument], populations: Sequence[Population], agents: int) -> Ledger:
     names = {item.name: i for i, item in enumerate(instruments)}
     accounts = np.zeros((agents + 2, 8), np.int64)
     positions = np.zeros(((agents + 2) * len(instruments), 8), np.int64)
@@ -267,7 +267,9 @@ def _world(
         summary=np.zeros(s.ME_SUMMARY, np.int64),
     )
     for p, population in enumerate(populations):
-        _first_dues(*world, table[p, s.P_FIRST], population.count, population.joins, _phases(spec, population))
+        _first_dues(
+            *world, table[p, s.P_FIRST], population.count, population.joins, _phases(spec, population)
+        )
     return world
 
 
@@ -275,6 +277,7 @@ def _clock(spec: SimulationSpec) -> NDArray[np.int64]:
     clock = np.zeros(32, np.int64)
     clock[s.T_NEXT_ORDER_ID] = clock[s.T_TOP_MESSAGE] = 1
     clock[s.T_HASH] = HASH_SEED.view(np.int64)
+    clock[s.T_PARAMETERS] = -1
     clock[s.T_SIMULTANEOUS] = spec.simultaneous
     plan = spec.recording
     clock[s.T_QUOTES_EVERY], clock[s.T_DEPTH_EVERY], clock[s.T_ACCOUNTS_EVERY] = (

@@ -81,7 +81,11 @@ def _check_reserves(simulation: Simulation) -> None:
         if not np.array_equal(resting, ledger.positions[:, column]):
             bad = int(np.flatnonzero(resting != ledger.positions[:, column])[0])
             name = simulation.agent_name(bad // count)
-            _compare(f"lots on order ({wanted.name.lower()}) of {name}", ledger.positions[bad, column], resting[bad])
+            _compare(
+                f"lots on order ({wanted.name.lower()}) of {name}",
+                ledger.positions[bad, column],
+                resting[bad],
+            )
     terms = ledger.instruments
     buys = side == Side.BUY
     notional = book.levels[level, L_PRICE] * terms[instrument, m.I_MULTIPLIER]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from simlab.agents.compiled import H_ACCOUNT, H_COUNT, H_NEXT_ORDER_ID, H_OVERFLOW
+from simlab.agents.strategy import MAX_MEMORY
 from simlab.core.jit import call_decide, jit
 from simlab.core.random import Role, reset
 from simlab.core.shared import share
@@ -90,7 +91,7 @@ def _decide(book, ledger, world, views, me, population, agent, slot):
         show_depth(book, view, instrument, row[P_DEPTH])
     show_agent(book, ledger, world, me, population, agent, instrument)
     at = row[P_MEMORY_AT] + (agent - row[P_FIRST]) * row[P_INSTRUMENTS] + slot
-    for k in range(memory.shape[1]):
+    for k in range(MAX_MEMORY):
         me.memory[k] = memory[at, k]
     outbox[0, H_COUNT] = 0
     outbox[0, H_NEXT_ORDER_ID] = clock[T_NEXT_ORDER_ID]
@@ -98,7 +99,7 @@ def _decide(book, ledger, world, views, me, population, agent, slot):
     if slot == 0:
         reset(world.rng, world.keys[agent], _DECIDE, np.uint64(step))
     call_decide(row[P_ADDRESS], view, me, world.rng, outbox)
-    for k in range(memory.shape[1]):
+    for k in range(MAX_MEMORY):
         memory[at, k] = me.memory[k]
     clock[T_NEXT_ORDER_ID] = outbox[0, H_NEXT_ORDER_ID]
     clock[T_OUT_COUNT] = outbox[0, H_COUNT]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simlab.agents.compiled import DEPTH_LEVELS, HISTORY_STEPS, VISIBLE_ORDERS
+from simlab.agents.strategy import MAX_PARAMETERS
 from simlab.core.jit import jit, jit_inline
 from simlab.core.numerics import normal_quantile
 from simlab.core.random import Role, block
@@ -21,14 +22,14 @@ from simlab.engine.arrays import (
 )
 from simlab.engine.tables import L_LIST
 from simlab.kernel.state import (
-    P_DEPTH,
+    P_FIRST,
     P_ORDERS,
     P_PARAMETERS_AT,
     P_PARAMETERS_STRIDE,
-    P_FIRST,
     P_SIGNAL,
     PF_SIGNAL_NOISE,
     T_BLOCK_START,
+    T_PARAMETERS,
     T_STEP,
 )
 from simlab.market.ledger import (
@@ -138,8 +139,10 @@ def show_agent(book, ledger, world, me, population, agent, instrument):
     me.fills = ledger.positions[position, P_FILLS]
     me.last_look = ledger.accounts[agent, C_LAST_LOOK]
     at = row[P_PARAMETERS_AT] + (agent - row[P_FIRST]) * row[P_PARAMETERS_STRIDE]
-    for k in range(world.parameters.shape[1]):
-        me.parameters[k] = world.parameters[at, k]
+    if at != world.clock[T_PARAMETERS]:
+        world.clock[T_PARAMETERS] = at
+        for k in range(MAX_PARAMETERS):
+            me.parameters[k] = world.parameters[at, k]
     if row[P_SIGNAL] != 0:
         me.signal = signal_of(world, population, agent, instrument)
     if row[P_ORDERS] != 0:

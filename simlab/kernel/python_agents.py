@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.compiled import mid_ago
-from simlab.agents.python import BatchObservation, BatchOrders, Fill, Market, Observation, Orders, RestingOrder
+from simlab.agents.python import (
+    BatchObservation,
+    BatchOrders,
+    Fill,
+    Market,
+    Observation,
+    Orders,
+    RestingOrder,
+)
 from simlab.agents.strategy import Level
 from simlab.core.jit import jit
 from simlab.core.random import Role, block, stream
@@ -156,7 +164,9 @@ class PythonAgents:
         names = [parameter.name for parameter in population.strategy.parameters]
         first = int(simulation.world.populations[p, s.P_FIRST])
         for i in range(population.count):
-            values = dict(zip(names, np.asarray(population.parameters[i]).tolist(), strict=True)) if names else {}
+            values = (
+                dict(zip(names, np.asarray(population.parameters[i]).tolist(), strict=True)) if names else {}
+            )
             self._deciders[first + i] = self._make(population, values)
 
     def _make(self, population: Population, values: dict[str, float]) -> Any:
@@ -205,7 +215,9 @@ class PythonAgents:
                 asyncio.run(_wait(answer))
         except Exception as error:
             simulation = self._simulation
-            who = simulation.agent_name(agent) if agent >= 0 else f"population {simulation.populations[p].name}"
+            who = (
+                simulation.agent_name(agent) if agent >= 0 else f"population {simulation.populations[p].name}"
+            )
             raise StrategyError(
                 f"{who}: strategy {simulation.populations[p].strategy.name!r} failed at step {simulation.step} "
                 f"({type(error).__name__}: {error})"

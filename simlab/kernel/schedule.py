@@ -70,7 +70,9 @@ def first_due(world, agent, joins, phase):
         return
     if activation == BY_RATE:
         _, _, w2, w3 = block(world.keys[agent], _PLACE, np.uint64(joins), np.uint64(1))
-        _put_in_wheel(world, agent, joins - 1 + _gap(w2, w3, world.population_floats[population, PF_LOG_QUIET]))
+        _put_in_wheel(
+            world, agent, joins - 1 + _gap(w2, w3, world.population_floats[population, PF_LOG_QUIET])
+        )
     elif activation == BY_PERIOD:
         period = world.populations[population, P_PERIOD]
         _put_in_wheel(world, agent, joins + (phase - joins) % period)

@@ -151,8 +151,10 @@ class Simulation:
             elif status == QUOTES_FULL:
                 self._flush_quotes()
             elif status == TOO_MANY_MESSAGES:
-                raise StrategyError(f"{self.agent_name(int(self.world.clock[s.T_AGENT]))} sent too many messages "
-                                    f"in one decision at step {self.step}; the most is {MAX_MESSAGES}")
+                raise StrategyError(
+                    f"{self.agent_name(int(self.world.clock[s.T_AGENT]))} sent too many messages "
+                    f"in one decision at step {self.step}; the most is {MAX_MESSAGES}"
+                )
             else:
                 self._make_room(status)
 

@@ -63,7 +63,9 @@ def instrument_rows(simulation: Simulation) -> list[dict[str, Any]]:
                 "trades": int(terms[m.I_TRADES]),
                 "volume": int(terms[m.I_VOLUME]),
                 "mean_spread": float(tape[s.X_SPREADS] / spreads) if spreads else math.nan,
-                "volatility": math.sqrt(max(0.0, tape[s.X_SQUARES] / returns - mean**2)) if returns else math.nan,
+                "volatility": math.sqrt(max(0.0, tape[s.X_SQUARES] / returns - mean**2))
+                if returns
+                else math.nan,
                 "last_price": int(terms[m.I_LAST_PRICE]),
             }
         )

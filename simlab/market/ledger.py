@@ -166,7 +166,9 @@ def _settle_fill(ledger, events, i, instrument, side, limit_price, is_market, st
         hold(ledger, taker, instrument, side, limit_price, -quantity)
     hold(ledger, maker, instrument, 1 - side, price, -quantity)
     maker_ppm, taker_ppm = instruments[instrument, I_MAKER_PPM], instruments[instrument, I_TAKER_PPM]
-    paid = _book_side(ledger, taker, instrument, side, price, quantity, taker_ppm, step, events[i, E_ORDER_ID])
+    paid = _book_side(
+        ledger, taker, instrument, side, price, quantity, taker_ppm, step, events[i, E_ORDER_ID]
+    )
     paid += _book_side(
         ledger, maker, instrument, 1 - side, price, quantity, maker_ppm, step, events[i, E_OTHER_ORDER_ID]
     )

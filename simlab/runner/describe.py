@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from simlab.agents.strategy import Parameter, Strategy
@@ -16,7 +16,9 @@ __all__ = ["rows_table", "strategy_as_dict", "strategy_details", "strategy_table
 
 def strategy_table(strategies: Sequence[Strategy]) -> Table:
     """Return one line a strategy: name, level, summary."""
-    table = Table("strategy", "level", "what it does", title="Strategies", title_justify="left")
+    table = Table(
+        Column("strategy", no_wrap=True), "level", "what it does", title="Strategies", title_justify="left"
+    )
     for strategy in strategies:
         table.add_row(strategy.name, strategy.level.value, Text(strategy.summary))
     return table
@@ -30,9 +32,9 @@ def strategy_details(strategy: Strategy) -> Group:
     lines += [f"Defined in: {strategy.defined_in}"]
     if not strategy.parameters:
         return Group(Text("\n".join([*lines, "It takes no parameters."])))
-    table = Table("parameter", "default", "range", "unit", "meaning")
+    table = Table(Column("parameter", no_wrap=True), "default", "range", "unit", "meaning")
     for parameter in strategy.parameters:
-        default = "required" if parameter.required else f"{parameter.default:g}"
+        default = "required" if parameter.required else _number(parameter.default)
         table.add_row(parameter.name, default, _range(parameter), parameter.unit, Text(parameter.description))
     return Group(Text("\n".join(lines)), table)
 
@@ -55,21 +57,25 @@ def strategy_as_dict(strategy: Strategy) -> dict[str, Any]:
 
 
 def rows_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return measurements as a table: one line a row, one column a key."""
-    table = Table(title=title, title_justify="left")
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    for key in keys:
-        table.add_column(key, justify="left" if isinstance(rows[0].get(key), str) else "right")
-    for row in rows:
-        table.add_row(*(_cell(row.get(key)) for key in keys))
+    """Return measurements as a table: one line a key, one column a measurement."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    for _ in rows:
+        table.add_column(justify="right", no_wrap=True)
+    for key in dict.fromkeys(key for row in rows for key in row):
+        table.add_row(key, *(_cell(row.get(key)) for row in rows))
     return table
 
 
 def _range(parameter: Parameter) -> str:
-    low = "" if parameter.low == float("-inf") else f"from {parameter.low:g} "
-    high = "" if parameter.high == float("inf") else f"to {parameter.high:g} "
+    low = "" if parameter.low == float("-inf") else f"from {_number(parameter.low)} "
+    high = "" if parameter.high == float("inf") else f"to {_number(parameter.high)} "
     kind = "whole" if parameter.integer else ""
     return f"{low}{high}{kind}".strip() or "any"
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
 
 
 def _cell(value: Any) -> str:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 from rich.status import Status
 
+from simlab.core.jit import JIT
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
 
@@ -97,5 +98,5 @@ class TerminalProgress(Progress):
 
 
 def _is_first_run() -> bool:
-    folder = Path(numba.config.CACHE_DIR)
-    return not numba.config.DISABLE_JIT and (not folder.is_dir() or next(folder.rglob("*.nbc"), None) is None)
+    folder = Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
+    return JIT and (not folder.is_dir() or next(folder.rglob("*.nbc"), None) is None)

@@ -75,7 +75,7 @@ def _instruments(rows: Sequence[Mapping[str, Any]], config: ExperimentConfig) ->
 
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in others:
         table.add_column(name, justify="right")
     return table

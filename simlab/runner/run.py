@@ -115,8 +115,9 @@ def execute(
         try:
             outcome = _stepped(config, spec, writer, bar)
         except KeyboardInterrupt as interruption:
-            writer.abandon(str(interruption) or "interrupted")
-            raise KeyboardInterrupt(f"{interruption}; what was recorded is in {folder}") from None
+            reason = str(interruption) or "interrupted before the first step"
+            writer.abandon(reason)
+            raise KeyboardInterrupt(f"{reason}; what was recorded is in {folder}") from None
         facts = outcome.as_dict()
         writer.finish({key: value for key, value in facts.items() if key not in (*manifest, "run_dir")})
     return outcome

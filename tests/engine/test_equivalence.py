@@ -196,7 +196,7 @@ class TwoEngines(RuleBasedStateMachine):
 
 
 TwoEngines.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=80,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

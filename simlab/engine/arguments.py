@@ -1,0 +1,48 @@
+"""Check what callers ask of a book: a wrong argument is a mistake of the caller, and an EngineError."""
+
+from __future__ import annotations
+
+from operator import index
+
+from simlab.core.types import SelfTrade, Side
+from simlab.errors import EngineError
+
+__all__ = ["require_count", "require_depth", "require_known", "require_policy", "require_side"]
+
+_MOST = 2**31 - 1
+
+
+def require_count(name: str, value: int) -> int:
+    """Return a number of instruments or accounts."""
+    if not 1 <= value <= _MOST:
+        raise EngineError(f"{name} must be 1 to {_MOST}, not {value}")
+    return index(value)
+
+
+def require_known(name: str, value: int, count: int) -> int:
+    """Return the number of an instrument or account of a book."""
+    if not 0 <= value < count:
+        raise EngineError(f"{name} {value} is unknown; {name}s are 0 to {count - 1}")
+    return value
+
+
+def require_side(side: Side | int) -> Side:
+    """Return a side."""
+    if side not in (Side.BUY, Side.SELL):
+        raise EngineError(f"side {side} is unknown; use Side.BUY (0) or Side.SELL (1)")
+    return Side(side)
+
+
+def require_depth(depth: int | None) -> int | None:
+    """Return a number of levels, or None for all."""
+    if depth is not None and depth < 0:
+        raise EngineError(f"depth {depth} is below 0; ask for 0 or more levels, or None for all")
+    return depth
+
+
+def require_policy(value: SelfTrade | int) -> SelfTrade:
+    """Return a self-trade policy."""
+    if value not in tuple(SelfTrade):
+        known = ", ".join(f"{policy.name} ({policy.value})" for policy in SelfTrade)
+        raise EngineError(f"self-trade policy {value} is unknown; use one of {known}")
+    return SelfTrade(value)

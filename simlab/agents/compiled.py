@@ -252,7 +252,7 @@ def compiled_strategy(
 
     def declare(function: Callable[..., None]) -> Strategy:
         def make(**_: Any) -> Any:
-            return jit(SIGNATURE)(function)
+            return jit(function, signature=SIGNATURE, _nrt=True)
 
         return Strategy(
             name=name,

@@ -40,21 +40,23 @@ if not JIT:
     np.seterr(over="ignore")  # unsigned counters wrap by design
 
 
-def jit(*args: Any, **options: Any) -> Any:
-    """Compile a function lazily, cache it on disk, and let it run without the interpreter lock."""
-    options = {
-        "cache": True,
-        "nogil": True,
-        "error_model": "numpy",
-        "boundscheck": False,
-        "_nrt": False,
-    } | options
-    return numba.njit(*args, **options)
+def jit(function: Any = None, *, signature: Any = None, **options: Any) -> Any:
+    """Compile a function and let it run without the interpreter lock.
+
+    It is compiled when first called, or at once for one explicit `signature`, and kept on disk if it comes
+    from a file. Compiled functions take no references to arrays and so cannot make new ones; pass
+    ``_nrt=True`` to one that must.
+    """
+    if function is None:
+        return lambda function: jit(function, signature=signature, **options)
+    cache = Path(function.__code__.co_filename).is_file()
+    options = {"cache": cache, "nogil": True, "error_model": "numpy", "_nrt": False} | options
+    return numba.njit(*(() if signature is None else (signature,)), **options)(function)
 
 
 def jit_inline(function: Any) -> Any:
-    """Compile a function so that it is always inlined: for the small ones that hot loops call with many arrays."""
-    return jit(forceinline=True)(function)
+    """Compile a function so that it is inlined wherever it is called: for the steps of hot loops."""
+    return jit(function, forceinline=True)
 
 
 _python_functions: dict[int, Callable[..., None]] = {}

@@ -171,13 +171,19 @@ def _on_tick(view, side, price):
 
 
 @jit
+def _in_lots(view, quantity):
+    lot = view.lot_size
+    return quantity if lot == 1 else quantity - quantity % lot
+
+
+@jit
 def limit(orders, view, side, price, quantity, time_in_force=0, post_only=0, expiry=0):
     """Send a limit order; return its id, or 0 if `quantity` is less than one lot size and nothing was sent.
 
     `price` (price units, an int) is rounded to a tick away from the market: down to buy, up to sell;
     `quantity` down to a whole number of lot sizes. `expiry` is the last step the order lives, 0 for no end.
     """
-    quantity -= quantity % view.lot_size
+    quantity = _in_lots(view, quantity)
     if quantity <= 0:
         return 0
     order_id = orders[0, H_NEXT_ORDER_ID]
@@ -190,7 +196,7 @@ def limit(orders, view, side, price, quantity, time_in_force=0, post_only=0, exp
 @jit
 def market(orders, view, side, quantity):
     """Send a market order; return its id, or 0 if `quantity` is less than one lot size and nothing was sent."""
-    quantity -= quantity % view.lot_size
+    quantity = _in_lots(view, quantity)
     if quantity <= 0:
         return 0
     order_id = orders[0, H_NEXT_ORDER_ID]
@@ -209,7 +215,7 @@ def cancel(orders, order_id):
 def replace(orders, view, side, order_id, price, quantity):
     """Give an own order a new price and remaining quantity; `side`, the order's own, says how to round."""
     code = 3 | (side << 8) | (view.instrument << 32)
-    quantity -= quantity % view.lot_size
+    quantity = _in_lots(view, quantity)
     _put(orders, code, order_id, _on_tick(view, side, price), quantity, 0)
 
 

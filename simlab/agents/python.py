@@ -428,6 +428,49 @@ class BatchOrders:
         """Cancel all own orders in all instruments."""
         self._put(who, _CANCEL_ALL | -1 << 32, 0, 0, 0, 0)
 
+    def send(
+        self,
+        who: ArrayLike,
+        kind: ArrayLike,
+        side: ArrayLike,
+        price: ArrayLike,
+        quantity: ArrayLike,
+        order_id: ArrayLike,
+        *,
+        instrument: ArrayLike = 0,
+        time_in_force: ArrayLike = 0,
+    ) -> NDArray[np.int64]:
+        """Send messages of different kinds in the order given; return the order id of each.
+
+        `kind` is a `simlab.core.types.MessageKind`. `order_id` names the order to cancel or replace: its id,
+        or ``-1 - i`` for the order that row i of this same call sends. New orders get an id whatever it says.
+        """
+        count = np.size(who)
+        kinds = np.broadcast_to(_ints(kind, "kind"), count)
+        ids = np.broadcast_to(_ints(order_id, "order_id"), count).copy()
+        new = kinds <= _MARKET
+        ids[new] = np.arange(self._next_id, self._next_id + np.count_nonzero(new), dtype=np.int64)
+        sent_here = np.flatnonzero(ids < 0)
+        rows = -1 - ids[sent_here]
+        late = (rows >= sent_here) | ~new[np.minimum(rows, count - 1)]
+        if np.any(late):
+            row = int(rows[late][0])
+            raise StrategyError(
+                f"order_id {-1 - row} names row {row}, but no earlier row {row} sends an order"
+            )
+        ids[sent_here] = ids[rows]
+        self._next_id += int(np.count_nonzero(new))
+        code = kinds | _ints(side, "side") << 8 | _ints(time_in_force, "time_in_force") << 16
+        self._put(
+            who,
+            code | self._instrument(instrument),
+            ids,
+            _ints(price, "price"),
+            _ints(quantity, "quantity"),
+            0,
+        )
+        return ids
+
     def _instrument(self, instrument: ArrayLike) -> NDArray[np.int64]:
         return self._numbers[_ints(instrument, "instrument")] << 32
 

@@ -18,7 +18,7 @@ import platformdirs
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["JIT", "address_of", "call_decide", "jit", "jit_inline"]
+__all__ = ["JIT", "address_of", "call_decide", "jit", "jit_inline", "multiply_high"]
 
 JIT = not numba.config.DISABLE_JIT
 
@@ -58,6 +58,23 @@ def jit_inline(function: Any) -> Any:
     """Compile a function so that it is inlined wherever it is called: for the steps of hot loops."""
     return jit(function, forceinline=True)
 
+
+def _high_word(typingctx: Any, a: Any, b: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return the upper 64 bits of the product of two uint64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wide = cgutils.ir.IntType(128)
+        left, right = (builder.zext(value, wide) for value in args)
+        return builder.trunc(builder.lshr(builder.mul(left, right), wide(64)), cgutils.ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), codegen
+
+
+def _high_word_in_python(a: Any, b: Any) -> np.uint64:
+    return np.uint64(int(a) * int(b) >> 64)
+
+
+multiply_high = intrinsic(_high_word) if JIT else _high_word_in_python
 
 _python_functions: dict[int, Callable[..., None]] = {}
 

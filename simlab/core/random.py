@@ -1,11 +1,11 @@
 """Counter-based random streams, keyed by name.
 
-Every draw is a pure function of (run seed, role, name, step, position): Philox4x32-10 of Salmon et al.
+Every draw is a pure function of (run seed, role, name, step, position): Philox2x64-10 of Salmon et al.
 There is no generator state to save, and removing one agent cannot shift the draws of another.
 
 A stream is a small ``uint64`` array, the `rng` that a compiled strategy receives::
 
-    [key, role and agent, step, blocks drawn, words used, word 0, word 1, word 2, word 3]
+    [key, role, step, blocks drawn, halves used, word 0, word 1]
 
 References
 ----------
@@ -18,35 +18,39 @@ import hashlib
 
 import numpy as np
 
-from simlab.core.jit import jit
+from simlab.core.jit import jit, jit_inline, multiply_high
 from simlab.core.numerics import log, normal_quantile
 
 __all__ = [
     "RNG_WORDS",
     "Role",
+    "block",
     "choice_weighted",
     "exponential",
     "integers",
     "name_key",
     "normal",
+    "open_unit",
     "philox",
     "reset",
+    "stream",
     "uniform",
+    "unit",
 ]
 
-RNG_WORDS = 9
-_KEY, _LANE, _STEP, _BLOCKS, _USED, _W0 = 0, 1, 2, 3, 4, 5
+RNG_WORDS = 7
+_KEY, _ROLE, _STEP, _BLOCKS, _USED, _W0 = 0, 1, 2, 3, 4, 5
 
-_MUL0 = np.uint64(0xD2511F53)
-_MUL1 = np.uint64(0xCD9E8D57)
-_WEYL0 = np.uint64(0x9E3779B9)
-_WEYL1 = np.uint64(0xBB67AE85)
+_MULTIPLIER = np.uint64(0xD2B74407B1CE6E93)
+_WEYL = np.uint64(0x9E3779B97F4A7C15)
 _MASK = np.uint64(0xFFFFFFFF)
+_S56 = np.uint64(56)
 _S32 = np.uint64(32)
-_S11 = np.uint64(11)
 _S12 = np.uint64(12)
+_S11 = np.uint64(11)
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
+_TWO = np.uint64(2)
 _FOUR = np.uint64(4)
 _TO_UNIT = 1.0 / 9007199254740992.0  # 2**-53
 _TO_OPEN_UNIT = 1.0 / 4503599627370496.0  # 2**-52
@@ -77,79 +81,93 @@ def name_key(seed: int, role: str, name: str) -> np.uint64:
     return np.uint64(int.from_bytes(digest.digest(), "little"))
 
 
-@jit
-def philox(c0, c1, c2, c3, k0, k1):
-    """Return the four 32-bit words (as uint64) of one Philox4x32-10 block; all arguments are uint64."""
+@jit_inline
+def philox(c0, c1, key):
+    """Return the two words of one Philox2x64-10 block; arguments and results are uint64."""
     for _ in range(10):
-        p0 = _MUL0 * c0
-        p1 = _MUL1 * c2
-        c0 = (p1 >> _S32) ^ c1 ^ k0
-        c1 = p1 & _MASK
-        c2 = (p0 >> _S32) ^ c3 ^ k1
-        c3 = p0 & _MASK
-        k0 = (k0 + _WEYL0) & _MASK
-        k1 = (k1 + _WEYL1) & _MASK
-    return c0, c1, c2, c3
+        high = multiply_high(_MULTIPLIER, c0)
+        low = _MULTIPLIER * c0
+        c0 = high ^ key ^ c1
+        c1 = low
+        key = key + _WEYL
+    return c0, c1
 
 
-@jit
+@jit_inline
 def block(key, role, step, index):
-    """Return block `index` of a stream at a step: four 32-bit words as uint64."""
-    return philox(
-        step & _MASK,
-        (step >> _S32) & _MASK,
-        index & _MASK,
-        role,
-        key & _MASK,
-        key >> _S32,
-    )
+    """Return block `index` of a stream at a step: two words. All arguments are uint64, `role` below 256."""
+    return philox(step, (role << _S56) | index, key)
 
 
-@jit
+@jit_inline
+def unit(word):
+    """Turn a random word into a float in [0, 1) with 53 random bits."""
+    return np.float64(word >> _S11) * _TO_UNIT
+
+
+@jit_inline
+def open_unit(word):
+    """Turn a random word into a float in (0, 1), both ends excluded, with 52 random bits."""
+    return (np.float64(word >> _S12) + 0.5) * _TO_OPEN_UNIT
+
+
+@jit_inline
 def reset(rng, key, role, step):
     """Point `rng` at the beginning of a stream's draws for one step."""
     rng[_KEY] = key
-    rng[_LANE] = np.uint64(role)
+    rng[_ROLE] = np.uint64(role)
     rng[_STEP] = np.uint64(step)
     rng[_BLOCKS] = _ZERO
     rng[_USED] = _FOUR
 
 
 @jit
-def _word(rng):
+def _refill(rng):
+    w0, w1 = block(rng[_KEY], rng[_ROLE], rng[_STEP], rng[_BLOCKS])
+    rng[_W0] = w0
+    rng[_W0 + 1] = w1
+    rng[_BLOCKS] += _ONE
+    rng[_USED] = _ZERO
+
+
+@jit
+def _half(rng):
+    """Draw 32 random bits."""
+    if rng[_USED] == _FOUR:
+        _refill(rng)
     used = rng[_USED]
-    if used == _FOUR:
-        w0, w1, w2, w3 = block(rng[_KEY], rng[_LANE], rng[_STEP], rng[_BLOCKS])
-        rng[5] = w0
-        rng[6] = w1
-        rng[7] = w2
-        rng[8] = w3
-        rng[_BLOCKS] += _ONE
-        used = _ZERO
     rng[_USED] = used + _ONE
-    return rng[_W0 + np.int64(used)]
+    word = rng[_W0] if used < _TWO else rng[_W0 + 1]
+    return word >> _S32 if used & _ONE else word & _MASK
+
+
+@jit
+def _whole(rng):
+    """Draw 64 random bits; an odd half left over is dropped."""
+    used = rng[_USED] + (rng[_USED] & _ONE)
+    if used == _FOUR:
+        _refill(rng)
+        used = _ZERO
+    rng[_USED] = used + _TWO
+    return rng[_W0] if used == _ZERO else rng[_W0 + 1]
 
 
 @jit
 def uniform(rng):
     """Draw a float in [0, 1) with 53 random bits."""
-    high = _word(rng)
-    low = _word(rng)
-    return np.float64(((high << _S32) | low) >> _S11) * _TO_UNIT
+    return unit(_whole(rng))
 
 
 @jit
 def integers(rng, low, high):
-    """Draw an integer in [low, high); `high - low` must be from 1 to 2**32 (bias below 2**-32 of the width)."""
-    return low + np.int64((_word(rng) * np.uint64(high - low)) >> _S32)
+    """Draw an integer in [low, high), which may hold up to 2**32 values (bias below 2**-32 of the width)."""
+    return low + np.int64((_half(rng) * np.uint64(high - low)) >> _S32)
 
 
 @jit
 def normal(rng):
-    """Draw a standard normal by inversion: one uniform a draw, the same on every machine."""
-    high = _word(rng)
-    low = _word(rng)
-    return normal_quantile((np.float64(((high << _S32) | low) >> _S12) + 0.5) * _TO_OPEN_UNIT)
+    """Draw a standard normal by inversion: one draw of 64 bits, the same on every machine."""
+    return normal_quantile(open_unit(_whole(rng)))
 
 
 @jit

@@ -1,19 +1,32 @@
-"""Pass a named tuple of arrays between compiled functions as one pointer.
+"""Pass a named tuple of arrays between compiled functions as one pointer, and index it without ado.
 
 Numba passes a tuple of arrays by value: some hundred words for every call that is not inlined. `share`
 puts the tuple on the stack of the function that calls it and hands on a pointer; fields are read through
-it under their names. A shared tuple lives as long as that call, and cannot be returned to Python. Without
-the JIT it is the tuple itself.
+it under their names. A shared tuple lives as long as that call, and cannot be returned to Python.
+
+Fields that the tuple class names in ``TABLES`` (field to number of columns, 1 for a plain vector) become
+tables: indexed by ``[row, column]``, ``[row]`` or ``[i]`` with plain pointer arithmetic, where an array
+would look at its strides and for negative indices each time. Other fields are ordinary arrays.
+
+Without the JIT `share` returns the tuple itself.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from numba.core import cgutils, types
 from numba.core.datamodel import models
-from numba.core.typing.templates import AttributeTemplate
-from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, register_model
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_global, signature
+from numba.extending import (
+    infer_getattr,
+    intrinsic,
+    lower_builtin,
+    lower_getattr,
+    lower_getattr_generic,
+    register_model,
+)
 
 from simlab.core.jit import JIT
 
@@ -30,6 +43,28 @@ class SharedType(types.Type):
     def position(self, name: str) -> int:
         return self.fields.fields.index(name)
 
+    def type_of(self, name: str) -> Any:
+        array = self.fields.types[self.position(name)]
+        columns = getattr(self.fields.instance_class, "TABLES", {}).get(name)
+        return array if columns is None else TableType(array, columns)
+
+
+class TableType(types.Type):
+    """Type of a pointer to a C-contiguous array whose number of columns is known when compiling."""
+
+    def __init__(self, array: Any, columns: int) -> None:
+        self.array = array
+        self.columns = columns
+        super().__init__(name=f"Table({array}, {columns})")
+
+
+class RowType(types.Type):
+    """Type of a pointer to one row of a table."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Row({dtype})")
+
 
 @register_model(SharedType)
 class _SharedModel(models.PrimitiveModel):
@@ -37,32 +72,143 @@ class _SharedModel(models.PrimitiveModel):
         super().__init__(manager, shared, manager.lookup(shared.fields).get_value_type().as_pointer())
 
 
+@register_model(TableType)
+class _TableModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, table: TableType) -> None:
+        super().__init__(manager, table, manager.lookup(table.array).get_value_type().as_pointer())
+
+
+@register_model(RowType)
+class _RowModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, row: RowType) -> None:
+        super().__init__(manager, row, manager.lookup(row.dtype).get_data_type().as_pointer())
+
+
 @infer_getattr
 class _SharedAttributes(AttributeTemplate):
     key = SharedType
 
     def generic_resolve(self, shared: SharedType, name: str) -> Any:
-        return shared.fields.types[shared.position(name)] if name in shared.fields.fields else None
+        return shared.type_of(name) if name in shared.fields.fields else None
+
+
+@infer_getattr
+class _TableAttributes(AttributeTemplate):
+    key = TableType
+
+    def resolve_shape(self, table: TableType) -> Any:
+        return types.UniTuple(types.int64, table.array.ndim)
 
 
 @lower_getattr_generic(SharedType)
 def _get_field(context: Any, builder: Any, shared: SharedType, pointer: Any, name: str) -> Any:
-    position = shared.position(name)
     whole = context.get_value_type(shared.fields)
-    field = context.get_value_type(shared.fields.types[position])
-    zero, index = cgutils.int32_t(0), cgutils.int32_t(position)
-    address = builder.gep(pointer, [zero, index], inbounds=True, source_etype=whole)
-    return builder.load(address, typ=field)
+    index = cgutils.int32_t(shared.position(name))
+    address = builder.gep(pointer, [cgutils.int32_t(0), index], inbounds=True, source_etype=whole)
+    kind = shared.type_of(name)
+    array = context.get_value_type(kind.array if isinstance(kind, TableType) else kind)
+    address = builder.bitcast(address, array.as_pointer())
+    return address if isinstance(kind, TableType) else builder.load(address, typ=array)
+
+
+def _array(context: Any, builder: Any, table: TableType, pointer: Any) -> Any:
+    return context.make_array(table.array)(context, builder, ref=pointer)
+
+
+@lower_getattr(TableType, "shape")
+def _get_shape(context: Any, builder: Any, table: TableType, pointer: Any) -> Any:
+    return _array(context, builder, table, pointer).shape
+
+
+def _is_index(kind: Any) -> bool:
+    return isinstance(kind, (types.Integer, types.IntegerLiteral))
+
+
+def _element(container: Any, index: Any) -> Any:
+    """Return the type of ``container[index]``, or None."""
+    if isinstance(container, RowType):
+        return container.dtype if _is_index(index) else None
+    if _is_index(index):
+        return container.array.dtype if container.array.ndim == 1 else RowType(container.array.dtype)
+    if isinstance(index, types.BaseTuple) and len(index) == 2 and all(map(_is_index, index)):
+        return container.array.dtype if container.array.ndim == 2 else None
+    return None
+
+
+@infer_global(operator.getitem)
+class _GetItem(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        container, index = args
+        if not isinstance(container, (TableType, RowType)):
+            return None
+        element = _element(container, index)
+        return None if element is None else signature(element, container, index)
+
+
+@infer_global(operator.setitem)
+class _SetItem(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        container, index, _ = args
+        if not isinstance(container, (TableType, RowType)):
+            return None
+        element = _element(container, index)
+        if element is None or isinstance(element, RowType):
+            return None
+        return signature(types.none, container, index, element)
+
+
+def _address(context: Any, builder: Any, container: Any, index: Any, values: Any) -> Any:
+    """Return the address of ``container[index]``."""
+    pointer, position = values
+    if isinstance(container, RowType):
+        element = context.get_data_type(container.dtype)
+        number = context.cast(builder, position, index, types.int64)
+        return _offset(builder, pointer, number, element)
+    element = context.get_data_type(container.array.dtype)
+    if isinstance(index, types.BaseTuple):
+        parts = cgutils.unpack_tuple(builder, position, 2)
+        row, column = (
+            context.cast(builder, part, kind, types.int64) for part, kind in zip(parts, index, strict=True)
+        )
+    else:
+        row = context.cast(builder, position, index, types.int64)
+        column = cgutils.intp_t(0)
+    number = builder.add(builder.mul(row, cgutils.intp_t(container.columns)), column)
+    data = _array(context, builder, container, pointer).data
+    return _offset(builder, data, number, element)
+
+
+def _offset(builder: Any, pointer: Any, number: Any, element: Any) -> Any:
+    address = builder.gep(pointer, [number], inbounds=True, source_etype=element)
+    return builder.bitcast(address, element.as_pointer())
+
+
+@lower_builtin(operator.getitem, TableType, types.Any)
+@lower_builtin(operator.getitem, RowType, types.Any)
+def _get_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    container, index = sig.args
+    address = _address(context, builder, container, index, args)
+    if isinstance(sig.return_type, RowType):
+        return address
+    return context.unpack_value(builder, sig.return_type, address)
+
+
+@lower_builtin(operator.setitem, TableType, types.Any, types.Any)
+@lower_builtin(operator.setitem, RowType, types.Any, types.Any)
+def _set_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    container, index, value = sig.args
+    address = _address(context, builder, container, index, args[:2])
+    context.pack_value(builder, value, args[2], address)
+    return context.get_dummy_value()
 
 
 def _share(typingctx: Any, fields: Any) -> Any:
     """Put a named tuple of arrays on the stack and return a pointer to it."""
-    signature = SharedType(fields)(fields)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return cgutils.alloca_once_value(builder, args[0])
 
-    return signature, codegen
+    return SharedType(fields)(fields), codegen
 
 
 def _share_as_is(fields: Any) -> Any:

@@ -65,6 +65,20 @@ class Book(NamedTuple):
     state: NDArray[np.int64]
     events: NDArray[np.int64]
 
+    TABLES = {  # noqa: RUF012
+        "orders": 8,
+        "links": 16,
+        "levels": 8,
+        "towers": MAX_HEIGHT,
+        "ids": 2,
+        "level_map": 1,
+        "heap": 1,
+        "owners": 4,
+        "books": 4,
+        "state": 1,
+        "events": 8,
+    }
+
 
 def allocate(
     instruments: int, accounts: int, *, orders: int = 64, levels: int = 64, events: int = 256

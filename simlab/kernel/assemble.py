@@ -145,8 +145,7 @@ def _ledger(instruments: Sequence[Instrument], populations: Sequence[Population]
 @jit
 def _agent_keys(keys, first, count, key):
     for i in range(count):
-        w0, w1, _, _ = block(key, np.uint64(0xA6), np.uint64(i), np.uint64(0))
-        keys[first + i] = (w0 << np.uint64(32)) | w1
+        keys[first + i], _ = block(key, np.uint64(0xA6), np.uint64(i), np.uint64(0))
 
 
 @jit

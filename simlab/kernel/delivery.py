@@ -33,6 +33,7 @@ NEED_FLIGHT = 4
 """Like the needs of `simlab.engine.matching`: more room for messages on their way."""
 
 _LATENCY = np.uint64(Role.LATENCY)
+_S32 = np.uint64(32)
 
 
 @jit
@@ -99,8 +100,8 @@ def _latency(world, population, account, index, step):
     high = world.populations[population, P_LATENCY_HIGH]
     if low == high:
         return low
-    w0, _, _, _ = block(world.keys[account], _LATENCY, np.uint64(step), np.uint64(index))
-    return low + np.int64((w0 * np.uint64(high - low + 1)) >> np.uint64(32))
+    word, _ = block(world.keys[account], _LATENCY, np.uint64(step), np.uint64(index))
+    return low + np.int64(((word >> _S32) * np.uint64(high - low + 1)) >> _S32)
 
 
 @jit

@@ -8,7 +8,7 @@ from simlab.agents.compiled import DEPTH_LEVELS, HISTORY_STEPS, VISIBLE_ORDERS
 from simlab.agents.strategy import MAX_PARAMETERS
 from simlab.core.jit import jit, jit_inline
 from simlab.core.numerics import normal_quantile
-from simlab.core.random import Role, block
+from simlab.core.random import Role, block, open_unit
 from simlab.engine.arrays import (
     A_HEAD,
     A_ORDERS,
@@ -50,7 +50,6 @@ from simlab.market.ledger import (
 __all__ = ["forget_fills", "show_agent", "show_market", "signal_of"]
 
 _SIGNAL = np.uint64(Role.SIGNAL)
-_S32 = np.uint64(32)
 _HISTORY_MASK = HISTORY_STEPS - 1
 
 
@@ -119,9 +118,8 @@ def signal_of(world, population, agent, instrument):
     value = world.fundamental[step - world.clock[T_BLOCK_START], instrument]
     noise = world.population_floats[population, PF_SIGNAL_NOISE]
     if noise > 0.0:
-        w0, w1, _, _ = block(world.keys[agent], _SIGNAL, np.uint64(step), np.uint64(instrument))
-        u = (np.float64(((w0 << _S32) | w1) >> np.uint64(12)) + 0.5) * (1.0 / 4503599627370496.0)
-        value += noise * normal_quantile(u)
+        word, _ = block(world.keys[agent], _SIGNAL, np.uint64(step), np.uint64(instrument))
+        value += noise * normal_quantile(open_unit(word))
     return value
 
 

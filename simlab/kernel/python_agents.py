@@ -21,7 +21,7 @@ from simlab.agents.python import (
 )
 from simlab.agents.strategy import Level
 from simlab.core.jit import jit
-from simlab.core.random import Role, block, stream
+from simlab.core.random import Role, block, stream, unit
 from simlab.core.shared import share
 from simlab.core.types import Side
 from simlab.engine.arrays import A_HEAD, K_ACCOUNT_NEXT, K_LEVEL, L_DEPTH, L_PRICE, O_ID, O_PRICE, O_QUANTITY
@@ -49,10 +49,8 @@ def _uniforms(keys, agents, step, out):
     role = np.uint64(Role.DECIDE)
     for i in range(agents.shape[0]):
         for j in range(out.shape[1]):
-            w0, w1, w2, w3 = block(keys[agents[i]], role, np.uint64(step), np.uint64(j >> 1))
-            if j & 1:
-                w0, w1 = w2, w3
-            out[i, j] = np.float64(((w0 << np.uint64(32)) | w1) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+            first, second = block(keys[agents[i]], role, np.uint64(step), np.uint64(j >> 1))
+            out[i, j] = unit(second if j & 1 else first)
 
 
 @jit

@@ -11,7 +11,7 @@ import numpy as np
 
 from simlab.core.jit import jit, jit_inline
 from simlab.core.numerics import log
-from simlab.core.random import Role, block
+from simlab.core.random import Role, block, open_unit
 from simlab.kernel.state import (
     BY_PERIOD,
     BY_RATE,
@@ -38,16 +38,14 @@ from simlab.kernel.state import (
 __all__ = ["collect", "first_due"]
 
 _PLACE = np.uint64(Role.PLACE)
-_S32 = np.uint64(32)
 _NEVER = 2**62
 _SMALL = 24
 
 
 @jit_inline
-def _gap(w2, w3, log_quiet):
-    """Return the steps until the next activation: geometric, from two random words."""
-    u = (np.float64(((w2 << _S32) | w3) >> np.uint64(12)) + 0.5) * (1.0 / 4503599627370496.0)
-    steps = log(u) / log_quiet
+def _gap(word, log_quiet):
+    """Return the steps until the next activation: geometric, from a random word."""
+    steps = log(open_unit(word)) / log_quiet
     return np.int64(steps) + 1 if steps < 1e15 else _NEVER
 
 
@@ -69,9 +67,9 @@ def first_due(world, agent, joins, phase):
     if activation == EVERY_STEP:
         return
     if activation == BY_RATE:
-        _, _, w2, w3 = block(world.keys[agent], _PLACE, np.uint64(joins), np.uint64(1))
+        _, word = block(world.keys[agent], _PLACE, np.uint64(joins), np.uint64(1))
         _put_in_wheel(
-            world, agent, joins - 1 + _gap(w2, w3, world.population_floats[population, PF_LOG_QUIET])
+            world, agent, joins - 1 + _gap(word, world.population_floats[population, PF_LOG_QUIET])
         )
     elif activation == BY_PERIOD:
         period = world.populations[population, P_PERIOD]
@@ -93,9 +91,9 @@ def _advance_steps(world, agent, population, step):
 
 
 @jit_inline
-def _enter(world, actor, w0, w1):
+def _enter(world, actor, place):
     n = world.clock[T_ACTIVE]
-    world.places[0, n] = (w0 << _S32) | w1
+    world.places[0, n] = place
     world.places[1, n] = np.uint64(actor)
     world.clock[T_ACTIVE] = n + 1
 
@@ -108,8 +106,8 @@ def _collect_every_step(world, step):
             continue
         row[P_DUE_COUNT] = row[P_COUNT]
         for agent in range(row[P_FIRST], row[P_FIRST] + row[P_COUNT]):
-            w0, w1, _, _ = block(world.keys[agent], _PLACE, step, np.uint64(0))
-            _enter(world, agent, w0, w1)
+            place, _ = block(world.keys[agent], _PLACE, step, np.uint64(0))
+            _enter(world, agent, place)
 
 
 @jit
@@ -125,17 +123,17 @@ def _collect_due(world, step):
             continue
         population = world.agents[agent, G_POPULATION]
         row = world.populations[population]
-        w0, w1, w2, w3 = block(world.keys[agent], _PLACE, np.uint64(step), np.uint64(0))
+        place, word = block(world.keys[agent], _PLACE, np.uint64(step), np.uint64(0))
         if row[P_ACTIVATION] == BY_RATE:
             log_quiet = world.population_floats[population, PF_LOG_QUIET]
-            _put_in_wheel(world, agent, step + _gap(w2, w3, log_quiet))
+            _put_in_wheel(world, agent, step + _gap(word, log_quiet))
         elif row[P_ACTIVATION] == BY_PERIOD:
             _put_in_wheel(world, agent, step + row[P_PERIOD])
         else:
             _advance_steps(world, agent, population, step + 1)
         if row[P_PRESENT] != 0:
             row[P_DUE_COUNT] += 1
-            _enter(world, agent, w0, w1)
+            _enter(world, agent, place)
         agent = after
 
 
@@ -147,8 +145,8 @@ def _enter_batches(world, step):
     for population in range(world.populations.shape[0]):
         row = world.populations[population]
         if row[P_LEVEL] == LEVEL_BATCH and row[P_DUE_COUNT] > 0:
-            w0, w1, _, _ = block(world.keys[agents + population], _PLACE, np.uint64(step), np.uint64(0))
-            _enter(world, agents + population, w0, w1)
+            place, _ = block(world.keys[agents + population], _PLACE, np.uint64(step), np.uint64(0))
+            _enter(world, agents + population, place)
             row[P_DUE_COUNT] = 0
             entered += 1
     return entered

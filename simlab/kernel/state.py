@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS
+
 __all__ = ["World"]
 
 # agents: (agents, 4) int64: population, step it is due, next agent due in the same bucket, cursor in steps
@@ -111,3 +113,21 @@ class World(NamedTuple):
     tape: NDArray[np.float64]
     rng: NDArray[np.uint64]
     summary: NDArray[np.int64]
+
+    TABLES = {  # noqa: RUF012
+        "clock": 1,
+        "agents": 4,
+        "keys": 1,
+        "populations": 20,
+        "population_floats": 2,
+        "population_lists": 1,
+        "parameters": MAX_PARAMETERS,
+        "memory": MAX_MEMORY,
+        "wheel": 1,
+        "due": 1,
+        "flight": 8,
+        "arrivals": 2,
+        "quotes": 9,
+        "tape": 8,
+        "summary": 1,
+    }

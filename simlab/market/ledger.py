@@ -61,6 +61,7 @@ FILL_LOG = 16
 _ACCEPTED, _REJECTED, _FILL, _CANCELLED, _REPLACED, _EXPIRED = (int(kind) for kind in EventKind)
 _MARKET = FLAG_MARKET << 24
 _MILLION = 1_000_000
+_SMALL = 2**31
 _LOW_HALF = 0xFFFFFFFF
 
 
@@ -73,6 +74,8 @@ class Ledger(NamedTuple):
     policies: NDArray[np.int64]
     stats: NDArray[np.int64]
     fills: NDArray[np.int64]
+
+    TABLES = {"accounts": 8, "positions": 8, "instruments": 16, "policies": 8, "stats": 4}  # noqa: RUF012
 
 
 @jit_inline
@@ -98,6 +101,8 @@ def _share(cost, part, whole):
     """Return ``floor(cost * part / whole)`` without overflow for lots below 2**31."""
     if part == whole:
         return cost
+    if -_SMALL < cost < _SMALL and part < _SMALL:
+        return cost * part // whole
     each = cost // whole
     return each * part + ((cost - each * whole) * part) // whole
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simlab.core.jit import jit
+from simlab.core.jit import jit_inline
 
 __all__ = ["HASH_SEED", "hash_rows", "hash_text"]
 
@@ -31,13 +31,13 @@ _S27 = np.uint64(27)
 _S31 = np.uint64(31)
 
 
-@jit
+@jit_inline
 def _fold(word, constant):
     product = (word ^ constant) * constant
     return product ^ (product >> _S32)
 
 
-@jit
+@jit_inline
 def hash_rows(state, rows, start, stop):
     """Continue a hash over ``rows[start:stop]``.
 

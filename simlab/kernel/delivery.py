@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simlab.core.hashing import hash_rows
-from simlab.core.jit import jit
+from simlab.core.jit import jit, jit_inline
 from simlab.core.random import Role, block
 from simlab.core.types import M_ACCOUNT, M_CODE, M_EXPIRY, M_ORDER_ID, M_PRICE, M_QUANTITY, M_STEP, M_TAG
 from simlab.engine.arrays import S_EVENTS
@@ -36,7 +36,7 @@ _LATENCY = np.uint64(Role.LATENCY)
 _S32 = np.uint64(32)
 
 
-@jit
+@jit_inline
 def seal(book, ledger, world, words, first, old_price, old_quantity):
     """Settle and hash the events from `first` on."""
     last = book.state[S_EVENTS]
@@ -44,7 +44,7 @@ def seal(book, ledger, world, words, first, old_price, old_quantity):
     world.clock[T_HASH] = np.int64(hash_rows(np.uint64(world.clock[T_HASH]), words, first, last))
 
 
-@jit
+@jit_inline
 def deliver(book, ledger, world, words, row):
     """Bring one message row to the market; return DONE, or what must grow with nothing changed."""
     code = row[M_CODE]
@@ -94,7 +94,7 @@ def _take_off(world, row, arrival):
     return True
 
 
-@jit
+@jit_inline
 def _latency(world, population, account, index, step):
     low = world.populations[population, P_LATENCY_LOW]
     high = world.populations[population, P_LATENCY_HIGH]
@@ -104,7 +104,7 @@ def _latency(world, population, account, index, step):
     return low + np.int64(((word >> _S32) * np.uint64(high - low + 1)) >> _S32)
 
 
-@jit
+@jit_inline
 def drain_outbox(book, ledger, world, words):
     """Deliver what the outbox holds, or put it on its way; return DONE or what must grow."""
     clock, outbox = world.clock, world.outbox

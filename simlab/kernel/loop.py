@@ -12,7 +12,7 @@ import numpy as np
 
 from simlab.agents.compiled import H_ACCOUNT, H_COUNT, H_NEXT_ORDER_ID, H_OVERFLOW
 from simlab.agents.strategy import MAX_MEMORY
-from simlab.core.jit import call_decide, jit
+from simlab.core.jit import call_decide, jit, jit_inline
 from simlab.core.random import Role, reset
 from simlab.core.shared import share
 from simlab.engine.arrays import A_ORDERS, S_EVENTS, Book
@@ -78,7 +78,7 @@ STOPPED, PYTHON_AGENT, PYTHON_BATCH, SAMPLE, QUOTES_FULL, TOO_MANY_MESSAGES = 0,
 _DECIDE = np.uint64(Role.DECIDE)
 
 
-@jit
+@jit_inline
 def _decide(book, ledger, world, views, me, population, agent, slot):
     """Let a compiled strategy of an agent decide for one of its instruments; return its number of messages."""
     row = world.populations[population]
@@ -132,7 +132,7 @@ def _show_python(book, ledger, world, views, population, agent):
     summary[10] = world.clock[T_NEXT_ORDER_ID]
 
 
-@jit
+@jit_inline
 def _act(book, ledger, world, words, views, mes):
     """Let the step's actors act, in order; return DONE when all have."""
     clock = world.clock

@@ -53,7 +53,7 @@ _SIGNAL = np.uint64(Role.SIGNAL)
 _HISTORY_MASK = HISTORY_STEPS - 1
 
 
-@jit
+@jit_inline
 def show_market(book, ledger, view, instrument, step):
     """Bring one instrument's view up to date."""
     levels, instruments = book.levels, ledger.instruments
@@ -123,7 +123,7 @@ def signal_of(world, population, agent, instrument):
     return value
 
 
-@jit
+@jit_inline
 def show_agent(book, ledger, world, me, population, agent, instrument):
     """Fill the record of an agent for one instrument, all but its memory."""
     row = world.populations[population]

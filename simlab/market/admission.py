@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simlab.core.jit import jit
+from simlab.core.jit import jit, jit_inline
 from simlab.core.types import MAX_QUANTITY, MessageKind, Reason
 from simlab.engine.arrays import (
     A_ORDERS,
@@ -72,7 +72,7 @@ def _cost_to_take(book, ledger, instrument, quantity):
     return cost
 
 
-@jit
+@jit_inline
 def _refuse_terms(instruments, kind, instrument, price, quantity, step):
     """Check an order against its instrument's terms."""
     if step < instruments[instrument, I_HALTED_UNTIL]:
@@ -89,7 +89,7 @@ def _refuse_terms(instruments, kind, instrument, price, quantity, step):
     return 0
 
 
-@jit
+@jit_inline
 def _refuse_rate(accounts, account, limit, window, step):
     """Count a message against the account's rate limit."""
     if limit < 0:
@@ -104,7 +104,7 @@ def _refuse_rate(accounts, account, limit, window, step):
     return 0
 
 
-@jit
+@jit_inline
 def _refuse_position(book, ledger, kind, side, instrument, account, price, quantity, old_price, old_quantity):
     """Check funds, short selling and position limits; an order being replaced is taken out first."""
     accounts, instruments = ledger.accounts, ledger.instruments
@@ -137,7 +137,7 @@ def _refuse_position(book, ledger, kind, side, instrument, account, price, quant
     return _FUNDS if quantity * unit_cost(instruments, instrument, price) > available else 0
 
 
-@jit
+@jit_inline
 def admit(book, ledger, kind, side, instrument, order_id, account, price, quantity, step):
     """Return (0 or the reason to refuse, old price, old quantity): what a replaced order is now."""
     if account < 0 or account >= ledger.accounts.shape[0]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.core.jit import jit, jit_inline
+from simlab.core.jit import jit_inline
 from simlab.core.types import (
     E_ACCOUNTS,
     E_CODE,
@@ -107,7 +107,7 @@ def _share(cost, part, whole):
     return each * part + ((cost - each * whole) * part) // whole
 
 
-@jit
+@jit_inline
 def hold(ledger, account, instrument, side, price, quantity):
     """Reserve (or with a negative quantity release) what a resting order may use."""
     position = account * ledger.instruments.shape[0] + instrument
@@ -118,7 +118,7 @@ def hold(ledger, account, instrument, side, price, quantity):
         ledger.positions[position, P_OPEN_SELL] += quantity
 
 
-@jit
+@jit_inline
 def _change_position(positions, row, side, quantity, unit):
     """Book a fill of `quantity` lots at `unit` money units a lot into a position."""
     inventory = positions[row, P_INVENTORY]
@@ -135,7 +135,7 @@ def _change_position(positions, row, side, quantity, unit):
     positions[row, P_COST] += sign * -(quantity - closed) * unit - removed
 
 
-@jit
+@jit_inline
 def _book_side(ledger, account, instrument, side, price, quantity, ppm, step, order_id):
     """Book one side of a fill; return the fee."""
     accounts, positions, instruments = ledger.accounts, ledger.positions, ledger.instruments
@@ -160,7 +160,7 @@ def _book_side(ledger, account, instrument, side, price, quantity, ppm, step, or
     return paid
 
 
-@jit
+@jit_inline
 def _settle_fill(ledger, events, i, instrument, side, limit_price, is_market, step):
     accounts, instruments = ledger.accounts, ledger.instruments
     taker = events[i, E_ACCOUNTS] & _LOW_HALF
@@ -186,7 +186,7 @@ def _settle_fill(ledger, events, i, instrument, side, limit_price, is_market, st
     instruments[instrument, I_TRADES] += 1
 
 
-@jit
+@jit_inline
 def settle(ledger, events, start, stop, old_price, old_quantity, step):
     """Book the events of one message (or of an expiry).
 

@@ -6,7 +6,8 @@ Both have one method, ``decide(self, observation, orders)``: look at the observa
 Example
 -------
 >>> from simlab.agents.python import Parameter, agent_strategy
->>> @agent_strategy("penny_bidder", "Outbids the best bid by one unit.", (Parameter("size", 1, "lots", "Size."),))
+>>> size = Parameter("size", 1, "lots", "Order size.")
+>>> @agent_strategy("penny_bidder", "Outbids the best bid by one unit.", (size,))
 ... class PennyBidder:
 ...     def __init__(self, size):
 ...         self.size = int(size)
@@ -174,15 +175,18 @@ class Observation:
     The attributes `best_bid`, `best_ask`, `inventory` and so on are those of its first (or only) instrument.
     """
 
-    __slots__ = ("_source", "_values", "news", "random")
+    __slots__ = ("_source", "_values", "news")
 
     def __init__(self, source: Any) -> None:
         self._source = source
         self._values: list[int] = []
-        self.random: np.random.Generator
-        """The agent's own random stream."""
         self.news: Sequence[Any] = ()
         """News that can be seen, oldest first (the latest 100)."""
+
+    @property
+    def random(self) -> np.random.Generator:
+        """The agent's own random stream."""
+        return self._source.random()
 
     @property
     def step(self) -> int:
@@ -338,28 +342,26 @@ class BatchObservation:
     news : the latest 100 news that can be seen, oldest first
     """
 
-    __slots__ = (
-        "_source",
-        "agents",
-        "ask_depth",
-        "best_ask",
-        "best_bid",
-        "bid_depth",
-        "bought",
-        "cash",
-        "fills",
-        "index",
-        "instruments",
-        "inventory",
-        "last_price",
-        "mid",
-        "news",
-        "parameters",
-        "signal",
-        "sold",
-        "step",
-        "volume",
-    )
+    _source: Any
+    step: int
+    agents: NDArray[np.int64]
+    index: NDArray[np.int64]
+    cash: NDArray[np.int64]
+    inventory: NDArray[np.int64]
+    bought: NDArray[np.int64]
+    sold: NDArray[np.int64]
+    fills: NDArray[np.int64]
+    signal: NDArray[np.float64]
+    parameters: NDArray[np.float64]
+    instruments: tuple[str, ...]
+    best_bid: NDArray[np.int64]
+    best_ask: NDArray[np.int64]
+    bid_depth: NDArray[np.int64]
+    ask_depth: NDArray[np.int64]
+    mid: NDArray[np.float64]
+    last_price: NDArray[np.int64]
+    volume: NDArray[np.int64]
+    news: Sequence[Any]
 
     def uniform(self, count: int) -> NDArray[np.float64]:
         """Draw ``(n, count)`` floats in [0, 1): each agent from its own stream, whoever else is active."""
@@ -380,7 +382,7 @@ class BatchOrders:
     """Where a population puts its messages, as arrays.
 
     `who` holds positions in the observation's arrays (0 to n-1); the other arguments are arrays of the same
-    length or single values. Messages arrive in the order of `who`'s agents, each agent's own in the order sent.
+    length or single values. Messages arrive in the order of `who`'s agents, each agent's in the order sent.
     """
 
     __slots__ = ("_agents", "_blocks", "_next_id", "_numbers")
@@ -403,7 +405,10 @@ class BatchOrders:
         post_only: ArrayLike = 0,
         expiry: ArrayLike = 0,
     ) -> NDArray[np.int64]:
-        """Send limit orders; return their ids. `side` 0 buys, 1 sells; `instrument` indexes the observation's."""
+        """Send limit orders; return their ids.
+
+        `side` is 0 to buy, 1 to sell; `instrument` is a position in the observation's `instruments`.
+        """
         flags = _ints(time_in_force, "time_in_force") << 16 | _ints(post_only, "post_only") << 24
         code = _LIMIT | _ints(side, "side") << 8 | flags | self._instrument(instrument)
         return self._send(who, code, _ints(price, "price"), _ints(quantity, "quantity"), expiry)
@@ -546,7 +551,7 @@ def _declare(
     def declare(cls: _C) -> _C:
         if not callable(getattr(cls, "decide", None)):
             raise StrategyError(f"class {cls.__name__} needs a method decide(self, observation, orders)")
-        cls.strategy = Strategy(
+        cls.strategy = Strategy(  # type: ignore[attr-defined]
             name=name,
             level=level,
             make=cls,

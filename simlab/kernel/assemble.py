@@ -15,10 +15,10 @@ from simlab.core.hashing import HASH_SEED
 from simlab.core.jit import JIT, address_of, jit
 from simlab.core.numerics import log
 from simlab.core.random import RNG_WORDS, block, name_key
-from simlab.core.shared import share
 from simlab.engine.arrays import B_SELF_TRADE, Book, allocate
 from simlab.errors import ConfigError
 from simlab.kernel import state as s
+from simlab.kernel.pinned import find_world, pin_world
 from simlab.kernel.schedule import first_due
 from simlab.kernel.spec import Population, SimulationSpec
 from simlab.kernel.state import World
@@ -57,7 +57,7 @@ def assemble(spec: SimulationSpec) -> Assembly:
     instruments = tuple(sorted(spec.instruments, key=lambda item: item.name))
     populations = tuple(sorted(spec.populations, key=lambda item: item.name))
     agents = sum(population.count for population in populations)
-    book = allocate(len(instruments), agents + 2, orders=1024, levels=256, events=_EVENT_ROWS)
+    book = allocate(len(instruments), agents + 2, orders=min(1 << 21, 2 * agents + 1024), levels=256, events=_EVENT_ROWS)
     book.books[:, B_SELF_TRADE] = [int(item.self_trade) for item in instruments]
     functions: list[Any] = []
     world = _world(spec, instruments, populations, agents, functions)
@@ -149,13 +149,8 @@ def _agent_keys(keys, first, count, key):
 
 
 @jit
-def _first_dues(
-    w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15, w16, w17, w18, w19, first, count, joins,
-    phases,
-):  # fmt: skip
-    world = share(
-        World(w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15, w16, w17, w18, w19)
-    )
+def _first_dues(pinned, first, count, joins, phases):
+    world = find_world(pinned)
     for i in range(count):
         first_due(world, first + i, joins, phases[i] if phases.shape[0] > 1 else phases[0])
 
@@ -265,10 +260,9 @@ def _world(
         rng=np.zeros(RNG_WORDS, np.uint64),
         summary=np.zeros(s.ME_SUMMARY, np.int64),
     )
-    for p, population in enumerate(populations):
-        _first_dues(
-            *world, table[p, s.P_FIRST], population.count, population.joins, _phases(spec, population)
-        )
+    pinned = pin_world(world)
+    for row, population in zip(table, populations, strict=True):
+        _first_dues(pinned, row[s.P_FIRST], population.count, population.joins, _phases(spec, population))
     return world
 
 
@@ -276,7 +270,7 @@ def _clock(spec: SimulationSpec) -> NDArray[np.int64]:
     clock = np.zeros(32, np.int64)
     clock[s.T_NEXT_ORDER_ID] = clock[s.T_TOP_MESSAGE] = 1
     clock[s.T_HASH] = HASH_SEED.view(np.int64)
-    clock[s.T_PARAMETERS] = -1
+    clock[s.T_PARAMETERS] = clock[s.T_LOOKED] = -1
     clock[s.T_SIMULTANEOUS] = spec.simultaneous
     plan = spec.recording
     clock[s.T_QUOTES_EVERY], clock[s.T_DEPTH_EVERY], clock[s.T_ACCOUNTS_EVERY] = (

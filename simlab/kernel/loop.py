@@ -14,11 +14,12 @@ from simlab.agents.compiled import H_ACCOUNT, H_COUNT, H_NEXT_ORDER_ID, H_OVERFL
 from simlab.agents.strategy import MAX_MEMORY
 from simlab.core.jit import call_decide, jit, jit_inline
 from simlab.core.random import Role, reset
-from simlab.core.shared import share
-from simlab.engine.arrays import A_ORDERS, S_EVENTS, Book
+from simlab.core.shared import prefetch
+from simlab.engine.arrays import A_ORDERS, S_EVENTS
 from simlab.engine.matching import DONE, expire
 from simlab.kernel.delivery import arrive, drain_outbox, seal
 from simlab.kernel.observing import forget_fills, remember_mid, show_agent, show_depth, show_market
+from simlab.kernel.pinned import find_book, find_ledger, find_world
 from simlab.kernel.schedule import collect
 from simlab.kernel.state import (
     G_POPULATION,
@@ -52,6 +53,7 @@ from simlab.kernel.state import (
     T_BLOCK_START,
     T_CURSOR,
     T_DEPTH_EVERY,
+    T_LOOKED,
     T_NEXT_ORDER_ID,
     T_OUT_COUNT,
     T_PHASE,
@@ -66,9 +68,8 @@ from simlab.kernel.state import (
     X_SPREAD_COUNT,
     X_SPREADS,
     X_SQUARES,
-    World,
 )
-from simlab.market.ledger import C_CASH, P_INVENTORY, Ledger
+from simlab.market.ledger import C_CASH, P_INVENTORY
 
 __all__ = ["PYTHON_AGENT", "PYTHON_BATCH", "SAMPLE", "STOPPED", "TOO_MANY_MESSAGES", "advance"]
 
@@ -76,6 +77,8 @@ STOPPED, PYTHON_AGENT, PYTHON_BATCH, SAMPLE, QUOTES_FULL, TOO_MANY_MESSAGES = 0,
 """Why `advance` returned, beside the needs for room of the engine and of delivery (1 to 4)."""
 
 _DECIDE = np.uint64(Role.DECIDE)
+_AHEAD = 6
+"""How many actors ahead memory is asked for."""
 
 
 @jit_inline
@@ -132,11 +135,35 @@ def _show_python(book, ledger, world, views, population, agent):
     summary[10] = world.clock[T_NEXT_ORDER_ID]
 
 
+@jit
+def _forget_python(ledger, world, agent):
+    """Begin anew what a Python agent is told of its fills, now that it has looked."""
+    row = world.populations[world.agents[agent, G_POPULATION]]
+    for slot in range(row[P_INSTRUMENTS]):
+        instrument = world.population_lists[row[P_INSTRUMENTS_AT] + slot]
+        forget_fills(ledger, agent, instrument, world.clock[T_STEP])
+
+
+@jit_inline
+def _fetch_ahead(book, ledger, world, actor):
+    """Have the memory of an actor that is due soon brought near: with many agents it would be waited for."""
+    if actor < world.agents.shape[0]:
+        prefetch(world.agents, actor)
+        prefetch(world.keys, actor)
+        prefetch(world.memory, actor)  # its own row, if all agents are compiled and trade one instrument
+        prefetch(ledger.accounts, actor)
+        prefetch(ledger.positions, actor * ledger.instruments.shape[0])
+        prefetch(book.owners, actor)
+
+
 @jit_inline
 def _act(book, ledger, world, words, views, mes):
     """Let the step's actors act, in order; return DONE when all have."""
     clock = world.clock
     agents = world.agents.shape[0]
+    if clock[T_LOOKED] >= 0:
+        _forget_python(ledger, world, clock[T_LOOKED])
+        clock[T_LOOKED] = -1
     while True:
         room = drain_outbox(book, ledger, world, words)
         if room != DONE:
@@ -144,6 +171,8 @@ def _act(book, ledger, world, words, views, mes):
         if clock[T_CURSOR] >= clock[T_ACTIVE]:
             return DONE
         actor = np.int64(world.places[1, clock[T_CURSOR]])
+        if clock[T_CURSOR] + _AHEAD < clock[T_ACTIVE]:
+            _fetch_ahead(book, ledger, world, np.int64(world.places[1, clock[T_CURSOR] + _AHEAD]))
         if actor >= agents:
             _show_python(book, ledger, world, views, actor - agents, -1)
             clock[T_AGENT] = actor - agents
@@ -153,6 +182,7 @@ def _act(book, ledger, world, words, views, mes):
         if world.populations[population, P_LEVEL] != LEVEL_COMPILED:
             _show_python(book, ledger, world, views, population, actor)
             clock[T_AGENT] = actor
+            clock[T_LOOKED] = actor
             clock[T_CURSOR] += 1
             clock[T_ACTIVATIONS] += 1
             return PYTHON_AGENT
@@ -270,15 +300,8 @@ def _run(book, ledger, world, words, views, mes, fundamental_bits, until):
 
 
 @jit
-def advance(
-    b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, l0, l1, l2, l3, l4, l5,
-    w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15, w16, w17, w18, w19,
-    words, views, mes, fundamental_bits, until,
-):  # fmt: skip
-    """Take all state as flat arrays (a call from Python is cheapest so) and run; see `_run`."""
-    book = share(Book(b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10))
-    ledger = share(Ledger(l0, l1, l2, l3, l4, l5))
-    world = share(
-        World(w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15, w16, w17, w18, w19)
+def advance(book, ledger, world, words, views, mes, fundamental_bits, until):
+    """Run until step `until` or until something is needed, on pinned state; see `_run`."""
+    return _run(
+        find_book(book), find_ledger(ledger), find_world(world), words, views, mes, fundamental_bits, until
     )
-    return _run(book, ledger, world, words, views, mes, fundamental_bits, until)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,14 +23,13 @@ from simlab.agents.python import (
 from simlab.agents.strategy import Level
 from simlab.core.jit import jit
 from simlab.core.random import Role, block, stream, unit
-from simlab.core.shared import share
 from simlab.core.types import Side
 from simlab.engine.arrays import A_HEAD, K_ACCOUNT_NEXT, K_LEVEL, L_DEPTH, L_PRICE, O_ID, O_PRICE, O_QUANTITY
 from simlab.engine.tables import L_LIST
 from simlab.errors import SimlabError, StrategyError
 from simlab.kernel import state as s
 from simlab.kernel.observing import signal_of
-from simlab.kernel.state import World
+from simlab.kernel.pinned import find_world
 from simlab.market import ledger as m
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from simlab.kernel.spec import Population
 
 __all__ = ["PythonAgents"]
+
+_DECIDE = np.uint64(Role.DECIDE)
+_ROW = struct.Struct("=8q")
+"""One row of the outbox; packed in place, since assigning a tuple to an array row takes three times as long."""
 
 
 @jit
@@ -46,21 +50,15 @@ def _past_mid_of(views, instrument, steps):
 
 @jit
 def _uniforms(keys, agents, step, out):
-    role = np.uint64(Role.DECIDE)
     for i in range(agents.shape[0]):
         for j in range(out.shape[1]):
-            first, second = block(keys[agents[i]], role, np.uint64(step), np.uint64(j >> 1))
+            first, second = block(keys[agents[i]], _DECIDE, np.uint64(step), np.uint64(j >> 1))
             out[i, j] = unit(second if j & 1 else first)
 
 
 @jit
-def _signals(
-    w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15, w16, w17, w18, w19, population, agents,
-    instruments, out,
-):  # fmt: skip
-    world = share(
-        World(w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15, w16, w17, w18, w19)
-    )
+def _signals(pinned, population, agents, instruments, out):
+    world = find_world(pinned)
     for i in range(agents.shape[0]):
         for j in range(instruments.shape[0]):
             out[i, j] = signal_of(world, population, agents[i], instruments[j])
@@ -78,6 +76,7 @@ class _Source:
         self.names = {simulation.instruments[i].name: int(i) for i in self.numbers}
         self.views = simulation.views
         self.agent = 0
+        self._streams: dict[int, np.random.Generator] = {}
         self._markets = [Market(self, i, name) for name, i in self.names.items()]
 
     def markets(self) -> list[Market]:
@@ -100,7 +99,7 @@ class _Source:
     def signal(self, instrument: int) -> float:
         out = np.zeros((1, 1))
         agents, instruments = np.array([self.agent]), np.array([instrument])
-        _signals(*self._simulation.world, self._population, agents, instruments, out)
+        _signals(self._simulation.pinned_world, self._population, agents, instruments, out)
         return float(out[0, 0])
 
     def _position(self, instrument: int) -> NDArray[np.int64]:
@@ -130,6 +129,13 @@ class _Source:
             row = book.links[row, K_ACCOUNT_NEXT]
         return found
 
+    def random(self) -> np.random.Generator:
+        """Return the agent's own stream, made when it is first asked for."""
+        if self.agent not in self._streams:
+            name = self._simulation.agent_name(self.agent)
+            self._streams[self.agent] = stream(self._simulation.spec.seed, "python", name)
+        return self._streams[self.agent]
+
     def uniform(self, agents: NDArray[np.int64], step: int, count: int) -> NDArray[np.float64]:
         out = np.zeros((len(agents), count))
         _uniforms(self._simulation.world.keys, agents, step, out)
@@ -141,11 +147,9 @@ class PythonAgents:
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
-        self._deciders: dict[int, Any] = {}
         self._sources: dict[int, _Source] = {}
-        self._observations: dict[int, Observation] = {}
-        self._orders: dict[int, Orders] = {}
-        self._random: dict[int, np.random.Generator] = {}
+        self._batches: dict[int, Any] = {}
+        self._actors: dict[int, tuple[Any, Observation, Orders, _Source, int]] = {}
         for p, population in enumerate(simulation.populations):
             if population.strategy.level is not Level.COMPILED:
                 self._add(p, population)
@@ -154,18 +158,19 @@ class PythonAgents:
         simulation = self._simulation
         source = self._sources[p] = _Source(simulation, p)
         if population.strategy.level is Level.BATCH:
-            self._deciders[-1 - p] = self._make(population, {})
+            self._batches[p] = self._make(population, {})
             return
-        self._observations[p] = Observation(source)
-        self._orders[p] = Orders(source.names)
-        self._orders[p]._default = int(source.numbers[0])
+        observation, orders = Observation(source), Orders(source.names)
+        observation.news = simulation.news
+        orders._default = int(source.numbers[0])
         names = [parameter.name for parameter in population.strategy.parameters]
         first = int(simulation.world.populations[p, s.P_FIRST])
         for i in range(population.count):
             values = (
                 dict(zip(names, np.asarray(population.parameters[i]).tolist(), strict=True)) if names else {}
             )
-            self._deciders[first + i] = self._make(population, values)
+            decide = self._make(population, values).decide
+            self._actors[first + i] = (decide, observation, orders, source, p)
 
     def _make(self, population: Population, values: dict[str, float]) -> Any:
         try:
@@ -178,48 +183,47 @@ class PythonAgents:
                 f"({type(error).__name__}: {error}); see {population.strategy.defined_in}"
             ) from error
 
-    def act(self, agent: int) -> None:
-        """Let one agent decide, and put its messages into the outbox."""
+    def act(self) -> None:
+        """Let the agent whose turn it is decide, and put its messages into the outbox."""
         simulation = self._simulation
-        p = int(simulation.world.agents[agent, s.G_POPULATION])
-        observation, orders = self._observations[p], self._orders[p]
-        self._sources[p].agent = agent
-        observation._values = simulation.world.summary.tolist()
-        observation.news = simulation.news
-        if agent not in self._random:
-            self._random[agent] = stream(simulation.spec.seed, "python", simulation.agent_name(agent))
-        observation.random = self._random[agent]
-        clock = simulation.world.clock
-        orders._rows, orders._account, orders._next_id = [], agent, observation._values[-1]
-        self._call(self._deciders[agent], observation, orders, p, agent)
-        clock[s.T_NEXT_ORDER_ID] = orders._next_id
+        values = simulation.world.summary.tolist()
+        agent = values[1]
+        decide, observation, orders, source, p = self._actors[agent]
+        source.agent = agent
+        observation._values = values
+        orders._rows, orders._account, orders._next_id = [], agent, values[-1]
+        try:
+            answer = decide(observation, orders)
+        except Exception as error:
+            raise self._failure(p, agent, error) from error
+        if answer is not None:
+            self._await(answer, p, agent)
+        simulation.world.clock[s.T_NEXT_ORDER_ID] = orders._next_id
         rows = orders._rows
         if len(rows) == 1:
-            simulation.world.outbox[1] = rows[0]
-            clock[s.T_OUT_COUNT] = 1
+            _ROW.pack_into(simulation.world.outbox, _ROW.size, *rows[0])
+            simulation.world.clock[s.T_OUT_COUNT] = 1
         elif rows:
             simulation._send(rows)
-        positions = simulation.ledger.positions
-        for instrument in self._sources[p].numbers:
-            positions[agent * len(simulation.instruments) + instrument, m.P_BOUGHT : m.P_FILLS + 1] = 0
-        simulation.ledger.accounts[agent, m.C_LAST_LOOK] = observation.step
 
-    def _call(self, decider: Any, observation: Any, orders: Any, p: int, agent: int) -> None:
+    def _await(self, answer: Any, p: int, agent: int) -> None:
+        """Run an ``async def decide`` to its end."""
+        if not inspect.isawaitable(answer):
+            error: Exception = TypeError("decide() must return None: send messages through `orders`")
+            raise self._failure(p, agent, error)
         try:
-            answer = decider.decide(observation, orders)
-            if answer is not None:
-                if not inspect.isawaitable(answer):
-                    raise StrategyError("decide() must return None: send messages through `orders`")
-                asyncio.run(_wait(answer))
+            asyncio.run(_wait(answer))
         except Exception as error:
-            simulation = self._simulation
-            who = (
-                simulation.agent_name(agent) if agent >= 0 else f"population {simulation.populations[p].name}"
-            )
-            raise StrategyError(
-                f"{who}: strategy {simulation.populations[p].strategy.name!r} failed at step {simulation.step} "
-                f"({type(error).__name__}: {error})"
-            ) from error
+            raise self._failure(p, agent, error) from error
+
+    def _failure(self, p: int, agent: int, error: Exception) -> StrategyError:
+        simulation = self._simulation
+        population = simulation.populations[p]
+        who = simulation.agent_name(agent) if agent >= 0 else f"population {population.name}"
+        return StrategyError(
+            f"{who}: strategy {population.strategy.name!r} failed at step {simulation.step} "
+            f"({type(error).__name__}: {error})"
+        )
 
     def act_together(self, p: int) -> None:
         """Let the due agents of a batch population decide, and put their messages into the outbox."""
@@ -232,7 +236,12 @@ class PythonAgents:
         orders._agents, orders._numbers = agents, source.numbers
         clock = simulation.world.clock
         orders._next_id = int(clock[s.T_NEXT_ORDER_ID])
-        self._call(self._deciders[-1 - p], observation, orders, p, -1)
+        try:
+            answer = self._batches[p].decide(observation, orders)
+        except Exception as error:
+            raise self._failure(p, -1, error) from error
+        if answer is not None:
+            self._await(answer, p, -1)
         clock[s.T_NEXT_ORDER_ID] = orders._next_id
         clock[s.T_ACTIVATIONS] += count
         simulation._send(orders._rows())
@@ -253,7 +262,7 @@ class PythonAgents:
         o.inventory, o.bought, o.sold = own[..., m.P_INVENTORY], own[..., m.P_BOUGHT], own[..., m.P_SOLD]
         o.fills = own[..., m.P_FILLS]
         o.signal = np.zeros(own.shape[:2])
-        _signals(*simulation.world, p, agents, numbers, o.signal)
+        _signals(simulation.pinned_world, p, agents, numbers, o.signal)
         given = np.asarray(simulation.populations[p].parameters)
         o.parameters = given[agents - first] if given.size else np.zeros((len(agents), 0))
         o.instruments = tuple(source.names)

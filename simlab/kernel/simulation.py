@@ -27,6 +27,7 @@ from simlab.kernel.loop import (
     TOO_MANY_MESSAGES,
     advance,
 )
+from simlab.kernel.pinned import pin_book, pin_ledger, pin_world
 from simlab.kernel.python_agents import PythonAgents
 from simlab.kernel.sampling import account_columns, depth_columns, quote_columns
 from simlab.kernel.spec import SimulationSpec
@@ -85,7 +86,9 @@ class Simulation:
         """Collect the flat arguments of the compiled loop; to be called after any array was replaced."""
         words = self.book.events.view(np.uint64)
         bits = self.world.fundamental.view(np.int64)
-        self._arguments = (*self.book, *self.ledger, *self.world, words, self.views, self._me, bits)
+        self.pinned_world = pin_world(self.world)
+        pinned = (pin_book(self.book), pin_ledger(self.ledger), self.pinned_world)
+        self._arguments = (*pinned, words, self.views, self._me, bits)
 
     @property
     def step(self) -> int:
@@ -141,7 +144,7 @@ class Simulation:
         while True:
             status = advance(*self._arguments, until)
             if status == PYTHON_AGENT:
-                self._python.act(int(self.world.clock[s.T_AGENT]))
+                self._python.act()
             elif status == STOPPED:
                 return
             elif status == PYTHON_BATCH:
@@ -235,7 +238,8 @@ class Simulation:
         elif happening.kind is ShockKind.HALT:
             targets = slice(None) if happening.instrument < 0 else happening.instrument
             until = happening.step + happening.duration
-            self.ledger.instruments[targets, I_HALTED_UNTIL] = until
+            halted = self.ledger.instruments[targets, I_HALTED_UNTIL]
+            self.ledger.instruments[targets, I_HALTED_UNTIL] = np.maximum(halted, until)
         elif happening.kind is ShockKind.FAT_FINGER:
             order_id = int(self.world.clock[s.T_NEXT_ORDER_ID])
             self.world.clock[s.T_NEXT_ORDER_ID] += 1

@@ -8,10 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from simlab.core.jit import jit, jit_inline
-from simlab.core.types import MAX_QUANTITY, MessageKind, Reason
+from simlab.core.types import MAX_QUANTITY, MessageKind, Reason, SelfTrade
 from simlab.engine.arrays import (
+    A_HEAD,
     A_ORDERS,
+    B_SELF_TRADE,
     K_ACCOUNT,
+    K_ACCOUNT_NEXT,
     K_LEVEL,
     L_DEPTH,
     L_PRICE,
@@ -46,6 +49,7 @@ from simlab.market.ledger import (
 __all__ = ["admit"]
 
 _LIMIT, _MARKET, _CANCEL, _REPLACE, _CANCEL_ALL = (int(kind) for kind in MessageKind)
+_CANCEL_RESTING = int(SelfTrade.CANCEL_RESTING)
 _UNKNOWN_INSTRUMENT = int(Reason.UNKNOWN_INSTRUMENT)
 _INVALID_ACCOUNT = int(Reason.INVALID_ACCOUNT)
 _HALTED = int(Reason.MARKET_HALTED)
@@ -60,12 +64,33 @@ _OPEN_ORDER_LIMIT = int(Reason.OPEN_ORDER_LIMIT)
 
 
 @jit
-def _cost_to_take(book, ledger, instrument, quantity):
-    """Return the cost with fees of buying up to `quantity` lots from the asks now. O(levels)."""
+def _own_depth(book, level, account):
+    """Return the lots of an account's own orders at a price level. O(its resting orders)."""
+    lots = 0
+    row = np.int64(book.owners[account, A_HEAD])
+    while row != 0:
+        if book.links[row, K_LEVEL] == level:
+            lots += book.orders[row, O_QUANTITY]
+        row = np.int64(book.links[row, K_ACCOUNT_NEXT])
+    return lots
+
+
+@jit
+def _cost_to_take(book, ledger, instrument, account, quantity):
+    """Return the most that buying up to `quantity` lots from the asks can cost now, with fees. O(levels)."""
     cost = 0
+    position = account * ledger.instruments.shape[0] + instrument
+    # own asks that self-trade prevention will cancel give no lots: the order goes on to dearer ones
+    skips_own = (
+        book.books[instrument, B_SELF_TRADE] == _CANCEL_RESTING
+        and ledger.positions[position, P_OPEN_SELL] > 0
+    )
     level = np.int64(book.towers[2 * instrument + 1, 0])
     while level != 0 and quantity > 0:
-        taken = min(quantity, book.levels[level, L_DEPTH])
+        depth = book.levels[level, L_DEPTH]
+        if skips_own:
+            depth -= _own_depth(book, level, account)
+        taken = min(quantity, depth)
         cost += taken * unit_cost(ledger.instruments, instrument, book.levels[level, L_PRICE])
         quantity -= taken
         level = np.int64(book.towers[level, 0])
@@ -133,7 +158,7 @@ def _refuse_position(book, ledger, kind, side, instrument, account, price, quant
         if old_quantity > 0:
             available += old_quantity * unit_cost(instruments, instrument, old_price)
     if kind == _MARKET:
-        return _FUNDS if _cost_to_take(book, ledger, instrument, quantity) > available else 0
+        return _FUNDS if _cost_to_take(book, ledger, instrument, account, quantity) > available else 0
     return _FUNDS if quantity * unit_cost(instruments, instrument, price) > available else 0
 
 

@@ -23,12 +23,13 @@ the messages that made it).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.python import BatchObservation, BatchOrders, Parameter, batch_strategy
+from simlab.agents.strategy import Strategy
 from simlab.core.types import MessageKind
 from simlab.errors import StrategyError
 
@@ -95,6 +96,8 @@ class Replay:
     StrategyError
         When there is no such file, it has other columns, or a message refers to an order never sent.
     """
+
+    strategy: ClassVar[Strategy]
 
     def __init__(self, path: str | None = None) -> None:
         table = _read(path)

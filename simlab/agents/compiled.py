@@ -123,8 +123,8 @@ ME_DTYPE = np.dtype(
 """The agent itself, for the instrument of the view.
 
 `cash` in money units, `inventory` in lots; `open_orders` counts the resting orders in all instruments.
-`bought`, `sold` (lots) and `fills` are of this instrument since the agent last looked, at step `last_look` (-1 the
-first time). `signal` is its private signal of the fundamental, price units. The order arrays hold
+`bought`, `sold` (lots) and `fills` are of this instrument since the agent last looked, at step `last_look`
+(-1 the first time). `signal` is its private signal of the fundamental, price units. The order arrays hold
 `visible_orders` resting orders in this instrument, oldest first, if the strategy asked for them.
 """
 
@@ -195,7 +195,7 @@ def limit(orders, view, side, price, quantity, time_in_force=0, post_only=0, exp
 
 @jit
 def market(orders, view, side, quantity):
-    """Send a market order; return its id, or 0 if `quantity` is less than one lot size and nothing was sent."""
+    """Send a market order; return its id, or 0 if `quantity` is below one lot size and nothing was sent."""
     quantity = _in_lots(view, quantity)
     if quantity <= 0:
         return 0

@@ -141,8 +141,8 @@ def bench_kernel(agents: int, steps: int, level: str = "compiled", record: bool 
     -------
     dict
         `agents, steps, level, record, activations, messages, trades, seconds, activations_per_s,
-        peak_rss_mb, event_log_hash`; with `record` also `bytes_per_message`. Recording counts in full: the clock
-        stops when all is on disk.
+        peak_rss_mb, event_log_hash`; with `record` also `bytes_per_message`. Recording counts in full: the
+        clock stops when all is on disk.
     """
     if level not in LEVELS:
         raise SimlabError(f"level {level!r} is not known; use one of {', '.join(LEVELS)}")

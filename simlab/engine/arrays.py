@@ -44,7 +44,7 @@ B_SELF_TRADE, B_BIDS, B_ASKS, B_UNUSED = range(4)
 ) = range(11)
 
 MAX_HEIGHT = 12
-"""Height of the skip lists: with a quarter of the towers growing at each floor, enough for 16 million levels."""
+"""Height of the skip lists: a quarter of the towers reach each next floor, enough for 16 million levels."""
 
 
 class Book(NamedTuple):

@@ -219,7 +219,7 @@ class CompiledOrderBook:
         return found
 
     def orders(self, side: Side | int | None = None, *, instrument: int = 0) -> NDArray[np.void]:
-        """Return resting orders in priority order, ``(n,) ORDER_DTYPE``; bids before asks when side is None."""
+        """Return resting orders in priority order, ``(n,) ORDER_DTYPE``; bids before asks for side None."""
         if side is None:
             return np.concatenate([self.orders(s, instrument=instrument) for s in Side])
         count = int(self._book.books[self._known(instrument), B_BIDS + require_side(side)])

@@ -131,7 +131,7 @@ class OrderBook(Protocol):
         """Return the best `depth` levels of a side (all of them by default), best first."""
 
     def orders(self, side: Side | int | None = None, *, instrument: int = 0) -> NDArray[np.void]:
-        """Return resting orders in priority order, ``(n,) ORDER_DTYPE``; bids before asks when side is None."""
+        """Return resting orders in priority order, ``(n,) ORDER_DTYPE``; bids before asks for side None."""
 
     def orders_of(self, account: int) -> list[int]:
         """Return the ids of an account's resting orders, oldest first."""
@@ -146,7 +146,7 @@ class OrderBook(Protocol):
         """Return a 64-bit hash of all resting orders in priority order, the present step and the sequence."""
 
     def check(self) -> None:
-        """Raise EngineError at the first broken invariant (levels sorted and not empty, sums right, not crossed)."""
+        """Raise EngineError at the first broken invariant: levels sorted, none empty, sums right, not crossed."""
 
 
 def state_hash(book: OrderBook, step: int, sequence: int) -> int:

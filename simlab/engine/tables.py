@@ -27,7 +27,7 @@ _S32 = np.uint64(32)
 
 @jit_inline
 def _home_of_id(order_id, mask):
-    """Spread groups of four ids over the table, the ids of a group side by side: new ids share a cache line."""
+    """Spread groups of four ids over the table, each group side by side: new ids share a cache line."""
     x = np.uint64(order_id >> 2) * _GOLDEN
     return ((np.int64(x >> _S32) << 2) | (order_id & 3)) & mask
 

@@ -1,4 +1,4 @@
-"""Turn a `SimulationSpec` into the arrays of book, ledger and world, in an order that its listing does not change."""
+"""Turn a `SimulationSpec` into the arrays of book, ledger and world, whatever the order of its listing."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ _EXCHANGE = AccountPolicy(
 _WHEEL = 4096
 _QUOTE_ROWS = 1 << 15
 _EVENT_ROWS = 1 << 16
+_MOST_ORDERS = 1 << 21
+"""Resting orders that room is made for at the start; a book grows beyond."""
 
 
 @dataclass
@@ -57,7 +59,8 @@ def assemble(spec: SimulationSpec) -> Assembly:
     instruments = tuple(sorted(spec.instruments, key=lambda item: item.name))
     populations = tuple(sorted(spec.populations, key=lambda item: item.name))
     agents = sum(population.count for population in populations)
-    book = allocate(len(instruments), agents + 2, orders=min(1 << 21, 2 * agents + 1024), levels=256, events=_EVENT_ROWS)
+    orders = min(_MOST_ORDERS, 2 * agents + 1024)
+    book = allocate(len(instruments), agents + 2, orders=orders, levels=256, events=_EVENT_ROWS)
     book.books[:, B_SELF_TRADE] = [int(item.self_trade) for item in instruments]
     functions: list[Any] = []
     world = _world(spec, instruments, populations, agents, functions)

@@ -19,7 +19,7 @@ __all__ = ["audit"]
 
 
 def audit(simulation: Simulation) -> None:
-    """Raise SimlabError at the first sum that is wrong: cash, inventory, each account's identity, reserves."""
+    """Raise SimlabError at the first wrong sum: cash, inventory, each account's identity, reserves."""
     ledger, count = simulation.ledger, len(simulation.instruments)
     positions = ledger.positions.reshape(-1, count, 8)
     cash, lots, cost = _starting(simulation)

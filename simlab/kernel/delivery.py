@@ -132,7 +132,7 @@ def drain_outbox(book, ledger, world, words):
 
 @jit
 def arrive(book, ledger, world, words):
-    """Deliver the messages that arrive in this step, in the order they were sent; return DONE or what must grow."""
+    """Deliver what arrives in this step, in the order it was sent; return DONE or what must grow."""
     clock, flight, arrivals = world.clock, world.flight, world.arrivals
     bucket = clock[T_STEP] & (arrivals.shape[0] - 1)
     while arrivals[bucket, 0] != 0:

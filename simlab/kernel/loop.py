@@ -83,7 +83,7 @@ _AHEAD = 6
 
 @jit_inline
 def _decide(book, ledger, world, views, me, population, agent, slot):
-    """Let a compiled strategy of an agent decide for one of its instruments; return its number of messages."""
+    """Let the compiled strategy of an agent decide for one of its instruments."""
     row = world.populations[population]
     clock, outbox, memory = world.clock, world.outbox, world.memory
     step = clock[T_STEP]

@@ -40,7 +40,7 @@ __all__ = ["PythonAgents"]
 
 _DECIDE = np.uint64(Role.DECIDE)
 _ROW = struct.Struct("=8q")
-"""One row of the outbox; packed in place, since assigning a tuple to an array row takes three times as long."""
+"""One row of the outbox; to pack it in place takes a third of the time of assigning a tuple to the row."""
 
 
 @jit

@@ -68,9 +68,7 @@ def first_due(world, agent, joins, phase):
         return
     if activation == BY_RATE:
         _, word = block(world.keys[agent], _PLACE, np.uint64(joins), np.uint64(1))
-        _put_in_wheel(
-            world, agent, joins - 1 + _gap(word, world.population_floats[population, PF_LOG_QUIET])
-        )
+        _put_in_wheel(world, agent, joins - 1 + _gap(word, world.population_floats[population, PF_LOG_QUIET]))
     elif activation == BY_PERIOD:
         period = world.populations[population, P_PERIOD]
         _put_in_wheel(world, agent, joins + (phase - joins) % period)
@@ -185,7 +183,7 @@ def _insertion_sort(places, who, start, stop):
 
 @jit
 def _sort_places(places, buckets, n):
-    """Sort rows 0 and 1 of `places` by (place, actor): bucket sort, since places are uniform. O(n) expected."""
+    """Sort rows 0 and 1 of `places` by (place, actor) into buckets, since places are uniform. Expected O(n)."""
     if n <= _SMALL:
         _insertion_sort(places[0], places[1], 0, n)
         return

@@ -27,8 +27,11 @@ def profits(simulation: Simulation) -> NDArray[np.float64]:
 
 
 def population_rows(simulation: Simulation) -> list[dict[str, Any]]:
-    """Return for each population its agents, orders, refused messages, fills, volume (lots), and the mean and standard
-    deviation of its agents' profit in money units."""
+    """Return a row for each population.
+
+    Its agents, orders, refused messages, fills, volume (lots), and the mean and standard deviation of its
+    agents' profit in money units.
+    """
     made, rows = profits(simulation), []
     for p, population in enumerate(simulation.populations):
         first = int(simulation.world.populations[p, s.P_FIRST])
@@ -50,8 +53,11 @@ def population_rows(simulation: Simulation) -> list[dict[str, Any]]:
 
 
 def instrument_rows(simulation: Simulation) -> list[dict[str, Any]]:
-    """Return for each instrument its trades, volume (lots), mean spread (price units), volatility (standard deviation
-    of the mid's relative change a step) and last price (price units)."""
+    """Return a row for each instrument.
+
+    Its trades, volume (lots), mean spread (price units), volatility (standard deviation of the mid's relative
+    change a step) and last price (price units).
+    """
     rows = []
     for i, item in enumerate(simulation.instruments):
         tape, terms = simulation.world.tape[i], simulation.ledger.instruments[i]

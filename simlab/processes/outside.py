@@ -75,7 +75,7 @@ class OutsideWorld(Protocol):
     """Produce blocks in order; all state is plain data that `state` returns and `restore` takes."""
 
     def block(self, start: int, steps: int) -> OutsideBlock:
-        """Return the block that follows the last one; the path must not depend on the block sizes asked for."""
+        """Return the block that follows the last one; block sizes asked for must not change the path."""
 
     def state(self) -> dict[str, object]:
         """Return the state as plain data."""

@@ -146,7 +146,7 @@ class OrderBook(Protocol):
         """Return a 64-bit hash of all resting orders in priority order, the present step and the sequence."""
 
     def check(self) -> None:
-        """Raise EngineError at the first broken invariant: levels sorted, none empty, sums right, not crossed."""
+        """Raise EngineError at the first broken invariant: order of levels, sums, queues, not crossed."""
 
 
 def state_hash(book: OrderBook, step: int, sequence: int) -> int:

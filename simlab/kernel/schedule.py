@@ -183,7 +183,7 @@ def _insertion_sort(places, who, start, stop):
 
 @jit
 def _sort_places(places, buckets, n):
-    """Sort rows 0 and 1 of `places` by (place, actor) into buckets, since places are uniform. Expected O(n)."""
+    """Sort rows 0 and 1 of `places` by (place, actor): bucket sort, expected O(n) as places are uniform."""
     if n <= _SMALL:
         _insertion_sort(places[0], places[1], 0, n)
         return

@@ -18,8 +18,8 @@ from simlab.engine.tables import L_LIST, rebuild_ids, rebuild_level_map
 
 __all__ = ["Book", "allocate", "grow_events", "grow_levels", "grow_orders"]
 
-# orders: (n, 8) int64, words 0 to 3
-O_ID, O_PRICE, O_QUANTITY, O_EXPIRY = range(4)
+# orders: (n, 8) int64, words 0 to 3; word 0 is tables.O_ID
+O_PRICE, O_QUANTITY, O_EXPIRY = range(1, 4)
 # links: (n, 16) int32, the same memory, words 4 to 7 in halves; K_NEXT also chains the free rows
 K_LEVEL, K_NEXT, K_PREVIOUS, K_ACCOUNT, K_ACCOUNT_NEXT, K_ACCOUNT_PREVIOUS, K_HEAP = range(8, 15)
 # levels: (m, 8) int64; columns 0 and 1 are tables.L_KEY and tables.L_LIST
@@ -55,7 +55,7 @@ class Book(NamedTuple):
     levels: NDArray[np.int64]
     towers: NDArray[np.int32]
     ids: NDArray[np.int64]
-    """Hash table from order id to row: (2 n, 2), open addressing, id 0 is free."""
+    """Hash table from order id to row: (2 n,), open addressing, 0 is free."""
     level_map: NDArray[np.int32]
     """Hash table from (side of an instrument, price) to level: (2 m,), 0 is free."""
     heap: NDArray[np.int32]
@@ -70,7 +70,7 @@ class Book(NamedTuple):
         "links": 16,
         "levels": 8,
         "towers": MAX_HEIGHT,
-        "ids": 2,
+        "ids": 1,
         "level_map": 1,
         "heap": 1,
         "owners": 4,
@@ -98,7 +98,7 @@ def allocate(
         links=order_lines.view(np.int32),
         levels=book_levels,
         towers=np.zeros((level_rows, MAX_HEIGHT), np.int32),
-        ids=np.zeros((2 * order_rows, 2), np.int64),
+        ids=np.zeros(2 * order_rows, np.int32),
         level_map=np.zeros(2 * level_rows, np.int32),
         heap=np.zeros(order_rows + 1, np.int32),
         owners=np.zeros((accounts, 4), np.int32),
@@ -110,10 +110,10 @@ def allocate(
 
 def grow_orders(book: Book) -> Book:
     """Return a book with room for twice the resting orders; the old one must not be used again."""
-    ids = np.zeros((2 * len(book.ids), 2), np.int64)
-    rebuild_ids(book.ids, ids)
     orders = _lines(2 * len(book.orders))
     orders[: len(book.orders)] = book.orders
+    ids = np.zeros(2 * len(book.ids), np.int32)
+    rebuild_ids(book.ids, ids, orders)
     return book._replace(orders=orders, links=orders.view(np.int32), heap=_doubled(book.heap), ids=ids)
 
 

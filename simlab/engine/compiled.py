@@ -26,7 +26,6 @@ from simlab.engine.arrays import (
     L_PRICE,
     L_TAIL,
     O_EXPIRY,
-    O_ID,
     O_PRICE,
     O_QUANTITY,
     S_EVENTS,
@@ -50,7 +49,7 @@ from simlab.engine.matching import (
     room_for,
     run_messages,
 )
-from simlab.engine.tables import L_KEY, find_id, find_level
+from simlab.engine.tables import L_KEY, O_ID, find_id, find_level
 from simlab.errors import EngineError
 
 __all__ = ["CompiledOrderBook", "grown"]
@@ -240,7 +239,7 @@ class CompiledOrderBook:
 
     def queue_position(self, order_id: int) -> int | None:
         """Return how many lots stand before an order at its price, or None. O(orders before it)."""
-        target = find_id(self._book.ids, order_id)
+        target = find_id(self._book.ids, self._book.orders, order_id)
         if target == 0:
             return None
         row = self._book.levels[self._book.links[target, K_LEVEL], L_HEAD]
@@ -288,7 +287,10 @@ class CompiledOrderBook:
         book = self._book
         depth, count, row, last = 0, 0, int(book.levels[level, L_HEAD]), 0
         while row:
-            if find_id(book.ids, book.orders[row, O_ID]) != row or book.orders[row, O_QUANTITY] < 1:
+            if (
+                find_id(book.ids, book.orders, book.orders[row, O_ID]) != row
+                or book.orders[row, O_QUANTITY] < 1
+            ):
                 raise EngineError(f"{where} holds a broken order {book.orders[row, O_ID]}")
             depth, count, last = depth + int(book.orders[row, O_QUANTITY]), count + 1, row
             row = int(book.links[row, K_NEXT])

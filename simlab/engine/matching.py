@@ -46,7 +46,6 @@ from simlab.engine.arrays import (
     L_PRICE,
     L_TAIL,
     O_EXPIRY,
-    O_ID,
     O_PRICE,
     O_QUANTITY,
     S_EVENTS,
@@ -57,7 +56,7 @@ from simlab.engine.arrays import (
     S_STEP,
 )
 from simlab.engine.queues import delete_order, new_order, remove_level, rest, set_expiry, unrest
-from simlab.engine.tables import L_KEY, L_LIST, find_id
+from simlab.engine.tables import L_KEY, L_LIST, O_ID, find_id
 
 __all__ = [
     "DONE",
@@ -334,7 +333,7 @@ def _refuse_order(book, kind, side, tif, post_only, instrument, order_id, accoun
         return _INVALID_TIME_IN_FORCE
     if order_id < 1:
         return _INVALID_ORDER_ID
-    if find_id(book.ids, order_id) != 0:
+    if find_id(book.ids, book.orders, order_id) != 0:
         return _DUPLICATE_ORDER_ID
     if expiry < 0 or (expiry != 0 and expiry < book.state[S_STEP]):
         return _INVALID_EXPIRY
@@ -390,7 +389,7 @@ def _refuse_replace(book, row, account, quantity, tif, expiry):
 @jit
 def _replace(book, side, tif, post_only, instrument, order_id, account, price, quantity, expiry):
     """Answer a replace."""
-    row = np.int64(find_id(book.ids, order_id))
+    row = np.int64(find_id(book.ids, book.orders, order_id))
     reason = _refuse_replace(book, row, account, quantity, tif, expiry)
     keeps = False
     own_side = 0
@@ -443,7 +442,7 @@ def _replace(book, side, tif, post_only, instrument, order_id, account, price, q
 
 @jit_inline
 def _cancel(book, side, instrument, order_id, account, price, quantity):
-    row = np.int64(find_id(book.ids, order_id))
+    row = np.int64(find_id(book.ids, book.orders, order_id))
     if row == 0:
         emit_rejected(book, _UNKNOWN_ORDER, side, instrument, order_id, account, price, quantity)
     elif book.links[row, K_ACCOUNT] != account:

@@ -25,7 +25,6 @@ from simlab.engine.arrays import (
     L_TAIL,
     MAX_HEIGHT,
     O_EXPIRY,
-    O_ID,
     O_PRICE,
     O_QUANTITY,
     S_COIN,
@@ -40,6 +39,7 @@ from simlab.engine.arrays import (
 from simlab.engine.tables import (
     L_KEY,
     L_LIST,
+    O_ID,
     find_level,
     insert_id,
     insert_level_entry,
@@ -78,7 +78,7 @@ def _take_level_row(state, levels):
 
 @jit
 def _add_level(book, side_list, key, price):
-    """Insert a level into its skip list. Expected O(log levels)."""
+    """Insert a level into its skip list. Expected O(log levels); O(1) for a new best price."""
     levels, towers = book.levels, book.towers
     level = _take_level_row(book.state, levels)
     height = _tower_height(book.state)
@@ -93,7 +93,9 @@ def _add_level(book, side_list, key, price):
     levels[level, L_PRICE] = price
     levels[level, L_HEIGHT] = height
     node = side_list
-    for floor in range(top - 1, -1, -1):
+    best = np.int64(towers[side_list, 0])
+    is_best = best == 0 or key < levels[best, L_KEY]
+    for floor in range((height if is_best else top) - 1, -1, -1):
         after = np.int64(towers[node, floor])
         while after != 0 and levels[after, L_KEY] < key:
             node = after
@@ -107,12 +109,13 @@ def _add_level(book, side_list, key, price):
 
 @jit
 def remove_level(book, level):
-    """Remove an empty level. Expected O(log levels)."""
+    """Remove an empty level. Expected O(log levels); O(1) for the best price."""
     state, levels, towers = book.state, book.levels, book.towers
     remove_level_entry(book.level_map, levels, level)
     key = levels[level, L_KEY]
     node = levels[level, L_LIST]
-    for floor in range(levels[node, L_HEIGHT] - 1, -1, -1):
+    tallest = level if towers[node, 0] == level else node
+    for floor in range(levels[tallest, L_HEIGHT] - 1, -1, -1):
         after = np.int64(towers[node, floor])
         while after != 0 and levels[after, L_KEY] < key:
             node = after
@@ -137,7 +140,7 @@ def new_order(book, order_id, account, expiry):
     state[S_ORDERS] += 1
     book.orders[row, O_ID] = order_id
     book.orders[row, O_EXPIRY] = expiry
-    insert_id(book.ids, order_id, row)
+    insert_id(book.ids, book.orders, row)
     tail = owners[account, A_TAIL]
     links[row, K_ACCOUNT] = account
     links[row, K_ACCOUNT_NEXT] = 0
@@ -158,7 +161,7 @@ def new_order(book, order_id, account, expiry):
 def delete_order(book, row):
     """Forget an order that stands at no level any more."""
     state, links, owners = book.state, book.links, book.owners
-    remove_id(book.ids, book.orders[row, O_ID])
+    remove_id(book.ids, book.orders, row)
     if links[row, K_HEAP] != 0:
         _heap_remove(book, row)
     account = links[row, K_ACCOUNT]

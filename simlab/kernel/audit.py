@@ -69,7 +69,7 @@ def _starting(simulation: Simulation) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def _check_reserves(simulation: Simulation) -> None:
     """Compare what accounts hold in reserve with what their resting orders may use."""
     book, ledger, count = simulation.book, simulation.ledger, len(simulation.instruments)
-    rows = book.ids[book.ids[:, 0] != 0, 1]
+    rows = book.ids[book.ids != 0]
     level = book.links[rows, K_LEVEL]
     side_list = book.levels[level, L_LIST]
     instrument, side = side_list >> 1, side_list & 1

@@ -16,11 +16,10 @@ from simlab.engine.arrays import (
     K_LEVEL,
     L_DEPTH,
     L_PRICE,
-    O_ID,
     O_PRICE,
     O_QUANTITY,
 )
-from simlab.engine.tables import L_LIST
+from simlab.engine.tables import L_LIST, O_ID
 from simlab.kernel.state import (
     P_FIRST,
     P_ORDERS,

@@ -172,7 +172,7 @@ def admit(book, ledger, kind, side, instrument, order_id, account, price, quanti
     old_price = 0
     old_quantity = 0
     if kind == _REPLACE:
-        row = np.int64(find_id(book.ids, order_id))
+        row = np.int64(find_id(book.ids, book.orders, order_id))
         if row == 0 or book.links[row, K_ACCOUNT] != account:
             return 0, 0, 0
         level = np.int64(book.links[row, K_LEVEL])

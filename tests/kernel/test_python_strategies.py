@@ -1,0 +1,212 @@
+"""Strategies in Python: mistakes are named with population, agent and step, and `decide` may be async."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from small_markets import ScriptedBatch, acts, population, run, scripted
+
+from simlab.agents.compiled import MAX_MESSAGES, compiled_strategy, limit
+from simlab.agents.python import (
+    BatchObservation,
+    BatchOrders,
+    Observation,
+    Orders,
+    Parameter,
+    agent_strategy,
+    batch_strategy,
+)
+from simlab.core.types import EventKind
+from simlab.errors import StrategyError
+from simlab.kernel import Population
+
+
+@compiled_strategy(
+    "sender", "Sends as many orders as it is told.", (Parameter("count", 1, "messages", "How many."),)
+)
+def sender(view, me, rng, orders):
+    for _ in range(int(me.parameters[0])):
+        limit(orders, view, 0, 1, 1)
+
+
+@agent_strategy("slow_bidder", "Bids after it has waited.", (Parameter("number", 0, "1", "Its place."),))
+class SlowBidder:
+    """Bids once other tasks have had their turn."""
+
+    def __init__(self, number: float) -> None:
+        self._number = int(number)
+
+    async def decide(self, observation, orders) -> None:
+        await asyncio.sleep(0)
+        orders.limit("buy", 100 + self._number, 1)
+
+
+@batch_strategy("slow_crowd", "Bids once all agents have thought, at the same time.")
+class SlowCrowd:
+    """Gathers what its agents think."""
+
+    async def decide(self, observation, orders) -> None:
+        async def think(number: int) -> int:
+            await asyncio.sleep(0)
+            return 200 + number
+
+        prices = await asyncio.gather(*(think(int(number)) for number in observation.index))
+        orders.limit(np.arange(len(prices)), 0, prices, 1)
+
+
+@agent_strategy("fragile", "Cannot be made.")
+class Fragile:
+    """Fails when it is made."""
+
+    def __init__(self) -> None:
+        raise OSError("no such model")
+
+    def decide(self, observation, orders) -> None:
+        """Never called."""
+
+
+@agent_strategy("talker", "Answers with what it should send.")
+class Talker:
+    """Returns something."""
+
+    def decide(self, observation, orders) -> Any:
+        return [("buy", 100, 1)]
+
+
+def senders(count: int) -> Population:
+    return replace(population("senders", sender, 2), parameters=np.full((2, 1), float(count)))
+
+
+def test_as_many_messages_as_allowed_pass() -> None:
+    simulation, _ = run(senders(MAX_MESSAGES), steps=3)
+    assert simulation.messages == 2 * 3 * MAX_MESSAGES
+
+
+def test_more_messages_than_allowed_stop_the_run() -> None:
+    with pytest.raises(StrategyError, match=rf"senders/[01] .*step 0.*{MAX_MESSAGES}"):
+        run(senders(MAX_MESSAGES + 1), steps=3)
+
+
+def broken(number: int, observation: Observation, orders: Orders) -> None:
+    if number == 1 and observation.step == 3:
+        raise ZeroDivisionError("spread is zero")
+
+
+def broken_batch(observation: BatchObservation, orders: BatchOrders) -> None:
+    if observation.step == 2:
+        raise KeyError("model")
+
+
+def test_a_failing_agent_is_named() -> None:
+    with pytest.raises(
+        StrategyError, match=r"dreamers/1\b.*'scripted'.*step 3.*ZeroDivisionError.*spread is zero"
+    ):
+        run(scripted("dreamers", broken, 3), steps=9)
+
+
+def test_a_failing_batch_is_named() -> None:
+    group = population("herd", ScriptedBatch.strategy, 3, options={"script": broken_batch})
+    with pytest.raises(StrategyError, match=r"herd.*'scripted_batch'.*step 2.*KeyError.*model"):
+        run(group, steps=9)
+
+
+def test_a_strategy_that_cannot_be_made_is_named() -> None:
+    with pytest.raises(StrategyError, match=r"populations\.glass.*'fragile'.*OSError: no such model"):
+        run(population("glass", Fragile.strategy), steps=1)
+
+
+def test_an_answer_that_is_returned_is_refused() -> None:
+    with pytest.raises(StrategyError, match=r"talkers/0.*step 0.*send messages through `orders`"):
+        run(population("talkers", Talker.strategy), steps=1)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda orders: orders.limit("bid", 100, 1), "side 'bid' is not known.*'buy', 'sell'"),
+        (lambda orders: orders.limit("buy", 100.5, 1), "price 100.5 is not a whole number"),
+        (lambda orders: orders.limit("buy", 100, "1"), "quantity '1' is not a whole number"),
+        (lambda orders: orders.market("buy", 1, instrument="Z"), "instrument 'Z' is not known.*'M'"),
+        (
+            lambda orders: orders.limit("buy", 1, 1, time_in_force="DAY"),
+            "time_in_force 'DAY' is not known.*'GTC'",
+        ),
+        (lambda orders: orders.cancel(None), "order_id None is not a whole number"),
+        (lambda orders: orders.replace(1, 2.5, 1), "price 2.5 is not a whole number"),
+    ],
+)
+def test_what_is_not_a_message_is_refused(act: Callable[[Orders], Any], message: str) -> None:
+    with pytest.raises(StrategyError, match=rf"p/0.*step 0.*{message}"):
+        run(scripted("p", lambda number, observation, orders: act(orders)), steps=1)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda orders: orders.limit([0], 0, [100.5], 1), "price must be whole numbers"),
+        (lambda orders: orders.market([0], 0, [0.5]), "quantity must be whole numbers"),
+        (lambda orders: orders.limit([1], 0, 100, 1), "IndexError"),
+        (lambda orders: orders.limit([0], 0, 100, 1, instrument=1), "IndexError"),
+    ],
+)
+def test_what_is_not_a_message_of_a_batch_is_refused(act: Callable[[BatchOrders], Any], message: str) -> None:
+    group = population(
+        "p", ScriptedBatch.strategy, options={"script": lambda observation, orders: act(orders)}
+    )
+    with pytest.raises(StrategyError, match=rf"population p:.*step 0.*{message}"):
+        run(group, steps=1)
+
+
+def test_decide_may_be_async() -> None:
+    simulation, log = run(
+        population("a", SlowBidder.strategy, 3), population("b", SlowCrowd.strategy, 2), steps=2
+    )
+    assert sorted(log.all["price"].tolist()) == sorted(2 * [100, 101, 102, 200, 201])
+    assert simulation.messages == 10
+
+
+async def fail_later(observation: Any, orders: Any) -> None:
+    await asyncio.sleep(0)
+    raise TimeoutError("no answer")
+
+
+@batch_strategy("waiter", "Waits for an answer that does not come.")
+class Waiter:
+    """Fails while it waits."""
+
+    decide = staticmethod(fail_later)
+
+
+def test_a_failure_after_waiting_is_named() -> None:
+    with pytest.raises(StrategyError, match=r"waiters.*'waiter'.*step 0.*TimeoutError.*no answer"):
+        run(population("waiters", Waiter.strategy), steps=1)
+
+
+def test_a_batch_is_answered_in_the_order_of_its_agents() -> None:
+    def batch(observation, orders):
+        agents.extend(observation.agents.tolist())
+        orders.limit([2, 0], 0, [12, 10], 1)
+        orders.limit([1, 0], 0, [11, 20], 1)
+
+    agents: list[int] = []
+    _, log = run(population("p", ScriptedBatch.strategy, 3, options={"script": batch}), steps=1)
+    assert log.all["price"].tolist() == [10, 20, 11, 12]
+    assert log.all["account"].tolist() == [agents[0], agents[0], agents[1], agents[2]]
+
+
+def test_orders_get_ids_at_once_and_can_be_changed_in_the_same_step() -> None:
+    def act(observation, orders):
+        first = orders.limit("buy", 100, 5)
+        second = orders.limit("buy", 101, 5)
+        orders.replace(first, 102, 6)
+        orders.cancel(second)
+
+    simulation, log = run(scripted("p", acts({0: act})), steps=1)
+    accepted, cancelled, replaced = EventKind.ACCEPTED, EventKind.CANCELLED, EventKind.REPLACED
+    assert log.all["kind"].tolist() == [accepted, accepted, replaced, cancelled]
+    assert simulation.resting_orders == 1

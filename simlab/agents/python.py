@@ -488,6 +488,11 @@ class BatchOrders:
 
     def _put(self, who: ArrayLike, *columns: Any) -> None:
         positions = np.atleast_1d(_ints(who, "who"))
+        if len(positions) and not 0 <= positions.min() <= positions.max() < len(self._agents):
+            raise StrategyError(
+                f"who must be positions in the observation's arrays, 0 to {len(self._agents) - 1}, "
+                f"not {positions.min()} to {positions.max()}"
+            )
         rows = np.zeros((len(positions), 8), np.int64)
         code, order_id, price, quantity, expiry = columns
         for column, values in ((0, code), (1, order_id), (3, price), (4, quantity), (5, expiry)):

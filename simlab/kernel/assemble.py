@@ -203,7 +203,9 @@ def _world(
     table = np.zeros((len(populations), 20), np.int64)
     floats = np.zeros((len(populations), 2))
     members = np.zeros((agents, 4), np.int64)
-    keys = np.zeros(agents + len(populations), np.uint64)
+    keys = np.zeros(agents + len(populations) + len(instruments), np.uint64)
+    for name, i in names.items():
+        keys[agents + len(populations) + i] = name_key(spec.seed, "instrument", name)
     lists: list[int] = []
     parameters: list[NDArray[np.float64]] = []
     first = parameter_rows = memory_rows = latency = 0

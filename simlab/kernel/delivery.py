@@ -56,9 +56,8 @@ def deliver(book, ledger, world, words, row):
     if room != DONE:
         return room
     first = book.state[S_EVENTS]
-    reason, old_price, old_quantity = admit(
-        book, ledger, kind, side, instrument, order_id, account, price, quantity, world.clock[T_STEP]
-    )
+    step = world.clock[T_STEP]
+    reason, old_price, old_quantity = admit(book, ledger, code, order_id, account, price, quantity, step)
     if reason != 0:
         emit_rejected(book, reason, side, instrument, order_id, account, price, quantity)
     else:
@@ -112,7 +111,7 @@ def drain_outbox(book, ledger, world, words):
         n = clock[T_OUT_CURSOR] + 1
         row = outbox[n]
         account = row[M_ACCOUNT]
-        repeat = clock[T_REPEAT] if n > 1 and outbox[n - 1, M_ACCOUNT] == account else 0
+        repeat = clock[T_REPEAT] if n == 1 or outbox[n - 1, M_ACCOUNT] == account else 0
         wait = 0
         if 0 <= account < world.agents.shape[0]:
             wait = _latency(world, ledger.accounts[account, C_POPULATION], account, repeat, clock[T_STEP])

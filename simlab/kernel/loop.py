@@ -18,7 +18,14 @@ from simlab.core.shared import prefetch
 from simlab.engine.arrays import A_ORDERS, S_EVENTS
 from simlab.engine.matching import DONE, expire
 from simlab.kernel.delivery import arrive, drain_outbox, seal
-from simlab.kernel.observing import forget_fills, remember_mid, show_agent, show_depth, show_market
+from simlab.kernel.observing import (
+    forget_fills,
+    remember_mid,
+    show_agent,
+    show_depth,
+    show_market,
+    stream_key,
+)
 from simlab.kernel.pinned import find_book, find_ledger, find_world
 from simlab.kernel.schedule import collect
 from simlab.kernel.state import (
@@ -59,6 +66,7 @@ from simlab.kernel.state import (
     T_PHASE,
     T_QUOTES,
     T_QUOTES_EVERY,
+    T_REPEAT,
     T_SIMULTANEOUS,
     T_SLOT,
     T_STEP,
@@ -69,7 +77,7 @@ from simlab.kernel.state import (
     X_SPREADS,
     X_SQUARES,
 )
-from simlab.market.ledger import C_CASH, P_INVENTORY
+from simlab.market.ledger import C_CASH, C_LAST_LOOK, P_INVENTORY
 
 __all__ = ["PYTHON_AGENT", "PYTHON_BATCH", "SAMPLE", "STOPPED", "TOO_MANY_MESSAGES", "advance"]
 
@@ -99,14 +107,13 @@ def _decide(book, ledger, world, views, me, population, agent, slot):
     outbox[0, H_COUNT] = 0
     outbox[0, H_NEXT_ORDER_ID] = clock[T_NEXT_ORDER_ID]
     outbox[0, H_ACCOUNT] = agent
-    if slot == 0:
-        reset(world.rng, world.keys[agent], _DECIDE, np.uint64(step))
+    reset(world.rng, stream_key(world, agent, instrument), _DECIDE, np.uint64(step))
     call_decide(row[P_ADDRESS], view, me, world.rng, outbox)
     for k in range(MAX_MEMORY):
         memory[at, k] = me.memory[k]
     clock[T_NEXT_ORDER_ID] = outbox[0, H_NEXT_ORDER_ID]
     clock[T_OUT_COUNT] = outbox[0, H_COUNT]
-    forget_fills(ledger, agent, instrument, step)
+    forget_fills(ledger, agent, instrument)
 
 
 @jit
@@ -140,8 +147,8 @@ def _forget_python(ledger, world, agent):
     """Begin anew what a Python agent is told of its fills, now that it has looked."""
     row = world.populations[world.agents[agent, G_POPULATION]]
     for slot in range(row[P_INSTRUMENTS]):
-        instrument = world.population_lists[row[P_INSTRUMENTS_AT] + slot]
-        forget_fills(ledger, agent, instrument, world.clock[T_STEP])
+        forget_fills(ledger, agent, world.population_lists[row[P_INSTRUMENTS_AT] + slot])
+    ledger.accounts[agent, C_LAST_LOOK] = world.clock[T_STEP]
 
 
 @jit_inline
@@ -175,6 +182,7 @@ def _act(book, ledger, world, words, views, mes):
             _fetch_ahead(book, ledger, world, np.int64(world.places[1, clock[T_CURSOR] + _AHEAD]))
         if actor >= agents:
             _show_python(book, ledger, world, views, actor - agents, -1)
+            clock[T_REPEAT] = 0
             clock[T_AGENT] = actor - agents
             clock[T_CURSOR] += 1
             return PYTHON_BATCH
@@ -183,10 +191,13 @@ def _act(book, ledger, world, words, views, mes):
             _show_python(book, ledger, world, views, population, actor)
             clock[T_AGENT] = actor
             clock[T_LOOKED] = actor
+            clock[T_REPEAT] = 0
             clock[T_CURSOR] += 1
             clock[T_ACTIVATIONS] += 1
             return PYTHON_AGENT
         slot = clock[T_SLOT]
+        if slot == 0:
+            clock[T_REPEAT] = 0
         _decide(book, ledger, world, views, mes[0], population, actor, slot)
         if slot + 1 < world.populations[population, P_INSTRUMENTS]:
             clock[T_SLOT] = slot + 1
@@ -194,6 +205,7 @@ def _act(book, ledger, world, words, views, mes):
             clock[T_SLOT] = 0
             clock[T_CURSOR] += 1
             clock[T_ACTIVATIONS] += 1
+            ledger.accounts[actor, C_LAST_LOOK] = clock[T_STEP]
         if world.outbox[0, H_OVERFLOW] != 0:
             clock[T_AGENT] = actor
             return TOO_MANY_MESSAGES
@@ -285,6 +297,7 @@ def _run(book, ledger, world, words, views, mes, fundamental_bits, until):
             clock[T_PHASE] = PHASE_COLLECT if phase == PHASE_ARRIVE else PHASE_END
         elif phase == PHASE_COLLECT:
             collect(world)
+            clock[T_REPEAT] = 0
             clock[T_CURSOR] = 0
             clock[T_SLOT] = 0
             clock[T_PHASE] = PHASE_ACT

@@ -46,7 +46,15 @@ from simlab.market.ledger import (
     P_SOLD,
 )
 
-__all__ = ["forget_fills", "show_agent", "show_market", "signal_of"]
+__all__ = [
+    "forget_fills",
+    "remember_mid",
+    "show_agent",
+    "show_depth",
+    "show_market",
+    "signal_of",
+    "stream_key",
+]
 
 _SIGNAL = np.uint64(Role.SIGNAL)
 _HISTORY_MASK = HISTORY_STEPS - 1
@@ -110,6 +118,13 @@ def _show_orders(book, me, agent, instrument):
     me.visible_orders = n
 
 
+@jit_inline
+def stream_key(world, agent, instrument):
+    """Return the key of what an agent draws for one instrument, whichever others there are."""
+    first = world.agents.shape[0] + world.populations.shape[0]
+    return world.keys[agent] ^ world.keys[first + instrument]
+
+
 @jit
 def signal_of(world, population, agent, instrument):
     """Return an agent's private signal: the fundamental plus its own noise, price units."""
@@ -117,7 +132,7 @@ def signal_of(world, population, agent, instrument):
     value = world.fundamental[step - world.clock[T_BLOCK_START], instrument]
     noise = world.population_floats[population, PF_SIGNAL_NOISE]
     if noise > 0.0:
-        word, _ = block(world.keys[agent], _SIGNAL, np.uint64(step), np.uint64(instrument))
+        word, _ = block(stream_key(world, agent, instrument), _SIGNAL, np.uint64(step), np.uint64(0))
         value += noise * normal_quantile(open_unit(word))
     return value
 
@@ -147,13 +162,12 @@ def show_agent(book, ledger, world, me, population, agent, instrument):
 
 
 @jit_inline
-def forget_fills(ledger, agent, instrument, step):
-    """Note that an agent has looked: what it is told of next begins now."""
+def forget_fills(ledger, agent, instrument):
+    """Begin anew what an agent is told of its fills in an instrument, now that it has looked."""
     position = agent * ledger.instruments.shape[0] + instrument
     ledger.positions[position, P_BOUGHT] = 0
     ledger.positions[position, P_SOLD] = 0
     ledger.positions[position, P_FILLS] = 0
-    ledger.accounts[agent, C_LAST_LOOK] = step
 
 
 @jit

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["PythonAgents"]
 
 _DECIDE = np.uint64(Role.DECIDE)
+MAX_PYTHON_MESSAGES = 1024
+"""Messages that one decision of a Python agent may send."""
+
 _ROW = struct.Struct("=8q")
 """One row of the outbox; to pack it in place takes a third of the time of assigning a tuple to the row."""
 
@@ -200,6 +203,11 @@ class PythonAgents:
             self._await(answer, p, agent)
         simulation.world.clock[s.T_NEXT_ORDER_ID] = orders._next_id
         rows = orders._rows
+        if len(rows) > MAX_PYTHON_MESSAGES:
+            error: Exception = OverflowError(
+                f"{len(rows)} messages in one decision; the most is {MAX_PYTHON_MESSAGES}"
+            )
+            raise self._failure(p, agent, error)
         if len(rows) == 1:
             _ROW.pack_into(simulation.world.outbox, _ROW.size, *rows[0])
             simulation.world.clock[s.T_OUT_COUNT] = 1

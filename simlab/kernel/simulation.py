@@ -13,7 +13,7 @@ from simlab.core.types import EVENT_DTYPE, MessageKind, Side
 from simlab.engine.arrays import S_EVENTS, S_ORDERS
 from simlab.engine.compiled import grown
 from simlab.engine.matching import NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
-from simlab.errors import SimlabError, StrategyError
+from simlab.errors import ConfigError, SimlabError, StrategyError
 from simlab.kernel import state as s
 from simlab.kernel.assemble import assemble
 from simlab.kernel.audit import audit
@@ -258,7 +258,13 @@ class Simulation:
             self._sink.rows("news", {name: [getattr(item, name)] for name in fields})
 
     def _join_or_leave(self, shock: Shock) -> None:
-        p = [population.name for population in self.populations].index(shock.population)
+        names = [population.name for population in self.populations]
+        if shock.population not in names:
+            raise ConfigError(
+                f"shock at step {shock.step}: population {shock.population!r} is unknown; "
+                f"known are {', '.join(names)}"
+            )
+        p = names.index(shock.population)
         row = self.world.populations[p]
         joins = shock.kind is ShockKind.JOIN
         row[s.P_PRESENT] = joins

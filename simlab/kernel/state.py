@@ -91,6 +91,7 @@ class World(NamedTuple):
     clock: NDArray[np.int64]
     agents: NDArray[np.int64]
     keys: NDArray[np.uint64]
+    """Of the random streams: of every agent, then of every population, then of every instrument."""
     populations: NDArray[np.int64]
     population_floats: NDArray[np.float64]
     population_lists: NDArray[np.int64]

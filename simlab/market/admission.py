@@ -163,8 +163,12 @@ def _refuse_position(book, ledger, kind, side, instrument, account, price, quant
 
 
 @jit_inline
-def admit(book, ledger, kind, side, instrument, order_id, account, price, quantity, step):
+def admit(book, ledger, code, order_id, account, price, quantity, step):
     """Return (0 or the reason to refuse, old price, old quantity): what a replaced order is now."""
+    kind = code & 0xFF
+    side = (code >> 8) & 0xFF
+    may_rest = kind == _LIMIT and (code >> 16) & 0xFF == 0
+    instrument = code >> 32
     if account < 0 or account >= ledger.accounts.shape[0]:
         return _INVALID_ACCOUNT, 0, 0
     if kind == _CANCEL or kind == _CANCEL_ALL:
@@ -190,7 +194,7 @@ def admit(book, ledger, kind, side, instrument, order_id, account, price, quanti
         reason = _refuse_rate(
             ledger.accounts, account, policies[population, R_RATE], policies[population, R_WINDOW], step
         )
-        if reason == 0 and kind == _LIMIT:
+        if reason == 0 and may_rest:
             most = policies[population, R_OPEN_ORDERS]
             if most >= 0 and book.owners[account, A_ORDERS] >= most:
                 reason = _OPEN_ORDER_LIMIT

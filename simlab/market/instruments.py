@@ -43,8 +43,9 @@ class AccountPolicy:
 
     `cash` in money units, `inventory` in lots per instrument name. `borrowing` is how far cash may fall
     below zero in money units, `short_limit` how far inventory may, in lots; UNLIMITED (-1) frees them.
-    With `reserve` the resting orders count as if they were filled. `rate_limit` is the number of messages
-    allowed in any window of `rate_window` steps that starts at a multiple of `rate_window`.
+    With `reserve` the resting orders count as if they were filled. `rate_limit` is the number of orders
+    and replaces (cancels are free) allowed in any window of `rate_window` steps that starts at a multiple
+    of `rate_window`.
     """
 
     cash: int = 0

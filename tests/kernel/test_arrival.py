@@ -6,10 +6,11 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from small_markets import ScriptedBatch, beacon, population, run, scripted
+from small_markets import SHARE, ScriptedBatch, beacon, population, run, scripted
 
 from simlab.core.types import EventKind
 from simlab.kernel import Latency
+from simlab.market.instruments import Instrument
 
 LAST_BID = 1_000
 
@@ -138,3 +139,16 @@ def test_an_order_that_expires_on_its_way_is_refused() -> None:
     _, log = run(scripted("p", script, latency=Latency(3, 3)), steps=6)
     kinds = list(zip(log.all["step"], log.all["kind"], log.all["price"], strict=True))
     assert kinds == [(3, EventKind.REJECTED, 5), (3, EventKind.ACCEPTED, 6), (4, EventKind.EXPIRED, 6)]
+
+
+def test_messages_in_two_instruments_draw_latencies_of_their_own() -> None:
+    _, log = run(
+        population("p", beacon, 3, latency=Latency(0, 20)),
+        steps=40,
+        instruments=(SHARE, Instrument("N", 1_000)),
+    )
+    took = defaultdict(list)
+    for event in log.all:
+        took[int(event["account"]), int(event["quantity"])].append(int(event["step"] - event["quantity"] + 1))
+    both = [pair for pair in took.values() if len(pair) == 2]
+    assert sum(first == second for first, second in both) < len(both) / 3

@@ -134,3 +134,7 @@ def test_listing_populations_in_another_order(everything: Draws) -> None:
 
 def test_adding_an_instrument_that_comes_later(everything: Draws) -> None:
     assert_same(draws_of(ALL, (SHARE, Instrument("Z", 10))), everything)
+
+
+def test_adding_an_instrument_that_comes_first(everything: Draws) -> None:
+    assert_same(draws_of(ALL, (SHARE, Instrument("A", 10))), everything)

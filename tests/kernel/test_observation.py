@@ -336,3 +336,12 @@ def test_starting_terms_are_seen() -> None:
         steps=1,
     )
     assert seen == [(77, 9)]
+
+
+def test_the_last_look_is_the_same_in_all_instruments() -> None:
+    simulation, _ = run(
+        population("a", account_recorder, activation=Activation(period=4)),
+        steps=9,
+        instruments=(SHARE, OTHER),
+    )
+    assert simulation.world.memory[:2, 2].tolist() == [4, 4]

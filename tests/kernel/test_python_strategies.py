@@ -150,7 +150,7 @@ def test_what_is_not_a_message_is_refused(act: Callable[[Orders], Any], message:
     [
         (lambda orders: orders.limit([0], 0, [100.5], 1), "price must be whole numbers"),
         (lambda orders: orders.market([0], 0, [0.5]), "quantity must be whole numbers"),
-        (lambda orders: orders.limit([1], 0, 100, 1), "IndexError"),
+        (lambda orders: orders.limit([1], 0, 100, 1), "who must be positions"),
         (lambda orders: orders.limit([0], 0, 100, 1, instrument=1), "IndexError"),
     ],
 )

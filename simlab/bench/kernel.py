@@ -30,6 +30,8 @@ from simlab.processes.outside import OutsideBlock
 __all__ = ["LEVELS", "bench_kernel", "run"]
 
 _PRICE = 10_000
+_LIFE_STEPS = 10
+"""How long orders of the batch agents live: it keeps their book from growing."""
 
 
 class _FlatWorld:
@@ -66,7 +68,8 @@ class BatchAgent:
         gone = (draw[:, 0] >= 0.7) & (self._last[index] > 0)
         taking = (draw[:, 0] >= 0.6) & (draw[:, 0] < 0.7)
         adding = ~gone & ~taking
-        ids = orders.limit(who[adding], side[adding], price[adding], quantity[adding])
+        expiry = observation.step + _LIFE_STEPS
+        ids = orders.limit(who[adding], side[adding], price[adding], quantity[adding], expiry=expiry)
         orders.market(who[taking], side[taking], quantity[taking])
         orders.cancel(who[gone], self._last[index[gone]])
         self._last[index[gone]] = 0

@@ -31,6 +31,7 @@ from simlab.kernel import state as s
 from simlab.kernel.observing import signal_of
 from simlab.kernel.pinned import find_world
 from simlab.market import ledger as m
+from simlab.market.ledger import C_LAST_LOOK, P_BOUGHT, P_FILLS, P_SOLD
 
 if TYPE_CHECKING:
     from simlab.kernel.simulation import Simulation
@@ -54,9 +55,22 @@ def _past_mid_of(views, instrument, steps):
 @jit
 def _uniforms(keys, agents, step, out):
     for i in range(agents.shape[0]):
-        for j in range(out.shape[1]):
+        for j in range(0, out.shape[1], 2):
             first, second = block(keys[agents[i]], _DECIDE, np.uint64(step), np.uint64(j >> 1))
-            out[i, j] = unit(second if j & 1 else first)
+            out[i, j] = unit(first)
+            if j + 1 < out.shape[1]:
+                out[i, j + 1] = unit(second)
+
+
+@jit
+def _forget(accounts, positions, agents, cells, step):
+    """Begin anew what agents are told of their fills, now that they have looked."""
+    for i in range(agents.shape[0]):
+        accounts[agents[i], C_LAST_LOOK] = step
+        for j in range(cells.shape[1]):
+            positions[cells[i, j], P_BOUGHT] = 0
+            positions[cells[i, j], P_SOLD] = 0
+            positions[cells[i, j], P_FILLS] = 0
 
 
 @jit
@@ -253,9 +267,8 @@ class PythonAgents:
         clock[s.T_NEXT_ORDER_ID] = orders._next_id
         clock[s.T_ACTIVATIONS] += count
         simulation._send(orders._rows())
-        cells = self._cells(agents, source)
-        simulation.ledger.positions[cells.ravel(), m.P_BOUGHT : m.P_FILLS + 1] = 0
-        simulation.ledger.accounts[agents, m.C_LAST_LOOK] = simulation.step
+        ledger = simulation.ledger
+        _forget(ledger.accounts, ledger.positions, agents, self._cells(agents, source), simulation.step)
 
     def _cells(self, agents: NDArray[np.int64], source: _Source) -> NDArray[np.int64]:
         return agents[:, None] * len(self._simulation.instruments) + source.numbers[None, :]

@@ -1,8 +1,8 @@
 """Hash rows of 64-bit words: the event log's running hash and the state hashes.
 
-Not cryptographic. Each word is multiplied by an odd constant of its own, the products are folded, and
-the fold is chained through the SplitMix64 finaliser (Steele, Lea and Flood 2014), so that both the
-content of every row and the order of the rows count.
+Not cryptographic. Each word is multiplied by an odd constant of its own and folded, the folds are joined by
+Horner's rule in two lanes, so that a word's place counts, and each row is chained through the SplitMix64
+finaliser (Steele, Lea and Flood 2014), so that the order of the rows counts too.
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ def hash_rows(state, rows, start, stop):
     """
     for i in range(start, stop):
         row = rows[i]
-        a = _fold(row[0], _P0) + _fold(row[1], _P1) + _fold(row[2], _P2) + _fold(row[3], _P3)
-        b = _fold(row[4], _P4) + _fold(row[5], _P5) + _fold(row[6], _P6) + _fold(row[7], _P7)
+        a = (_fold(row[0], _P0) * _P1 + _fold(row[1], _P1)) * _P2 + _fold(row[2], _P2)
+        b = (_fold(row[4], _P4) * _P5 + _fold(row[5], _P5)) * _P6 + _fold(row[6], _P6)
+        a = a * _P3 + _fold(row[3], _P3)
+        b = b * _P7 + _fold(row[7], _P7)
         x = state ^ (a * _P7 + b)
         x = (x ^ (x >> _S30)) * _M1
         x = (x ^ (x >> _S27)) * _M2

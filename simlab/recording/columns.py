@@ -72,7 +72,9 @@ class _TableColumns:
         self.table = table
         self.capacity = capacity
         self.rows = 0
-        self.buffers = [np.empty(capacity, _NUMPY_TYPES[table.column(name).dtype]) for name in names]
+        self.buffers: list[NDArray[Any]] = [
+            np.empty(capacity, _NUMPY_TYPES[table.column(name).dtype]) for name in names
+        ]
         self._by_name = dict(zip(names, self.buffers, strict=True))
 
     def arrow(self) -> pa.Table:

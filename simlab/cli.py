@@ -56,6 +56,12 @@ Steps = Annotated[int | None, typer.Option(help="Number of steps, in place of th
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, on the last line.")]
 
 
+class _Engine(StrEnum):
+    COMPILED = "compiled"
+    REFERENCE = "reference"
+    BOTH = "both"
+
+
 class _Entry(StrEnum):
     BATCH = "batch"
     SINGLE = "single"
@@ -159,7 +165,7 @@ def strategies(
         _show(strategy_table(found), [strategy_as_dict(it) for it in found], as_json)
     else:
         strategy = resolve(name)
-        _show(strategy_details(strategy), strategy_as_dict(strategy), as_json)
+        _show(strategy_details(strategy), [strategy_as_dict(strategy)], as_json)
 
 
 @import_app.command(
@@ -196,9 +202,7 @@ def bench_engine(
     stream: Annotated[
         Path | None, typer.Option(help="A stream of messages, .npy.", show_default="two built-in streams")
     ] = None,
-    engine: Annotated[
-        list[str] | None, typer.Option(help="Engine to measure; repeat for more.", show_default="all")
-    ] = None,
+    engine: Annotated[_Engine, typer.Option(help="Engine to measure.")] = _Engine.BOTH,
     entry: Annotated[_Entry, typer.Option(help="Whole arrays, or one call a message.")] = _Entry.BATCH,
     as_json: AsJson = False,
 ) -> None:
@@ -207,7 +211,7 @@ def bench_engine(
     from simlab.bench.engine import run as measure
     from simlab.runner.describe import rows_table
 
-    rows = measure(stream, engine or list(ENGINES), entry.value)
+    rows = measure(stream, list(ENGINES) if engine is _Engine.BOTH else [engine.value], entry.value)
     _show(rows_table("Matching engines", rows), rows, as_json)
 
 
@@ -224,12 +228,14 @@ def bench_kernel(
     from simlab.runner.describe import rows_table
 
     result = measure(agents, steps, level, record)
-    _show(rows_table("Kernel", [result]), result, as_json)
+    _show(rows_table("Kernel", [result]), [result], as_json)
 
 
-def _show(renderable: Any, data: Any, as_json: bool) -> None:
+def _show(renderable: Any, rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print a table, or one JSON object a line."""
     if as_json:
-        _print_json(data)
+        for row in rows:
+            _print_json(row)
         return
     from rich.console import Console
 

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from simlab.bench.streams import common_stream
 from simlab.recording import open_run
 
 MARKET = """\
@@ -114,7 +116,7 @@ def test_the_recorded_configuration_runs_again_to_the_same_hash(market: Path) ->
         (["run", "smal.yaml"], "smal.yaml: no such file; did you mean small.yaml?"),
         (["validate", "small.yaml", "--set", "populations.noise.cuont=1"], "did you mean 'count'?"),
         (["strategies", "nois"], "did you mean 'noise'?"),
-        (["bench", "engine", "--engine", "compild"], "compiled"),
+        (["bench", "kernel", "--level", "compild"], "compiled"),
     ],
 )
 def test_a_mistake_is_a_message_without_traceback_and_exit_code_2(
@@ -126,6 +128,14 @@ def test_a_mistake_is_a_message_without_traceback_and_exit_code_2(
     assert done.stderr.startswith("error: ")
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_bench_engine_prints_an_object_a_line_for_each_engine(tmp_path: Path) -> None:
+    np.save(tmp_path / "stream.npy", common_stream(2_000, 1))
+    done = _simlab("bench", "engine", "--stream", "stream.npy", "--json", cwd=tmp_path)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["engine"] for row in rows] == ["compiled", "reference"]
+    assert rows[0]["trades"] == rows[1]["trades"] > 0
 
 
 def test_validate_says_what_is_there(market: Path) -> None:

@@ -38,6 +38,9 @@ class SilentProgress(Progress):
         return None
 
 
+_COMPILING = "compiling (first run only, about a minute)…"
+
+
 class TerminalProgress(Progress):
     """Show a bar with steps, messages per second, the mid price and the time left.
 
@@ -60,15 +63,21 @@ class TerminalProgress(Progress):
         )
         self._task = self._bar.add_task("run", total=spec.steps, rate="", mids="")
         self._names = sorted(instrument.name for instrument in spec.instruments)
-        self._compiling = Status("compiling (first run only)…", console=console) if _is_first_run() else None
+        self._compiling = (
+            Status("compiling (first run only, about a minute)…", console=console)
+            if _is_first_run()
+            else None
+        )
         self._started_s = 0.0
         self._messages = 0
 
     def __enter__(self) -> Self:
-        if self._compiling is not None:
+        if self._compiling is None:
+            self._start()
+        elif self._compiling.console.is_terminal:
             self._compiling.start()
         else:
-            self._start()
+            self._compiling.console.print(self._compiling.status)
         return self
 
     def update(self, simulation: Simulation) -> None:
@@ -99,4 +108,5 @@ class TerminalProgress(Progress):
 
 def _is_first_run() -> bool:
     folder = Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
-    return JIT and (not folder.is_dir() or next(folder.rglob("*.nbc"), None) is None)
+    # the loop is what takes long, and what small compiled helpers of the configuration do not tell of
+    return JIT and (not folder.is_dir() or next(folder.rglob("loop.advance-*.nbc"), None) is None)

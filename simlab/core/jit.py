@@ -1,14 +1,15 @@
 """Compile with Numba, keep the result on disk, and call compiled functions by address.
 
 Numba notices when the file of a cached function changes, but not when a function that was inlined into
-it does. The cache folder therefore bears a fingerprint of all of simlab's compiled sources. Setting
+it does. The cache folder therefore bears a fingerprint of the sources compiled into it: one for simlab's
+own loop, and inside it one for strategies, so that a new strategy does not compile the loop again. Setting
 ``NUMBA_CACHE_DIR`` overrides the folder and ``NUMBA_DISABLE_JIT=1`` runs everything as plain Python.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,28 @@ __all__ = ["JIT", "address_of", "call_decide", "jit", "jit_inline", "multiply_hi
 
 JIT = not numba.config.DISABLE_JIT
 
+_ROOT = Path(__file__).resolve().parent.parent
+_LIBRARY = _ROOT / "agents" / "library"
 _COMPILED_PACKAGES = ("core", "engine", "market", "agents", "kernel")
 
 
-def _fingerprint() -> str:
+def _fingerprint(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    root = Path(__file__).resolve().parent.parent
-    for package in _COMPILED_PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
-            digest.update(path.read_bytes())
+    for path in sorted(files):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
+def _loop_files() -> list[Path]:
+    files = (path for package in _COMPILED_PACKAGES for path in (_ROOT / package).rglob("*.py"))
+    return [path for path in files if path.parent != _LIBRARY]
+
+
 if not numba.config.CACHE_DIR:
-    numba.config.CACHE_DIR = str(Path(platformdirs.user_cache_dir("simlab")) / f"compiled-{_fingerprint()}")
+    _user_folder = Path(platformdirs.user_cache_dir("simlab"))
+    numba.config.CACHE_DIR = str(_user_folder / f"compiled-{_fingerprint(_loop_files())}")
+_LOOP_FOLDER = numba.config.CACHE_DIR
+_STRATEGY_FOLDER = str(Path(_LOOP_FOLDER) / f"strategies-{_fingerprint(_LIBRARY.glob('*.py'))}")
 if not JIT:
     np.seterr(over="ignore")  # unsigned counters wrap by design
 
@@ -49,9 +58,16 @@ def jit(function: Any = None, *, signature: Any = None, **options: Any) -> Any:
     """
     if function is None:
         return lambda function: jit(function, signature=signature, **options)
-    cache = Path(function.__code__.co_filename).is_file()
-    options = {"cache": cache, "nogil": True, "error_model": "numpy", "_nrt": False} | options
-    return numba.njit(*(() if signature is None else (signature,)), **options)(function)
+    file = Path(function.__code__.co_filename)
+    options = {"cache": file.is_file(), "nogil": True, "error_model": "numpy", "_nrt": False} | options
+    compiler = numba.njit(*(() if signature is None else (signature,)), **options)
+    if _ROOT in file.parents and file.parent != _LIBRARY:
+        return compiler(function)
+    numba.config.CACHE_DIR = _STRATEGY_FOLDER  # Numba looks at it when the function is decorated
+    try:
+        return compiler(function)
+    finally:
+        numba.config.CACHE_DIR = _LOOP_FOLDER
 
 
 def jit_inline(function: Any) -> Any:

@@ -63,11 +63,7 @@ class TerminalProgress(Progress):
         )
         self._task = self._bar.add_task("run", total=spec.steps, rate="", mids="")
         self._names = sorted(instrument.name for instrument in spec.instruments)
-        self._compiling = (
-            Status("compiling (first run only, about a minute)…", console=console)
-            if _is_first_run()
-            else None
-        )
+        self._compiling = Status(_COMPILING, console=console) if _is_first_run() else None
         self._started_s = 0.0
         self._messages = 0
 

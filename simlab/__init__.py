@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from simlab.errors import (
+    AnalysisError,
     ConfigError,
     EngineError,
     PluginError,
@@ -23,12 +24,13 @@ from simlab.errors import (
 )
 
 if TYPE_CHECKING:
+    from simlab.analysis import Run
+    from simlab.analysis import open_run as open
     from simlab.config import build, load, schema
-    from simlab.recording import Run
-    from simlab.recording import open_run as open
     from simlab.runner import Outcome, run
 
 __all__ = [
+    "AnalysisError",
     "ConfigError",
     "EngineError",
     "Outcome",
@@ -50,10 +52,10 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "Outcome": ("simlab.runner", "Outcome"),
-    "Run": ("simlab.recording", "Run"),
+    "Run": ("simlab.analysis", "Run"),
     "build": ("simlab.config", "build"),
     "load": ("simlab.config", "load"),
-    "open": ("simlab.recording", "open_run"),
+    "open": ("simlab.analysis", "open_run"),
     "run": ("simlab.runner", "run"),
     "schema": ("simlab.config", "schema"),
     "validate": ("simlab.config", "validate"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "AnalysisError",
     "ConfigError",
     "EngineError",
     "PluginError",
@@ -37,3 +38,7 @@ class EngineError(SimlabError):
 
 class RecordingError(SimlabError):
     """Report a recording that cannot be written or read."""
+
+
+class AnalysisError(SimlabError):
+    """Report tables or a price series from which a measure cannot be computed."""

@@ -11,6 +11,7 @@ import pytest
 import simlab
 
 PUBLIC = [
+    "AnalysisError",
     "ConfigError",
     "EngineError",
     "Outcome",

@@ -1,1 +1,13 @@
-"""Read recordings; needs no simulator."""
+"""Read recordings: P&L, market quality, stylised facts, comparisons, figures and the report.
+
+Every measure takes DataFrames, with the columns that `simlab.recording.TABLES` declares, and returns one; a
+large table may be given in batches. `Run` has the most used ones as methods. docs/analysis.md defines all.
+
+May import `recording`, `core` and `errors`; needs no simulator.
+"""
+
+from __future__ import annotations
+
+from simlab.analysis.run import Run, open_run
+
+__all__ = ["Run", "open_run"]

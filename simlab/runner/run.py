@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from simlab.agents.registry import source_file
+from simlab.analysis import Run, open_run
 from simlab.config import ConfigLike, ExperimentConfig, build, load, resolved
 from simlab.core.hashing import hash_text
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
-from simlab.recording import Run, RunWriter, open_run
+from simlab.recording import RunWriter
 from simlab.runner.progress import Progress, SilentProgress, TerminalProgress
 from simlab.runner.tables import agent_columns, instrument_columns
 

@@ -1,0 +1,24 @@
+"""Load what the extra ``analysis`` installs, when it is first needed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from simlab.errors import AnalysisError
+
+__all__ = ["load"]
+
+
+def load(module: str) -> Any:
+    """Import a module of an optional library; raises AnalysisError that says how to install it.
+
+    Example
+    -------
+    >>> float(load("scipy.stats").norm.cdf(0.0))
+    0.5
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise AnalysisError(f'{module} cannot be imported ({error}): pip install "simlab[analysis]"') from error

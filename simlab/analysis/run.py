@@ -1,0 +1,83 @@
+"""A recorded run with the measures one asks for first as methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simlab import recording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simlab.analysis.frames import Frames
+
+__all__ = ["Run", "open_run"]
+
+
+def open_run(path: Path | str) -> Run:
+    """Open a run folder for reading, whether the run finished, is going on, or was killed.
+
+    Raises
+    ------
+    RecordingError
+        When the folder is not a run; the message names what is missing and the runs nearby.
+
+    Example
+    -------
+    >>> open_run("runs/first").pnl()  # doctest: +SKIP
+    """
+    return Run(Path(path))
+
+
+class Run(recording.Run):
+    """One recorded run: its tables, as `simlab.recording.Run` reads them, and what they say.
+
+    The large tables are read in batches, so that a run larger than memory can be analysed.
+    """
+
+    def pnl(self, *, by: str = "population", every: int | None = None) -> pd.DataFrame:
+        """Return P&L over time, realised and unrealised; see `simlab.analysis.pnl.pnl`."""
+        from simlab.analysis.pnl import pnl
+
+        return pnl(*self._ledger_tables(), by=by, every=every)
+
+    def attribution(self, *, by: str = "population", horizon: int = 10) -> pd.DataFrame:
+        """Return P&L split into spread, adverse selection, inventory and fees; see `simlab.analysis.pnl`."""
+        from simlab.analysis.pnl import attribution
+
+        return attribution(*self._ledger_tables(), by=by, horizon=horizon)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return every agent with its P&L and how it came by it, best first; see `simlab.analysis.pnl`."""
+        from simlab.analysis.pnl import leaderboard
+
+        return leaderboard(*self._ledger_tables())
+
+    def _ledger_tables(self) -> tuple[Frames, Frames, pd.DataFrame, pd.DataFrame, Frames]:
+        return (
+            self.whole("trades"),
+            self.whole("quotes"),
+            self.agents(),
+            self.instruments(),
+            self.whole("accounts"),
+        )
+
+    def whole(self, table: str, **options: Any) -> Frames:
+        """Return a table in batches, instruments and accounts as numbers: what the measures read.
+
+        It can be iterated over more than once. `options` are those of `batches`.
+        """
+        return _Batches(self, table, options)
+
+
+@dataclass(frozen=True)
+class _Batches:
+    run: Run
+    table: str
+    options: dict[str, Any]
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        return self.run.batches(self.table, names=False, **self.options)

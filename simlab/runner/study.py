@@ -1,0 +1,286 @@
+"""What a study is: a folder with ``experiment.yaml``, ``analysis.py`` and ``README.md``.
+
+``analysis.py`` has one function ``study(lab)`` that runs the experiment in as many variants as it needs and
+returns what it found, claim by claim::
+
+    def efficiency(run):
+        return len(run.trades()) / 10
+
+    def study(lab):
+        found = lab.runs(efficiency, [Trial(seed=seed) for seed in lab.seeds(20)])
+        mean, low, high = mean_interval(found)
+        return [Claim("All units trade", "10 trades", mean, low, high, holds=low > 0.9)]
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from simlab.analysis import Run
+from simlab.analysis.libraries import load as load_library
+from simlab.errors import PluginError
+from simlab.runner.run import run
+
+__all__ = ["Claim", "Lab", "Study", "Trial", "find_studies", "mean_interval"]
+
+CONFIG_FILE = "experiment.yaml"
+ANALYSIS_FILE = "analysis.py"
+README_FILE = "README.md"
+_QUICK_SHARE = 10
+_FEWEST_SEEDS = 3
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a paper and what simlab found.
+
+    Parameters
+    ----------
+    claim : str
+        What is claimed, in a few words.
+    paper : str
+        The paper's figure, with its unit.
+    estimate, low, high : float
+        What was found, with its confidence interval of 95%.
+    holds : bool
+        Whether the claim is reproduced.
+    unit : str
+        Stands behind the figures.
+    reason : str
+        Why it is thought not to be reproduced; required then.
+    digits : int
+        Digits after the point.
+
+    Example
+    -------
+    >>> Claim("ZI-C extract nearly all surplus", "99.9%", 99.7, 99.5, 99.9, holds=True, unit="%").ours
+    '99.70% [99.50, 99.90]'
+    """
+
+    claim: str
+    paper: str
+    estimate: float
+    low: float
+    high: float
+    holds: bool
+    unit: str = ""
+    reason: str = ""
+    digits: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.holds and not self.reason:
+            raise ValueError(f"claim {self.claim!r} does not hold: say in `reason` why that may be")
+        if not np.isfinite([self.estimate, self.low, self.high]).all():
+            raise ValueError(f"claim {self.claim!r} has an estimate or an interval that is not a number")
+
+    @property
+    def ours(self) -> str:
+        """The estimate and its interval as text."""
+        shown = (f"{value:,.{self.digits}f}" for value in (self.estimate, self.low, self.high))
+        estimate, low, high = shown
+        return f"{estimate}{self.unit} [{low}, {high}]"
+
+    @property
+    def verdict(self) -> str:
+        """``reproduced`` or ``not reproduced``."""
+        return "reproduced" if self.holds else "not reproduced"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a study's experiment: its seed, and values put on top of the file, as `simlab.run` takes them."""
+
+    seed: int
+    set: Mapping[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the mean of independent values and its t interval.
+
+    Parameters
+    ----------
+    values : (n,) float
+        At least two.
+    level : float
+        Of confidence.
+
+    Example
+    -------
+    >>> [round(x, 2) for x in mean_interval([1.0, 2.0, 3.0])]
+    [2.0, -0.48, 4.48]
+    """
+    sample = np.asarray(values, float)
+    if sample.size < 2:
+        raise ValueError(f"an interval needs at least 2 values, not {sample.size}")
+    mean = float(sample.mean())
+    half = sample.std(ddof=1) / np.sqrt(sample.size)
+    half *= load_library("scipy.stats").t.ppf(0.5 + level / 2, sample.size - 1)
+    return mean, float(mean - half), float(mean + half)
+
+
+class Lab(AbstractContextManager["Lab"]):
+    """Where a study runs its trials: in worker processes, with a progress bar.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    jobs : int
+        Worker processes.
+    quick : bool
+        Take a tenth of the seeds: to try out a study, not to believe it.
+    console : Console, optional
+        Where the progress is shown; none shows nothing.
+    """
+
+    def __init__(
+        self, folder: Path, *, jobs: int = 1, quick: bool = False, console: Console | None = None
+    ) -> None:
+        self.folder = folder
+        self.quick = quick
+        self.figures: list[Any] = []
+        self._jobs = jobs
+        self._bar = Progress(
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=console is None,
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def seeds(self, count: int) -> range:
+        """Return the seeds 1 to `count`; when quick a tenth of them, at least three."""
+        if self.quick:
+            count = min(count, max(_FEWEST_SEEDS, count // _QUICK_SHARE))
+        return range(1, count + 1)
+
+    def runs(
+        self, reduce: Callable[[Run], Result], trials: Sequence[Trial], *, config: str = CONFIG_FILE
+    ) -> list[Result]:
+        """Run every trial, recorded, and return what `reduce` makes of each; the recordings are then removed.
+
+        Parameters
+        ----------
+        reduce : callable
+            Takes the opened `Run`, in the worker process; what it returns is sent back.
+        trials : sequence of Trial
+        config : str
+            The YAML file in the study's folder.
+
+        Returns
+        -------
+        list
+            In the order of the trials, whatever the number of workers.
+        """
+        path = self.folder / config
+        return self._parallel([(_run_trial, (path, trial, reduce)) for trial in trials], "runs")
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Return `function` of every item, computed in the workers, in order."""
+        return self._parallel([(function, (item,)) for item in items], "tasks")
+
+    def figure(self, figure: Any) -> None:
+        """Keep a Plotly figure for the study's page; the first one stands for the study."""
+        self.figures.append(figure)
+
+    def _parallel(self, calls: list[tuple[Callable[..., Any], tuple[Any, ...]]], unit: str) -> list[Any]:
+        joblib = load_library("joblib")
+        task = self._bar.add_task(f"{self.folder.name} ({unit})", total=len(calls))
+        workers = joblib.Parallel(n_jobs=self._jobs, return_as="generator", batch_size=1)
+        results = []
+        for result in workers(joblib.delayed(function)(*arguments) for function, arguments in calls):
+            results.append(result)
+            self._bar.advance(task)
+        return results
+
+
+def _run_trial(path: Path, trial: Trial, reduce: Callable[[Run], Result]) -> Result:
+    with tempfile.TemporaryDirectory(prefix="simlab-trial-") as folder:
+        recorded = run(path, out=folder, seed=trial.seed, set=trial.set, steps=trial.steps)
+        return reduce(recorded)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study: where it is and what it is called."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def title(self) -> str:
+        """The heading of its README."""
+        lines = (self.folder / README_FILE).read_text(encoding="utf-8").splitlines()
+        return next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), self.name)
+
+    def carry_out(self, lab: Lab) -> list[Claim]:
+        """Run the study in a lab and return its claims; raises PluginError when it has no ``study(lab)``."""
+        function = getattr(_module(self.folder / ANALYSIS_FILE), "study", None)
+        if not callable(function):
+            raise PluginError(f"{self.folder / ANALYSIS_FILE} has no function study(lab)")
+        claims = list(function(lab))
+        if not claims or not all(isinstance(claim, Claim) for claim in claims):
+            raise PluginError(f"{self.folder / ANALYSIS_FILE}: study(lab) must return a list of Claim")
+        return claims
+
+
+def _module(path: Path) -> ModuleType:
+    """Load a file as a module that stays out of `sys.modules`, so that workers get its functions by value."""
+    spec = importlib.util.spec_from_file_location("study_analysis", path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def find_studies(folder: Path) -> dict[str, Study]:
+    """Return the studies in a folder by name: its subfolders that have all three files, in order.
+
+    Raises
+    ------
+    PluginError
+        When there are none, or a subfolder has only some of the files.
+    """
+    wanted = (CONFIG_FILE, ANALYSIS_FILE, README_FILE)
+    found = {}
+    for candidate in sorted(folder.iterdir()) if folder.is_dir() else ():
+        missing = [name for name in wanted if not (candidate / name).is_file()]
+        if not missing:
+            found[candidate.name] = Study(candidate)
+        elif len(missing) < len(wanted):
+            raise PluginError(f"study {candidate} lacks {', '.join(missing)}; a study has {', '.join(wanted)}")
+    if not found:
+        raise PluginError(f"no studies in {folder}; a study is a folder with {', '.join(wanted)}")
+    return found

@@ -87,7 +87,7 @@ class Mids:
 
     Example
     -------
-    >>> quotes = pd.DataFrame({"step": [0, 1], "instrument": "A", "best_bid": [99, 98], "best_ask": [101, 101]})
+    >>> quotes = pd.DataFrame({"step": [0, 1], "instrument": 0, "best_bid": [99, 98], "best_ask": [101, 101]})
     >>> mids = Mids(quotes, pd.DataFrame({"instrument": [0], "name": ["A"], "initial_price": [100]}))
     >>> mids.at(0, [-1, 0, 1]).tolist()
     [100.0, 100.0, 99.5]

@@ -21,4 +21,5 @@ def load(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise AnalysisError(f'{module} cannot be imported ({error}): pip install "simlab[analysis]"') from error
+        remedy = 'pip install "simlab[analysis]"'
+        raise AnalysisError(f"{module} cannot be imported ({error}): {remedy}") from error

@@ -145,9 +145,9 @@ def _parameters(path: KeyPath, population: PopulationConfig, strategy: Strategy)
             yield Problem((*path, name), f"strategy {strategy.name!r} has no such parameter{hint}")
         elif not isinstance(value, Distribution):
             yield from _number((*path, name), value, known[name])
-        elif value.choice is not None:
-            for i, choice in enumerate(value.choice):
-                yield from _number((*path, name, "choice", i), choice, known[name])
+        elif value.choice is not None or value.each is not None:
+            for i, one in enumerate(value.choice or value.each or ()):
+                yield from _number((*path, name, value.form, i), one, known[name])
     for parameter in strategy.parameters:
         if parameter.required and parameter.name not in population.parameters:
             yield Problem(

@@ -1,4 +1,4 @@
-"""Draw the parameters of a population's agents: a number for all, or a distribution over them.
+"""Draw the parameters of a population's agents: a number for all, one for each, or a distribution.
 
 Agent `i` of population `P` draws parameter `k` from a counter-based stream of its own, keyed by (seed,
 "parameter", "P/k") with the agent as its counter. Changing the number of agents, another parameter or
@@ -23,7 +23,7 @@ __all__ = ["Distribution", "DrawError", "MeanStd", "ParameterValue", "draw_colum
 MAX_REDRAWS = 10_000
 """Draws of one value before it counts as impossible."""
 
-_FORMS = ("uniform", "normal", "lognormal", "exponential", "choice")
+_FORMS = ("uniform", "normal", "lognormal", "exponential", "choice", "each")
 
 
 class DrawError(ValueError):
@@ -65,14 +65,14 @@ class Distribution(Model):
     """The mean: exponential."""
     choice: tuple[Real, ...] | None = Field(None, min_length=1)
     """A list of values, each as likely; repeat one to weight it."""
+    each: tuple[Real, ...] | None = Field(None, min_length=1)
+    """The agents' own values, first to last, as many as there are agents: nothing is drawn."""
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         given = [name for name in _FORMS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise PydanticCustomError(
-                "one_form", "must have exactly one of uniform, normal, lognormal, exponential, choice"
-            )
+            raise PydanticCustomError("one_form", f"must have exactly one of {', '.join(_FORMS)}")
         if self.uniform is not None and self.uniform[0] > self.uniform[1]:
             raise PydanticCustomError("order", "uniform must be [low, high] with low at most high")
         return self
@@ -125,7 +125,8 @@ def draw_column(
     Raises
     ------
     DrawError
-        When the distribution never, or almost never, falls between `low` and `high`.
+        When the distribution never, or almost never, falls between `low` and `high`, or `each` has not as
+        many values as there are agents.
 
     Example
     -------
@@ -135,6 +136,10 @@ def draw_column(
     """
     if not isinstance(value, Distribution):
         return np.full(count, value, np.float64)
+    if value.each is not None:
+        if len(value.each) != count:
+            raise DrawError(f"each has {len(value.each)} values for {count} agents; give one for every agent")
+        return np.array(value.each, np.float64)
     from simlab.config.drawing import CHOICE, EXPONENTIAL, LOGNORMAL, NORMAL, UNIFORM, WHOLE_UNIFORM, draw
     from simlab.core.random import RNG_WORDS, name_key
 

@@ -103,7 +103,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a study's experiment: its seed, and values put on top of the file, as `simlab.run` takes them."""
+    """One run of a study's experiment: its seed, and what `simlab.run` puts on top of the file."""
 
     seed: int
     set: Mapping[str, Any] = field(default_factory=dict)
@@ -280,7 +280,7 @@ def find_studies(folder: Path) -> dict[str, Study]:
         if not missing:
             found[candidate.name] = Study(candidate)
         elif len(missing) < len(wanted):
-            raise PluginError(f"study {candidate} lacks {', '.join(missing)}; a study has {', '.join(wanted)}")
+            raise PluginError(f"{candidate} lacks {', '.join(missing)}; a study has {', '.join(wanted)}")
     if not found:
         raise PluginError(f"no studies in {folder}; a study is a folder with {', '.join(wanted)}")
     return found

@@ -110,3 +110,24 @@ def test_a_million_constant_agents_are_cheap_to_describe(base: dict[str, Any]) -
     table = build(load(base)).populations[0].parameters
     assert table.shape == (1_000_000, 6)
     assert np.all(table[:, 4] == 10)
+
+
+def test_each_gives_every_agent_its_own_value() -> None:
+    assert _draw({"each": [75, 80.5, 75]}, count=3).tolist() == [75.0, 80.5, 75.0]
+
+
+def test_each_must_have_as_many_values_as_there_are_agents() -> None:
+    with pytest.raises(DrawError, match="each has 2 values for 3 agents; give one for every agent"):
+        _draw({"each": [75, 80]}, count=3)
+
+
+def test_each_is_checked_against_the_range_with_its_path() -> None:
+    market: dict[str, Any] = {
+        "steps": 1,
+        "instruments": {"ACME": {"initial_price": 100}},
+        "populations": {
+            "buyers": {"strategy": "zi_constrained", "count": 2, "parameters": {"value": {"each": [75, -1]}}}
+        },
+    }
+    with pytest.raises(ConfigError, match=r"populations\.buyers\.parameters\.value\.each"):
+        load(market)

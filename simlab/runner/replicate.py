@@ -1,0 +1,148 @@
+"""Carry out studies and write down what came of them: the table of published results, replicated."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from simlab import __version__
+from simlab.errors import PluginError
+from simlab.recording.schema import nearest_hint
+from simlab.runner.study import Claim, Lab, Study, find_studies
+
+__all__ = ["Result", "choose", "claims_table", "read_results", "replicate", "write_results"]
+
+RESULTS_FILE = "results.json"
+PAGE = "README.md"
+_BEGIN = "<!-- results: begin; written by `simlab replicate` -->"
+_END = "<!-- results: end -->"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study found, and how long it took."""
+
+    study: str
+    title: str
+    claims: tuple[Claim, ...]
+    seconds: float
+    version: str = __version__
+
+
+def choose(folder: Path, names: Sequence[str] = ()) -> list[Study]:
+    """Return the named studies of a folder, all by default.
+
+    Raises
+    ------
+    PluginError
+        When a name is unknown; the message has the nearest one.
+    """
+    known = find_studies(folder)
+    for name in names:
+        if name not in known:
+            hint = nearest_hint(name, known)
+            raise PluginError(f"no study {name!r} in {folder}{hint}; there are {', '.join(known)}")
+    return [known[name] for name in names] if names else list(known.values())
+
+
+def replicate(
+    study: Study, *, jobs: int | None = None, quick: bool = False, console: Console | None = None
+) -> tuple[Result, list[Any]]:
+    """Carry out one study; return its result and its Plotly figures.
+
+    Parameters
+    ----------
+    study : Study
+    jobs : int, optional
+        Worker processes; as many as there are cores by default. The result does not depend on it.
+    quick : bool
+        Take a tenth of the seeds.
+    console : Console, optional
+        Where the progress is shown.
+    """
+    started_s = time.perf_counter()
+    with Lab(study.folder, jobs=jobs or os.cpu_count() or 1, quick=quick, console=console) as lab:
+        claims = study.carry_out(lab)
+    seconds = round(time.perf_counter() - started_s, 1)
+    return Result(study.name, study.title, tuple(claims), seconds), lab.figures
+
+
+def claims_table(results: Iterable[Result]) -> Table:
+    """Return a table for a terminal: one line a claim."""
+    table = Table("study", "claim", "paper", "simlab [95% interval]", "verdict", title="Published results")
+    for result in results:
+        for i, claim in enumerate(result.claims):
+            style = "green" if claim.holds else "yellow"
+            name = result.study if i == 0 else ""
+            table.add_row(
+                name, claim.claim, claim.paper, claim.ours, f"[{style}]{claim.verdict}[/]", end_section=False
+            )
+        table.add_section()
+    return table
+
+
+def read_results(folder: Path) -> dict[str, Result]:
+    """Return the results that were written to a folder earlier, by study; none if there are none."""
+    file = folder / RESULTS_FILE
+    if not file.exists():
+        return {}
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        found = [Result(**row | {"claims": tuple(Claim(**claim) for claim in row["claims"])}) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise PluginError(f"cannot read {file}: {error}; remove it and run all studies again") from error
+    return {result.study: result for result in found}
+
+
+def write_results(folder: Path, results: Iterable[Result]) -> Path:
+    """Put results beside those of an earlier time, and the table of all into the folder's README; return it.
+
+    Results of studies that are no longer there are dropped.
+    """
+    known = find_studies(folder)
+    merged = read_results(folder) | {result.study: result for result in results}
+    kept = [merged[name] for name in known if name in merged]
+    text = json.dumps([asdict(result) for result in kept], indent=1, default=_plain) + "\n"
+    (folder / RESULTS_FILE).write_text(text, encoding="utf-8")
+    page = folder / PAGE
+    before, after = _around_table(page)
+    page.write_text(f"{before}{_BEGIN}\n\n{_markdown(kept)}\n{_END}{after}", encoding="utf-8")
+    return page
+
+
+def _plain(value: Any) -> Any:
+    return value.item()
+
+
+def _around_table(page: Path) -> tuple[str, str]:
+    text = page.read_text(encoding="utf-8") if page.exists() else f"# Studies\n\n{_BEGIN}\n{_END}\n"
+    if text.count(_BEGIN) != 1 or text.count(_END) != 1:
+        raise PluginError(f"{page} must have the lines {_BEGIN!r} and {_END!r} once, around the table")
+    before, rest = text.split(_BEGIN)
+    return before, rest.split(_END)[1]
+
+
+def _markdown(results: Sequence[Result]) -> str:
+    lines = ["| study | claim | paper | simlab [95% interval] | verdict |", "| --- | --- | --- | --- | --- |"]
+    notes = []
+    for result in results:
+        for i, claim in enumerate(result.claims):
+            study = f"[{result.title}]({result.study})" if i == 0 else ""
+            cells = (study, claim.claim, claim.paper, claim.ours, claim.verdict)
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            if claim.reason:
+                notes.append(f"- {result.study}, {claim.claim}: {claim.reason}")
+    held = sum(claim.holds for result in results for claim in result.claims)
+    total = sum(len(result.claims) for result in results)
+    seconds = sum(result.seconds for result in results)
+    lines += ["", f"{held} of {total} claims reproduced; {seconds / 60:.1f} minutes for all studies."]
+    lines += ["", "Reasons and remarks:", "", *notes] if notes else []
+    return "\n".join(lines) + "\n"

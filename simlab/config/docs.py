@@ -43,12 +43,13 @@ and begin the YAML file with
 
 ## Distributions
 
-An entry of `parameters` is a number for all agents, or a distribution over them:
-`{uniform: [1, 20]}`, `{normal: [0, 1]}`, `{normal: {mean: 0, std: 1}}`, `{lognormal: [0, 0.5]}` (of the
-logarithm), `{exponential: 30}` (the mean), `{choice: [1, 2, 5]}`; or `{each: [75, 80, 85]}`,
-every agent's own value, where nothing is drawn. Each agent draws from a stream of its own, so changing
-`count`, or any other parameter, changes no other draw. A draw outside the parameter's range is drawn again; a distribution that misses the range is an error. For a parameter that must
-be whole, `uniform` gives each whole number the same chance and the others are rounded to the nearest.
+An entry of `parameters` is a number for all agents, or a distribution over them: `{uniform: [1, 20]}`,
+`{normal: [0, 1]}`, `{normal: {mean: 0, std: 1}}`, `{lognormal: [0, 0.5]}` (of the logarithm),
+`{exponential: 30}` (the mean), `{choice: [1, 2, 5]}`; or `{each: [75, 80, 85]}`, every agent's own value,
+where nothing is drawn. Each agent draws from a stream of its own, so changing `count`, or any other
+parameter, changes no other draw. A draw outside the parameter's range is drawn again; a distribution that
+misses the range is an error. For a parameter that must be whole, `uniform` gives each whole number the same
+chance and the others are rounded to the nearest.
 """
 
 _TITLES = {

@@ -17,6 +17,7 @@ from simlab.agents.library.chiarella_iori import chiarella_iori
 from simlab.agents.library.execution import participation, twap
 from simlab.agents.library.market_maker import market_maker
 from simlab.agents.library.noise import noise
+from simlab.agents.library.order_splitting import order_splitter
 from simlab.agents.library.replay import Replay
 from simlab.agents.library.trend import mean_reversion, momentum
 from simlab.agents.library.value import value
@@ -39,6 +40,7 @@ STRATEGIES: dict[str, Strategy] = {
         avellaneda_stoikov,
         twap,
         participation,
+        order_splitter,
         benchmark,
         Replay.strategy,
     )

@@ -12,13 +12,23 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from simlab import __version__
 from simlab.errors import PluginError
 from simlab.recording.schema import nearest_hint
 from simlab.runner.study import Claim, Lab, Study, find_studies
 
-__all__ = ["Result", "choose", "claims_table", "read_results", "replicate", "write_results"]
+__all__ = [
+    "Result",
+    "choose",
+    "claims_table",
+    "read_results",
+    "replicate",
+    "replicate_all",
+    "result_rows",
+    "write_results",
+]
 
 RESULTS_FILE = "results.json"
 PAGE = "README.md"
@@ -75,6 +85,41 @@ def replicate(
     return Result(study.name, study.title, tuple(claims), seconds), lab.figures
 
 
+def replicate_all(
+    folder: Path,
+    names: Sequence[str] = (),
+    *,
+    jobs: int | None = None,
+    quick: bool = False,
+    console: Console | None = None,
+) -> list[Result]:
+    """Carry out the named studies of a folder, all by default, and write table and figures unless quick.
+
+    What is done is written at once, so that an interruption loses no more than the study under way.
+    """
+    results = []
+    for study in choose(folder, names):
+        result, figures = replicate(study, jobs=jobs, quick=quick, console=console)
+        results.append(result)
+        if not quick:
+            write_results(folder, [result])
+            write_figures(study.folder, figures)
+    return results
+
+
+def write_figures(folder: Path, figures: Sequence[Any]) -> None:
+    """Write figures as a page, ``figures.html``, and with a browser the first one as ``figure.png``."""
+
+
+def result_rows(results: Iterable[Result]) -> list[dict[str, Any]]:
+    """Return results as plain data, one row a claim."""
+    return [
+        {"study": result.study, "ours": claim.ours, "verdict": claim.verdict, **asdict(claim)}
+        for result in results
+        for claim in result.claims
+    ]
+
+
 def claims_table(results: Iterable[Result]) -> Table:
     """Return a table for a terminal: one line a claim."""
     table = Table("study", "claim", "paper", "simlab [95% interval]", "verdict", title="Published results")
@@ -82,9 +127,8 @@ def claims_table(results: Iterable[Result]) -> Table:
         for i, claim in enumerate(result.claims):
             style = "green" if claim.holds else "yellow"
             name = result.study if i == 0 else ""
-            table.add_row(
-                name, claim.claim, claim.paper, claim.ours, f"[{style}]{claim.verdict}[/]", end_section=False
-            )
+            verdict = Text(claim.verdict, style=style)
+            table.add_row(Text(name), Text(claim.claim), Text(claim.paper), Text(claim.ours), verdict)
         table.add_section()
     return table
 
@@ -108,12 +152,12 @@ def write_results(folder: Path, results: Iterable[Result]) -> Path:
     Results of studies that are no longer there are dropped.
     """
     known = find_studies(folder)
+    page = folder / PAGE
+    before, after = _around_table(page)
     merged = read_results(folder) | {result.study: result for result in results}
     kept = [merged[name] for name in known if name in merged]
     text = json.dumps([asdict(result) for result in kept], indent=1, default=_plain) + "\n"
     (folder / RESULTS_FILE).write_text(text, encoding="utf-8")
-    page = folder / PAGE
-    before, after = _around_table(page)
     page.write_text(f"{before}{_BEGIN}\n\n{_markdown(kept)}\n{_END}{after}", encoding="utf-8")
     return page
 

@@ -83,7 +83,7 @@ class Mids:
     Raises
     ------
     AnalysisError
-        When there are no quotes.
+        When there are no quotes, or quotes of an instrument that is not in the table.
 
     Example
     -------
@@ -112,6 +112,11 @@ class Mids:
         self._by_instrument: dict[int, NDArray[np.float64]] = {}
         initial = instruments.set_index("instrument")["initial_price"]
         for instrument, group in rows.groupby("instrument"):
+            if instrument not in initial.index:
+                raise AnalysisError(
+                    f"quotes are of instrument {instrument}, which the table instruments does not have; "
+                    f"it has {', '.join(map(str, initial.index))}"
+                )
             dense = np.full(self.steps + 1, np.nan)
             dense[0] = initial[instrument]
             dense[group["step"].to_numpy() + 1] = group["mid"]

@@ -56,6 +56,25 @@ class Run(recording.Run):
 
         return leaderboard(*self._ledger_tables())
 
+    def transfers(self, *, by: str = "population") -> pd.DataFrame:
+        """Return who earns from whom: a row's gain from trading with a column; see `simlab.analysis.pnl`."""
+        from simlab.analysis.pnl import transfers
+
+        return transfers(*self._ledger_tables(), by=by)
+
+    def quality(self) -> pd.DataFrame:
+        """Return the most used measures of market quality; see `simlab.analysis.quality.quality`."""
+        from simlab.analysis.quality import quality
+
+        tables = (self.whole(name) for name in ("trades", "quotes", "messages"))
+        return quality(*tables, self.instruments(), self.whole("depth"))
+
+    def facts(self) -> pd.DataFrame:
+        """Return which stylised facts the run shows; see `simlab.analysis.facts.card`."""
+        from simlab.analysis.facts import card, from_run
+
+        return card(from_run(self))
+
     def _ledger_tables(self) -> tuple[Frames, Frames, pd.DataFrame, pd.DataFrame, Frames]:
         return (
             self.whole("trades"),

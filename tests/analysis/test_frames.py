@@ -59,9 +59,7 @@ def test_mids_in_batches_are_those_of_one_frame() -> None:
 
 
 def test_quotes_that_are_missing_or_of_nothing_known_are_errors() -> None:
-    with pytest.raises(
-        AnalysisError, match="there are no quotes; record the run with recording.quotes_every: 1"
-    ):
+    with pytest.raises(AnalysisError, match=r"there are no quotes; record .* recording\.quotes_every: 1"):
         Mids(quotes()[:0], INSTRUMENTS)
     with pytest.raises(AnalysisError, match="quotes are of instrument 7"):
         Mids(quotes(instrument=7), INSTRUMENTS)

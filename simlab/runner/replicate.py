@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import html
 import json
 import os
 import time
@@ -15,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from simlab import __version__
-from simlab.errors import PluginError
+from simlab.analysis.browser import screenshot
+from simlab.errors import AnalysisError, PluginError
 from simlab.recording.schema import nearest_hint
 from simlab.runner.study import Claim, Lab, Study, find_studies
 
@@ -27,11 +30,14 @@ __all__ = [
     "replicate",
     "replicate_all",
     "result_rows",
+    "write_figures",
     "write_results",
 ]
 
 RESULTS_FILE = "results.json"
 PAGE = "README.md"
+FIGURES_PAGE = "figures.html"
+PICTURE = "figure.png"
 _BEGIN = "<!-- results: begin; written by `simlab replicate` -->"
 _END = "<!-- results: end -->"
 
@@ -103,12 +109,27 @@ def replicate_all(
         results.append(result)
         if not quick:
             write_results(folder, [result])
-            write_figures(study.folder, figures)
+            write_figures(study, figures)
     return results
 
 
-def write_figures(folder: Path, figures: Sequence[Any]) -> None:
-    """Write figures as a page, ``figures.html``, and with a browser the first one as ``figure.png``."""
+def write_figures(study: Study, figures: Sequence[Any]) -> None:
+    """Write figures as a page, ``figures.html``, and where Chromium is there the first as ``figure.png``."""
+    if not figures:
+        return
+    page = study.folder / FIGURES_PAGE
+    parts = [
+        figure.to_html(full_html=False, include_plotlyjs=i == 0, config={"displaylogo": False})
+        for i, figure in enumerate(figures)
+    ]
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(study.title)}</title>'
+    page.write_text(f"{head}<body style='margin: 0'>{''.join(parts)}</body></html>\n", encoding="utf-8")
+    with contextlib.suppress(AnalysisError):  # the picture is for those who read on paper or in a repository
+        screenshot(page, study.folder / PICTURE, width=900, height=_height(figures[0]))
+
+
+def _height(figure: Any) -> int:
+    return int(figure.layout.height or 450)
 
 
 def result_rows(results: Iterable[Result]) -> list[dict[str, Any]]:
@@ -121,14 +142,13 @@ def result_rows(results: Iterable[Result]) -> list[dict[str, Any]]:
 
 
 def claims_table(results: Iterable[Result]) -> Table:
-    """Return a table for a terminal: one line a claim."""
-    table = Table("study", "claim", "paper", "simlab [95% interval]", "verdict", title="Published results")
+    """Return a table for a terminal: under each study a line for each of its claims."""
+    table = Table("claim", "paper", "simlab [95% interval]", "verdict", title="Published results")
     for result in results:
-        for i, claim in enumerate(result.claims):
-            style = "green" if claim.holds else "yellow"
-            name = result.study if i == 0 else ""
-            verdict = Text(claim.verdict, style=style)
-            table.add_row(Text(name), Text(claim.claim), Text(claim.paper), Text(claim.ours), verdict)
+        table.add_row(Text(result.title, style="bold"))
+        for claim in result.claims:
+            verdict = Text(claim.verdict, style="green" if claim.holds else "yellow")
+            table.add_row(Text(f"  {claim.claim}"), Text(claim.paper), Text(claim.ours), verdict)
         table.add_section()
     return table
 

@@ -15,10 +15,12 @@ returns what it found, claim by claim::
 from __future__ import annotations
 
 import importlib.util
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self, TypeVar
@@ -244,9 +246,14 @@ class Study:
         lines = (self.folder / README_FILE).read_text(encoding="utf-8").splitlines()
         return next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), self.name)
 
+    @cached_property
+    def analysis(self) -> ModuleType:
+        """The module ``analysis.py``."""
+        return _module(self.folder / ANALYSIS_FILE)
+
     def carry_out(self, lab: Lab) -> list[Claim]:
         """Run the study in a lab and return its claims; raises PluginError when it has no ``study(lab)``."""
-        function = getattr(_module(self.folder / ANALYSIS_FILE), "study", None)
+        function = getattr(self.analysis, "study", None)
         if not callable(function):
             raise PluginError(f"{self.folder / ANALYSIS_FILE} has no function study(lab)")
         claims = list(function(lab))
@@ -257,11 +264,15 @@ class Study:
 
 def _module(path: Path) -> ModuleType:
     """Load a file as a module that stays out of `sys.modules`, so that workers get its functions by value."""
-    spec = importlib.util.spec_from_file_location("study_analysis", path)
+    spec = importlib.util.spec_from_file_location(f"study_{path.parent.name}", path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[spec.name] = module  # where a dataclass looks for its module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[spec.name]
     return module
 
 

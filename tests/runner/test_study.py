@@ -19,19 +19,27 @@ populations:
   noise: {strategy: noise, count: 5, account: {cash: 1_000_000, short_selling: free}}
 """
 ANALYSIS = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
 from simlab.runner.study import Claim, Trial, mean_interval
 
 SCALE = 2
 
+@dataclass(frozen=True)
+class Volume:
+    lots: int
+
 def volume(run):
-    return SCALE * int(run.trades()["quantity"].sum())
+    return Volume(SCALE * int(run.trades()["quantity"].sum()))
 
 def double(number):
     return SCALE * number
 
 def study(lab):
     found = lab.runs(volume, [Trial(seed, {"populations.noise.count": 8}, steps=80) for seed in lab.seeds(30)])
-    mean, low, high = mean_interval(found)
+    mean, low, high = mean_interval([one.lots for one in found])
     assert lab.map(double, [1, 2]) == [2, 4]
     return [
         Claim("They trade", "some lots", mean, low, high, holds=low > 0, unit=" lots"),
@@ -122,7 +130,10 @@ def test_half_a_study_is_an_error(studies: Path) -> None:
 
 @pytest.mark.parametrize(
     ("analysis", "message"),
-    [("x = 1", r"has no function study\(lab\)"), ("def study(lab): return []", "must return a list of Claim")],
+    [
+        ("x = 1", r"has no function study\(lab\)"),
+        ("def study(lab): return []", "must return a list of Claim"),
+    ],
 )
 def test_analysis_that_is_none_is_an_error(tmp_path: Path, analysis: str, message: str) -> None:
     write_study(tmp_path, analysis=analysis)

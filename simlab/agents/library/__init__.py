@@ -18,10 +18,12 @@ from simlab.agents.library.execution import participation, twap
 from simlab.agents.library.market_maker import market_maker
 from simlab.agents.library.noise import noise
 from simlab.agents.library.order_splitting import order_splitter
+from simlab.agents.library.poisson_flow import poisson_flow, power_law_placement
 from simlab.agents.library.replay import Replay
 from simlab.agents.library.trend import mean_reversion, momentum
 from simlab.agents.library.value import value
 from simlab.agents.library.zero_intelligence import zi_constrained, zi_unconstrained
+from simlab.agents.library.zip_trader import zip_trader
 from simlab.agents.strategy import Strategy
 
 __all__ = ["STRATEGIES"]
@@ -32,6 +34,7 @@ STRATEGIES: dict[str, Strategy] = {
         noise,
         zi_unconstrained,
         zi_constrained,
+        zip_trader,
         value,
         momentum,
         mean_reversion,
@@ -41,6 +44,8 @@ STRATEGIES: dict[str, Strategy] = {
         twap,
         participation,
         order_splitter,
+        poisson_flow,
+        power_law_placement,
         benchmark,
         Replay.strategy,
     )

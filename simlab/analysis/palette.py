@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["ASK", "BID", "COMPONENTS", "EXCHANGE", "FUNDAMENTAL", "INK", "MUTED", "NEWS", "Style", "styles"]
+__all__ = [
+    "ASK",
+    "BID",
+    "COLOURS",
+    "COMPONENTS",
+    "EXCHANGE",
+    "FUNDAMENTAL",
+    "INK",
+    "MUTED",
+    "NEWS",
+    "Style",
+    "styles",
+]
 
 INK = "#1b1f24"
 MUTED = "#5b6470"

@@ -18,6 +18,8 @@ from rich.text import Text
 
 from simlab import __version__
 from simlab.analysis.browser import screenshot
+from simlab.analysis.figures.layout import FONT
+from simlab.analysis.palette import COLOURS, INK
 from simlab.errors import AnalysisError, PluginError
 from simlab.recording.schema import nearest_hint
 from simlab.runner.study import Claim, Lab, Study, find_studies
@@ -38,6 +40,7 @@ RESULTS_FILE = "results.json"
 PAGE = "README.md"
 FIGURES_PAGE = "figures.html"
 PICTURE = "figure.png"
+_HEIGHT = 480
 _BEGIN = "<!-- results: begin; written by `simlab replicate` -->"
 _END = "<!-- results: end -->"
 
@@ -119,17 +122,26 @@ def write_figures(study: Study, figures: Sequence[Any]) -> None:
         return
     page = study.folder / FIGURES_PAGE
     parts = [
-        figure.to_html(full_html=False, include_plotlyjs=i == 0, config={"displaylogo": False})
+        _dressed(figure).to_html(full_html=False, include_plotlyjs=i == 0, config={"displayModeBar": False})
         for i, figure in enumerate(figures)
     ]
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(study.title)}</title>'
     page.write_text(f"{head}<body style='margin: 0'>{''.join(parts)}</body></html>\n", encoding="utf-8")
     with contextlib.suppress(AnalysisError):  # the picture is for those who read on paper or in a repository
-        screenshot(page, study.folder / PICTURE, width=900, height=_height(figures[0]))
+        screenshot(page, study.folder / PICTURE, width=900, height=figures[0].layout.height)
 
 
-def _height(figure: Any) -> int:
-    return int(figure.layout.height or 450)
+def _dressed(figure: Any) -> Any:
+    """Return the figure in the look that all studies share; colours that it chose itself stay."""
+    figure.update_layout(
+        template="plotly_white",
+        colorway=COLOURS,
+        font={"family": FONT, "size": 13, "color": INK},
+        height=figure.layout.height or _HEIGHT,
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
+        margin={"l": 70, "r": 24, "t": 56 if figure.layout.title.text else 24, "b": 96},
+    )
+    return figure
 
 
 def result_rows(results: Iterable[Result]) -> list[dict[str, Any]]:
@@ -202,11 +214,11 @@ def _markdown(results: Sequence[Result]) -> str:
             study = f"[{result.title}]({result.study})" if i == 0 else ""
             cells = (study, claim.claim, claim.paper, claim.ours, claim.verdict)
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-            if claim.reason:
+            if not claim.holds:
                 notes.append(f"- {result.study}, {claim.claim}: {claim.reason}")
     held = sum(claim.holds for result in results for claim in result.claims)
     total = sum(len(result.claims) for result in results)
     seconds = sum(result.seconds for result in results)
     lines += ["", f"{held} of {total} claims reproduced; {seconds / 60:.1f} minutes for all studies."]
-    lines += ["", "Reasons and remarks:", "", *notes] if notes else []
+    lines += ["", "Why claims may not be reproduced:", "", *notes] if notes else []
     return "\n".join(lines) + "\n"

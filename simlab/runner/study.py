@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -217,9 +218,12 @@ class Lab(AbstractContextManager["Lab"]):
         task = self._bar.add_task(f"{self.folder.name} ({unit})", total=len(calls))
         workers = joblib.Parallel(n_jobs=self._jobs, return_as="generator", batch_size=1)
         results = []
-        for result in workers(joblib.delayed(function)(*arguments) for function, arguments in calls):
-            results.append(result)
-            self._bar.advance(task)
+        with warnings.catch_warnings():
+            # A worker that has grown is replaced by a new one; its tasks are not lost.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+            for result in workers(joblib.delayed(function)(*arguments) for function, arguments in calls):
+                results.append(result)
+                self._bar.advance(task)
         return results
 
 

@@ -1,0 +1,32 @@
+"""Draw tables and measures with Plotly: DataFrame in, figure out.
+
+Each function draws one thing, thinned to what a screen can show, in colours that the colour-blind can tell
+apart and that also differ by dash, marker or pattern for print in grey. Large tables may be given in batches.
+"""
+
+from __future__ import annotations
+
+from simlab.analysis.figures.agents import SHOWN, attribution, pnl, transfers, wealth
+from simlab.analysis.figures.layout import to_json
+from simlab.analysis.figures.market import book_map, price, prices, spread_and_depth, spreads, volume
+from simlab.analysis.figures.measures import book_shape, facts_card, forest, pnl_by_run, signature_plot
+
+__all__ = [
+    "SHOWN",
+    "attribution",
+    "book_map",
+    "book_shape",
+    "facts_card",
+    "forest",
+    "pnl",
+    "pnl_by_run",
+    "price",
+    "prices",
+    "signature_plot",
+    "spread_and_depth",
+    "spreads",
+    "to_json",
+    "transfers",
+    "volume",
+    "wealth",
+]

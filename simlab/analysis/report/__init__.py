@@ -1,0 +1,11 @@
+"""Write a run, or several side by side, as one page that needs no network: HTML, or PDF where Chromium is.
+
+Sections are built from tables, measures and figures of `simlab.analysis`; what was not recorded is said on
+the page, with the key that records it.
+"""
+
+from __future__ import annotations
+
+from simlab.analysis.report.build import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,129 @@
+"""Put the sections of one run, or of several, into the page and write it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simlab.analysis.browser import to_pdf
+from simlab.analysis.libraries import load
+from simlab.analysis.report.blocks import Section
+from simlab.analysis.report.comparison import comparison_sections, comparison_tiles, labels
+from simlab.analysis.report.reading import Reading
+from simlab.analysis.report.sections import run_sections
+from simlab.analysis.report.words import Tile, tiles
+from simlab.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from simlab.analysis.run import Run
+
+__all__ = ["write_report"]
+
+_HERE = Path(__file__).parent
+_FORMATS = ("html", "pdf")
+
+
+def write_report(runs: Run | Sequence[Run], path: Path | str, format: str = "html") -> Path:
+    """Write the report of a run, or the comparison of several, as one file that needs no network.
+
+    Parameters
+    ----------
+    runs : Run or sequence of Run
+        As `simlab.open` returns them. Two or more are shown side by side.
+    path : Path
+        The file to write; its folder is made. It appears whole or not at all.
+    format : {"html", "pdf"}
+        PDF is printed by Chromium, which must be installed.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    AnalysisError
+        For no run, an unknown format, a file that cannot be written, or PDF without Chromium. What was not
+        recorded is no error: the page says so.
+
+    Example
+    -------
+    >>> write_report(simlab.open("runs/quickstart-1"), "report.html")  # doctest: +SKIP
+    PosixPath('report.html')
+    """
+    chosen = [runs] if not isinstance(runs, Iterable) else list(runs)
+    if not chosen:
+        raise AnalysisError("there is no run to report on; give one, or several to compare")
+    if format not in _FORMATS:
+        raise AnalysisError(f"there is no report format {format!r}; choose {' or '.join(_FORMATS)}")
+    target = Path(path)
+    page = _page(chosen)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".simlab-report-", dir=target.parent) as folder:
+            written = Path(folder) / "report.html"
+            written.write_text(page, encoding="utf-8")
+            if format == "pdf":
+                written = to_pdf(written, Path(folder) / "report.pdf")
+            os.replace(written, target)
+    except OSError as error:
+        raise AnalysisError(f"cannot write the report {target}: {error}; choose another path") from error
+    return target
+
+
+@dataclass(frozen=True)
+class _Content:
+    title: str
+    subtitle: str
+    tiles: list[Tile]
+    sections: list[Section]
+
+
+def _page(runs: list[Run]) -> str:
+    return _render(_one(runs[0]) if len(runs) == 1 else _several(runs))
+
+
+def _one(run: Run) -> _Content:
+    reading = Reading(run)
+    subtitle = str(reading.config.get("description") or "")
+    return _Content(reading.name, subtitle, tiles(reading), run_sections(reading))
+
+
+def _several(runs: list[Run]) -> _Content:
+    readings = [Reading(run) for run in runs]
+    title = f"Comparison of {len(runs)} runs"
+    subtitle = ", ".join(labels(readings)[:6]) + (", ..." if len(runs) > 6 else "")
+    return _Content(title, subtitle, comparison_tiles(readings), comparison_sections(readings))
+
+
+def _render(content: _Content) -> str:
+    jinja2 = load("jinja2")
+    from simlab import __version__
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    plotly, script = load("plotly.offline").get_plotlyjs(), (_HERE / "page.js").read_text(encoding="utf-8")
+    return environment.get_template("page.html").render(
+        title=content.title,
+        subtitle=content.subtitle,
+        tiles=content.tiles,
+        sections=content.sections,
+        style=(_HERE / "style.css").read_text(encoding="utf-8"),
+        plotly=plotly,
+        script=script,
+        script_hashes=" ".join(f"'{_hash(text)}'" for text in (plotly, script)),
+        version=__version__,
+    )
+
+
+def _hash(script: str) -> str:
+    """Return the hash by which the page's own policy lets exactly this script run."""
+    digest = hashlib.sha256(script.replace("\r\n", "\n").encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

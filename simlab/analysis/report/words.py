@@ -1,0 +1,150 @@
+"""Say in sentences how a run went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simlab.analysis.report.reading import Reading
+from simlab.errors import AnalysisError
+
+__all__ = ["Tile", "count", "headline", "price_change", "tiles"]
+
+
+def count(value: int, thing: str) -> str:
+    """Return a number with its noun.
+
+    Example
+    -------
+    >>> count(1, "agent"), count(1200, "agent")
+    ('1 agent', '1,200 agents')
+    """
+    return f"{value:,} {thing}{'' if value == 1 else 's'}"
+
+
+def price_change(reading: Reading, instrument: str) -> tuple[float, float | None]:
+    """Return the initial price and the price of the last trade, in currency; None without a trade."""
+    unit = reading.price_unit(instrument)
+    initial = float(reading.instruments.set_index("name").loc[instrument, "initial_price"])
+    last = reading.last_prices.get(instrument)
+    return initial * unit, None if last is None else last * unit
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One key figure at the top of the page."""
+
+    label: str
+    value: str
+    detail: str = ""
+
+
+def tiles(reading: Reading) -> list[Tile]:
+    """Return the key figures of a run."""
+    shown = [
+        Tile("Trades", f"{reading.rows['trades']:,}", f"{int(reading.volumes.sum()):,} lots"),
+        Tile("Agents", f"{reading.traders:,}", count(len(reading.populations), "population")),
+    ]
+    for name in reading.shown_instruments[:1]:
+        first, last = price_change(reading, name)
+        if last is not None:
+            shown.append(
+                Tile(f"Last price of {name}", f"{last:,.2f}", f"{_signed(last / first - 1)} in the run")
+            )
+        spread = reading.measure(name, "quoted spread")
+        if spread is not None:
+            volatility = reading.measure(name, "volatility")
+            detail = "" if volatility is None else f"volatility {volatility:.3g} bp a step"
+            shown.append(Tile("Mean spread", f"{spread * reading.price_unit(name):,.4f}", detail))
+    try:
+        best = reading.by_population.iloc[:1]
+    except AnalysisError:
+        best = ()
+    for row in best.itertuples() if len(best) else ():
+        unit, money = _money(reading)
+        shown.append(Tile("Earned most", str(row.population), f"{row.total * unit:,.2f} {money}"))
+    return shown
+
+
+def headline(reading: Reading) -> list[str]:
+    """Return the summary: what was simulated, what the price did, who earned and who lost."""
+    return [" ".join([_world(reading), *_prices(reading), *_winners(reading), *_facts(reading)])]
+
+
+def _world(reading: Reading) -> str:
+    seed = reading.run.manifest.get("seed")
+    said = f"The run {reading.name} took {count(reading.steps, 'step')}{_duration(reading)}"
+    said += "" if seed is None else f" with seed {seed}"
+    said += f": {count(reading.traders, 'agent')} in {count(len(reading.populations), 'population')}"
+    said += f" traded {count(len(reading.instruments), 'instrument')}."
+    messages, trades = int(reading.rows["messages"]), int(reading.rows["trades"])
+    if not trades:
+        return f"{said} {count(messages, 'book event')} and no trade were recorded."
+    lots = count(int(reading.volumes.sum()), "lot")
+    return f"{said} {count(messages, 'book event')} and {count(trades, 'trade')} of {lots} were recorded."
+
+
+def _duration(reading: Reading) -> str:
+    """Return the simulated time in words, where a step has a duration."""
+    seconds = float(reading.config.get("step_duration_s") or 0) * reading.steps
+    if not seconds:
+        return ""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f" ({seconds / length:.3g} {unit})"
+    return f" ({seconds:.3g} seconds)"
+
+
+def _prices(reading: Reading) -> list[str]:
+    said = []
+    for name in reading.shown_instruments[:3]:
+        first, last = price_change(reading, name)
+        if last is None:
+            continue
+        sentence = f"The price of {name} went from {first:,.2f} to {last:,.2f} ({_signed(last / first - 1)})"
+        spread = reading.measure(name, "quoted spread")
+        volatility = reading.measure(name, "volatility")
+        if spread is not None:
+            sentence += f", with a mean spread of {spread * reading.price_unit(name):,.4f}"
+        if volatility is not None:
+            sentence += f" and a volatility of {volatility:.3g} basis points a step"
+        said.append(sentence + ".")
+    return said
+
+
+def _winners(reading: Reading) -> list[str]:
+    try:
+        rows = reading.by_population
+    except AnalysisError:
+        return []
+    if len(rows) < 2 or not rows["fills"].sum():
+        return []
+    unit, money = _money(reading)
+    best, worst = rows.iloc[0], rows.iloc[-1]
+    each = best["total"] / best["agents"] * unit
+    said = f"Population {best['population']} earned most, {best['total'] * unit:,.2f} in all"
+    said += f" ({each:,.2f} an agent)"
+    verb = "lost most" if worst["total"] < 0 else "earned least"
+    said += (
+        f"; population {worst['population']} {verb}, {abs(worst['total']) * unit:,.2f} ({money}, after fees)."
+    )
+    return [said]
+
+
+def _facts(reading: Reading) -> list[str]:
+    for name in reading.shown_instruments[:1]:
+        try:
+            verdicts = reading.facts(name)["verdict"]
+        except AnalysisError:
+            return []
+        judged, shown = int((verdicts != "not enough data").sum()), int((verdicts == "shown").sum())
+        return [f"{name} shows {shown} of the {judged} stylised facts for which there is enough data."]
+    return []
+
+
+def _signed(change: float) -> str:
+    return f"{change:+.2%}".replace("-", "\N{MINUS SIGN}")
+
+
+def _money(reading: Reading) -> tuple[float, str]:
+    """Return what to multiply money units by, and the name of what comes out."""
+    return (1.0, "money units") if reading.money_unit is None else (reading.money_unit, "currency")

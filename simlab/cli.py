@@ -53,6 +53,7 @@ Settings = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(help="The run's seed, in place of the file's.")]
 Steps = Annotated[int | None, typer.Option(help="Number of steps, in place of the file's.")]
+RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of recorded runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, on the last line.")]
 
 
@@ -65,6 +66,11 @@ class _Engine(StrEnum):
 class _Entry(StrEnum):
     BATCH = "batch"
     SINGLE = "single"
+
+
+class _Format(StrEnum):
+    HTML = "html"
+    PDF = "pdf"
 
 
 def main() -> None:
@@ -166,6 +172,86 @@ def strategies(
     else:
         strategy = resolve(name)
         _show(strategy_details(strategy), [strategy_as_dict(strategy)], as_json)
+
+
+@app.command(
+    epilog="Examples:\n\n    simlab report runs/quickstart-1-1\n\n    simlab report runs/quickstart-1-1"
+    " runs/large_tick-1-1 --out comparison.html\n\n    simlab report runs/quickstart-1-1 --format pdf"
+)
+def report(
+    runs: RunFolders,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file to write.", show_default="report.html in the first run's folder"),
+    ] = None,
+    format_: Annotated[_Format, typer.Option("--format", help="pdf needs Chromium.")] = _Format.HTML,
+) -> None:
+    """Write what a run shows, or how several differ, as one file that works offline."""
+    from simlab.analysis import open_run
+    from simlab.analysis.report import write_report
+
+    target = out or runs[0] / f"report.{format_.value}"
+    typer.echo(write_report([open_run(folder) for folder in runs], target, format=format_.value))
+
+
+@app.command(
+    epilog="Examples:\n\n    simlab facts runs/quickstart-1-1\n\n    simlab facts daily_prices.csv --json"
+)
+def facts(
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN|FILE.csv", help="A run, or prices: a date column and `close`.")
+    ],
+    explain: Annotated[bool, typer.Option("--explain", help="Say how each is measured and judged.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print which stylised facts of real markets a run, or a price series, shows; a line a fact."""
+    from simlab.analysis.facts import card
+    from simlab.runner.findings import facts_table
+
+    found = card(source)
+    _show(facts_table(str(source), found, explain), found.to_dict("records"), as_json)
+
+
+@app.command(
+    epilog="Example: the same seeds with and without a market maker, paired by seed\n\n"
+    "    simlab compare runs/with-1-1 runs/with-2-1 runs/without-1-1 runs/without-2-1"
+)
+def compare(
+    runs: RunFolders,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs: by seed where they are paired, with intervals, corrected for many comparisons."""
+    from simlab.analysis import open_run
+    from simlab.analysis.compare import compare as work
+    from simlab.runner.findings import comparison_tables
+
+    found = work([open_run(folder) for folder in runs])
+    _show(comparison_tables(found), found.to_dict("records"), as_json)
+
+
+@app.command(
+    epilog="Examples:\n\n    simlab replicate\n\n    simlab replicate gode_sunder_1993\n\n"
+    "    simlab replicate --quick"
+)
+def replicate(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Studies.", show_default="all")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where the studies are.")] = Path("experiments"),
+    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="cores")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the seeds; writes no table.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the studies of published results; print what the papers claim beside what simlab finds.
+
+    The table in the folder's README and each study's figure are written anew.
+    """
+    from rich.console import Console
+
+    from simlab.runner.replicate import claims_table, replicate_all, result_rows
+
+    results = replicate_all(folder, names or (), jobs=jobs, quick=quick, console=Console(stderr=True))
+    _show(claims_table(results), result_rows(results), as_json)
 
 
 @import_app.command(

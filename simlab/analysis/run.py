@@ -71,9 +71,9 @@ class Run(recording.Run):
 
     def facts(self) -> pd.DataFrame:
         """Return which stylised facts the run shows; see `simlab.analysis.facts.card`."""
-        from simlab.analysis.facts import card, from_run
+        from simlab.analysis.facts import card
 
-        return card(from_run(self))
+        return card(self)
 
     def _ledger_tables(self) -> tuple[Frames, Frames, pd.DataFrame, pd.DataFrame, Frames]:
         return (

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from simlab.agents.strategy import Parameter, Strategy
 
-__all__ = ["frame_table", "rows_table", "strategy_as_dict", "strategy_details", "strategy_table"]
+__all__ = ["rows_table", "strategy_as_dict", "strategy_details", "strategy_table"]
 
 
 def strategy_table(strategies: Sequence[Strategy]) -> Table:
@@ -64,17 +64,6 @@ def rows_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(justify="right", no_wrap=True)
     for key in dict.fromkeys(key for row in rows for key in row):
         table.add_row(key, *(_cell(row.get(key)) for row in rows))
-    return table
-
-
-def frame_table(title: str, frame: Any) -> Table:
-    """Return a DataFrame as a table: numbers to the right, at four digits."""
-    table = Table(title=title, title_justify="left")
-    for name in frame.columns:
-        number = frame[name].dtype.kind in "iuf"
-        table.add_column(str(name).replace("_", " "), justify="right" if number else "left")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(Text(_cell(None if value != value else value)) for value in row))
     return table
 
 

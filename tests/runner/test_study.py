@@ -119,9 +119,7 @@ def test_unknown_study_is_an_error_with_the_nearest_name(studies: Path) -> None:
 
 
 def test_folder_without_studies_says_what_one_is(tmp_path: Path) -> None:
-    with pytest.raises(
-        PluginError, match=r"a study is a folder with experiment\.yaml, analysis\.py"
-    ):
+    with pytest.raises(PluginError, match=r"a study is a folder with experiment\.yaml, analysis\.py"):
         find_studies(tmp_path)
 
 

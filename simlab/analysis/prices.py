@@ -1,0 +1,289 @@
+"""Read what stylised facts are found in: a recorded run, order-level tables, or a file of daily prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from simlab.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from simlab.analysis.order_flow import OrderFlow
+
+__all__ = ["LEAST_ROWS", "Source", "from_csv", "from_prices", "from_returns"]
+
+LEAST_ROWS = 30
+"""Fewest prices that are a series; most facts need far more, and say so."""
+
+_DATES = ("date", "timestamp", "datetime", "time", "day")
+_CLOSE = "close"
+_VOLUME = "volume"
+_FIRST_LINE = 2  # of the data: the header is line 1
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What stylised facts are found in: returns, and where there are any, volumes and orders.
+
+    Make one with `from_csv`, `from_prices`, `from_returns`, `simlab.analysis.order_flow.from_run` or
+    `simlab.analysis.order_flow.from_tables`.
+
+    Attributes
+    ----------
+    name : str
+        Where the data come from, for people.
+    interval : str
+        What one return spans, such as ``"10 steps"`` or ``"1 row"``.
+    returns : (n,) float64
+        Log returns.
+    volume : (n,) float64 or None
+        What was traded during each return; lots in a run.
+    flow : OrderFlow or None
+        Orders and trades one by one.
+    missing : mapping
+        Why ``"volume"`` or ``"flow"`` is missing, for the card.
+    """
+
+    name: str
+    interval: str
+    returns: NDArray[np.float64]
+    volume: NDArray[np.float64] | None = None
+    flow: OrderFlow | None = None
+    missing: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def from_returns(returns: ArrayLike, *, name: str = "returns", interval: str = "1 observation") -> Source:
+    """Take a series of log returns as it is.
+
+    Parameters
+    ----------
+    returns : (n,) array-like of float
+        Finite.
+    name, interval : str
+        For the card.
+
+    Raises
+    ------
+    AnalysisError
+        When a return is not finite, or they are not one series.
+
+    Example
+    -------
+    >>> len(from_returns(np.zeros(100)).returns)
+    100
+    """
+    values = np.asarray(returns, float)
+    if values.ndim != 1:
+        raise AnalysisError(f"{name} has shape {values.shape}; returns are one series, shape (n,)")
+    unknown = np.flatnonzero(~np.isfinite(values))
+    if len(unknown):
+        raise AnalysisError(
+            f"{name}: return {unknown[0]} is {values[unknown[0]]}; leave out what is not a finite number"
+        )
+    lacking = {"volume": "The source is returns only", "flow": "The source is returns only"}
+    return Source(name, interval, values, missing=lacking)
+
+
+def from_prices(
+    prices: ArrayLike,
+    volume: ArrayLike | None = None,
+    *,
+    name: str = "prices",
+    interval: str = "1 observation",
+) -> Source:
+    """Take a series of prices, oldest first, and the volume traded up to each.
+
+    Parameters
+    ----------
+    prices : (n,) array-like of float
+        Positive, any currency.
+    volume : (n,) array-like of float, optional
+        Not negative; entry i was traded between price i - 1 and price i.
+    name, interval : str
+        For the card.
+
+    Raises
+    ------
+    AnalysisError
+        When a price is not positive, a volume negative, or their lengths differ.
+
+    Example
+    -------
+    >>> from_prices([100.0, 110.0], [5, 7]).volume.tolist()
+    [7.0]
+    """
+    values = np.asarray(prices, float)
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if len(wrong):
+        raise AnalysisError(
+            f"{name}: price {wrong[0]} is {values[wrong[0]]}; log returns need positive prices"
+        )
+    source = from_returns(np.diff(np.log(values)), name=name, interval=interval)
+    lacking = {"flow": "Needs orders and trades; the source is a price series"}
+    if volume is None:
+        lacking["volume"] = "The source has no volume"
+        return Source(name, interval, source.returns, missing=lacking)
+    traded = np.asarray(volume, float)
+    if traded.shape != values.shape:
+        raise AnalysisError(
+            f"{name}: {len(values)} prices and volumes of shape {traded.shape}; give one each"
+        )
+    wrong = np.flatnonzero(~(np.isfinite(traded) & (traded >= 0)))
+    if len(wrong):
+        raise AnalysisError(f"{name}: volume {wrong[0]} is {traded[wrong[0]]}; a volume is 0 or more")
+    return Source(name, interval, source.returns, traded[1:], missing=lacking)
+
+
+def from_csv(path: str | Path) -> Source:
+    """Read a price series from a CSV file with a date column, a `close` column and perhaps a `volume` column.
+
+    The names of columns are taken without regard to case; the date column is called date, timestamp,
+    datetime, time or day. Dates are ISO 8601 (``2024-01-31``), oldest first, no day twice. Other columns are
+    not read. A return spans one row, whatever time lies between rows.
+
+    Parameters
+    ----------
+    path : path
+        Comma-separated, with a header.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    AnalysisError
+        When the file cannot be read, a column is missing or ambiguous, a date is missing, unreadable,
+        repeated or out of order, a price is not a positive number, a volume is not a number of 0 or more, or
+        there are fewer than 30 rows. The message names the file, the line and the remedy.
+
+    Example
+    -------
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "prices.csv"
+    >>> days = pd.date_range("2024-01-01", periods=40).strftime("%Y-%m-%d")
+    >>> pd.DataFrame({"Date": days, "Close": range(100, 140)}).to_csv(file, index=False)
+    >>> len(from_csv(file).returns)
+    39
+    """
+    path = Path(path)
+    table = _read_table(path)
+    columns = _Columns(path, [str(name) for name in table.columns])
+    date, close = columns.date(), columns.one(_CLOSE)
+    if close is None:
+        raise columns.no_close()
+    volume = columns.one(_VOLUME)
+    if len(table) < LEAST_ROWS:
+        raise AnalysisError(f"{path} has {len(table)} rows of prices; a series has at least {LEAST_ROWS}")
+    _check_dates(path, table[date], date)
+    prices = _numbers(path, table[close], close, positive=True)
+    traded = None if volume is None else _numbers(path, table[volume], volume, positive=False)
+    return from_prices(prices, traded, name=path.name, interval="1 row")
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False)
+    except FileNotFoundError as error:
+        raise AnalysisError(f"there is no file {path}; give a CSV with a date and a close column") from error
+    except (OSError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise AnalysisError(
+            f"cannot read {path} as a CSV file: {str(error).strip()}; save it as comma-separated UTF-8 text "
+            "with a header"
+        ) from error
+    empty = (table == "").all(axis=1).to_numpy()
+    return table.iloc[: len(table) - int(np.argmin(empty[::-1]))] if len(table) and empty[-1] else table
+
+
+class _Columns:
+    """The columns of a file, found by their names without regard to case."""
+
+    def __init__(self, path: Path, names: list[str]) -> None:
+        self._path = path
+        self._names = names
+
+    def date(self) -> str:
+        """Return the name of the date column."""
+        found = [name for known in _DATES for name in self._named(known)]
+        if not found:
+            raise AnalysisError(
+                f"{self._path} has no date column; it has {self._listed()}. "
+                f"Name the column date{self._hint()}"
+            )
+        return self._single(found, "date")
+
+    def one(self, wanted: str) -> str | None:
+        """Return the name of the column, or None when there is none."""
+        found = self._named(wanted)
+        return self._single(found, wanted) if found else None
+
+    def no_close(self) -> AnalysisError:
+        """Return what to say when there is no close column."""
+        near = next((name for name in self._names if _CLOSE in name.lower() or "price" in name.lower()), None)
+        remedy = "Name the column of prices close" if near is None else f"If {near!r} is meant, name it close"
+        return AnalysisError(
+            f"{self._path} has no close column; it has {self._listed()}. {remedy}{self._hint()}"
+        )
+
+    def _named(self, wanted: str) -> list[str]:
+        # pandas calls a second column of one name close.1
+        return [name for name in self._names if name.strip().lower().split(".")[0] == wanted]
+
+    def _single(self, found: list[str], what: str) -> str:
+        if len(found) > 1:
+            raise AnalysisError(
+                f"{self._path}: {' and '.join(map(repr, found))} could each be the {what} column; "
+                "remove or rename all but one"
+            )
+        return found[0]
+
+    def _listed(self) -> str:
+        return ", ".join(self._names)
+
+    def _hint(self) -> str:
+        header = self._listed()
+        return (
+            ", and separate columns by commas" if len(self._names) == 1 and set(header) & set(";\t|") else ""
+        )
+
+
+def _check_dates(path: Path, texts: pd.Series, column: str) -> None:
+    dates = pd.to_datetime(texts.str.strip(), format="ISO8601", errors="coerce", utc=True)
+    unknown = np.flatnonzero(dates.isna())
+    if len(unknown):
+        row = unknown[0]
+        text = texts.iloc[row].strip()
+        what = f"{column} is {text!r}, not an ISO date" if text else f"{column} is empty"
+        raise _at(path, row, f"{what}; write dates as 2024-01-31")
+    moments = dates.to_numpy("datetime64[ns]")
+    wrong = np.flatnonzero(moments[1:] <= moments[:-1])
+    if len(wrong):
+        row = wrong[0] + 1
+        text, before = texts.iloc[row], texts.iloc[row - 1]
+        if moments[row] == moments[row - 1]:
+            raise _at(path, row, f"{column} {text!r} is there twice; keep one row a date")
+        raise _at(path, row, f"{column} {text!r} comes after {before!r}; sort the rows by date, oldest first")
+
+
+def _numbers(path: Path, texts: pd.Series, column: str, *, positive: bool) -> NDArray[np.float64]:
+    values = pd.to_numeric(texts.str.strip(), errors="coerce").to_numpy(float)
+    allowed = values > 0 if positive else values >= 0
+    wrong = np.flatnonzero(~(np.isfinite(values) & allowed))
+    if len(wrong):
+        row = wrong[0]
+        text = texts.iloc[row].strip()
+        rule = "a positive number" if positive else "a number of 0 or more"
+        what = f"{column} is {text!r}" if text else f"{column} is empty"
+        raise _at(path, row, f"{what}, not {rule} such as 1234.5; correct the row or remove it")
+    return values
+
+
+def _at(path: Path, row: int, what: str) -> AnalysisError:
+    return AnalysisError(f"{path}, line {row + _FIRST_LINE}: {what}")

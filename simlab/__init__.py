@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from simlab.analysis import Run
     from simlab.analysis import open_run as open
     from simlab.config import build, load, schema
-    from simlab.runner import Outcome, run
+    from simlab.runner.run import Outcome, run
 
 __all__ = [
     "AnalysisError",

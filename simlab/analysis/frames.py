@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from simlab.errors import AnalysisError
 
 __all__ = ["Frames", "Mids", "batches", "numbers", "require"]
 
-Frames = pd.DataFrame | Iterable[pd.DataFrame]
+Frames: TypeAlias = "pd.DataFrame | Iterable[pd.DataFrame]"
 """A table: one DataFrame, or its rows in order in several, as `Run.batches` gives them."""
 
 

@@ -66,8 +66,8 @@ class Run(recording.Run):
         """Return the most used measures of market quality; see `simlab.analysis.quality.quality`."""
         from simlab.analysis.quality import quality
 
-        tables = (self.whole(name) for name in ("trades", "quotes", "messages"))
-        return quality(*tables, self.instruments(), self.whole("depth"))
+        trades, quotes, messages, depth = map(self.whole, ("trades", "quotes", "messages", "depth"))
+        return quality(trades, quotes, messages, self.instruments(), depth)
 
     def facts(self) -> pd.DataFrame:
         """Return which stylised facts the run shows; see `simlab.analysis.facts.card`."""

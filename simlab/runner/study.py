@@ -31,10 +31,11 @@ from numpy.typing import ArrayLike
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from simlab.analysis import Run
+from simlab.analysis import Run, open_run
 from simlab.analysis.libraries import load as load_library
-from simlab.errors import PluginError
-from simlab.runner.run import run
+from simlab.config import load
+from simlab.errors import ConfigError, PluginError
+from simlab.runner.run import execute
 
 __all__ = ["Claim", "Lab", "Study", "Trial", "find_studies", "mean_interval"]
 
@@ -229,8 +230,11 @@ class Lab(AbstractContextManager["Lab"]):
 
 def _run_trial(path: Path, trial: Trial, reduce: Callable[[Run], Result]) -> Result:
     with tempfile.TemporaryDirectory(prefix="simlab-trial-") as folder:
-        recorded = run(path, out=folder, seed=trial.seed, set=trial.set, steps=trial.steps)
-        return reduce(recorded)
+        config = load(path, seed=trial.seed, set=trial.set, steps=trial.steps)
+        outcome = execute(config, out=folder)
+        if outcome.run_dir is None:
+            raise ConfigError(f"{path}: a study reads recorded runs; leave recording.enabled at true")
+        return reduce(open_run(outcome.run_dir))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -60,13 +61,41 @@ def test_the_table_is_what_quickstart_prints(workspace: Path) -> None:
 
 
 def test_the_python_examples_run(workspace: Path) -> None:
-    [script] = [body for body in _blocks("python") if not FILE.match(body)]
-    assert re.match(r"[1-9][\d,]* trades; mean spread \d", _run([sys.executable, "-c", script], workspace))
+    first, second = [body for body in _blocks("python") if not FILE.match(body)]
+    assert re.match(r"[1-9][\d,]* trades; mean spread \d", _run([sys.executable, "-c", first], workspace))
+    printed = _run([sys.executable, "-c", second], workspace)
+    assert "makers" in printed
+    assert "adverse_selection" in printed
+
+
+def test_the_commands_that_read_a_run_work(workspace: Path) -> None:
+    shutil.copytree(ROOT / "experiments", workspace / "experiments")
+    for config in ("quickstart", "large_tick"):
+        for seed in ("1", "2"):
+            _simlab(["run", f"configs/{config}.yaml", "--steps", "3000", "--seed", seed, "-q"], workspace)
+    [block] = [body for body in _blocks("sh") if body.startswith("simlab report")]
+    commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    report, facts, compare, replicate = (
+        _simlab([file for word in command for file in _expanded(word, workspace)], workspace)
+        for command in commands
+    )
+    assert (workspace / report.strip()).stat().st_size > 1_000_000
+    assert "absence of autocorrelation" in facts
+    assert "2 paired seeds" in compare
+    assert "ZI-C efficiency, market 1" in replicate
+    assert "reproduced" in (workspace / "experiments" / "README.md").read_text(encoding="utf-8")
+
+
+def _expanded(word: str, workspace: Path) -> list[str]:
+    """Return what a shell makes of a word."""
+    if "*" not in word:
+        return [word]
+    return sorted(str(path.relative_to(workspace)) for path in workspace.glob(word))
 
 
 def test_the_commands_work(workspace: Path) -> None:
-    commands = [line.split() for block in _blocks("sh")[1:] for line in block.splitlines()]
-    assert len(commands) == 2
+    [block] = [body for body in _blocks("sh") if body.startswith("simlab validate")]
+    commands = [line.split() for line in block.splitlines()]
     outputs = [_simlab(command[1:], workspace) for command in commands]
     assert "255 agents" in outputs[0]
     assert re.search(r"│ mine +│ +20 │ +[1-9]", outputs[1])

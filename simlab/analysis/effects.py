@@ -159,6 +159,9 @@ def _shift(t: float, freedom: float, probability: float) -> float:
         if np.isnan(far):
             return np.nan
         if far * direction <= 0:
-            return float(brentq(excess, *sorted((t, t + direction * reach))))
+            try:
+                return float(brentq(excess, *sorted((t, t + direction * reach))))
+            except ValueError:  # the cdf is not a number somewhere between
+                return np.nan
         reach *= 1.5
     return np.nan

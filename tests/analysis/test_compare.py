@@ -189,6 +189,13 @@ def test_extreme_effects_have_no_interval_but_a_p_value() -> None:
     assert found.p < 1e-6
 
 
+def test_effect_of_two_seeds_is_given_where_its_interval_cannot_be_computed() -> None:
+    found = paired([0.0, 0.0], [39.0, 41.0])  # t is 40 with one degree of freedom
+    assert found.effect == pytest.approx(40 / 2**0.5)
+    assert np.isnan(found.effect_low) or np.isnan(found.effect_high)
+    assert found.p == pytest.approx(0.0159, abs=1e-4)
+
+
 def test_pairs_need_equal_lengths() -> None:
     with pytest.raises(AnalysisError, match="pairs have shapes"):
         paired([1.0], [1.0, 2.0])

@@ -35,6 +35,7 @@ RUNS_SHOWN = 8
 """Runs with lines and columns of their own; the comparison table takes all."""
 DIFFERENCES_SHOWN = 200
 POPULATIONS_SHOWN = 50
+OVERVIEW_INSTRUMENTS = 3
 _ABSENT = Cell("\N{EN DASH}", "")
 
 
@@ -101,7 +102,7 @@ def _overview(shown: dict[str, Reading]) -> Table:
     columns += [("volatility (bp a step)", True)]
     rows = []
     for label, reading in shown.items():
-        for name in reading.shown_instruments[:3]:
+        for name in reading.shown_instruments[:OVERVIEW_INSTRUMENTS]:
             spread = reading.measure(name, "quoted spread")
             rows.append(
                 [
@@ -116,7 +117,11 @@ def _overview(shown: dict[str, Reading]) -> Table:
                     number(reading.measure(name, "volatility"), 3, significant=True),
                 ]
             )
-    return Table("Runs", columns, rows, "Prices and spread in currency.")
+    most = max(len(reading.instruments) for reading in shown.values())
+    caption = "Prices and spread in currency."
+    if most > OVERVIEW_INSTRUMENTS:
+        caption += f" The first {OVERVIEW_INSTRUMENTS} instruments of each run."
+    return Table("Runs", columns, rows, caption)
 
 
 def _configurations(readings: Iterable[Reading]) -> list[dict[str, str]]:
@@ -235,7 +240,9 @@ def _pnl(shown: dict[str, Reading]) -> Iterable[Block]:
         for name, row in wide.iterrows()
     ]
     columns = [("population", False), *((label, True) for label in shown)]
-    yield Table("P&L by population and run", columns, cells, f"In {money}, after fees.")
+    left = rows["population"].nunique() - len(by_size)
+    more = f" The {len(by_size)} populations with the largest gain or loss; {left} more." if left else ""
+    yield Table("P&L by population and run", columns, cells, f"In {money}, after fees.{more}")
 
 
 def _configs(shown: dict[str, Reading]) -> Section:

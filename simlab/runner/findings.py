@@ -33,10 +33,8 @@ def comparison_tables(found: Any) -> Group:
 
 
 def _pair_table(a: str, b: str, rows: Any) -> Table:
-    first = rows.iloc[0]
-    pairing = (
-        f"{first.seeds_a} paired seeds" if first.paired else f"{first.seeds_a} and {first.seeds_b} seeds"
-    )
+    most = rows.loc[(rows["seeds_a"] + rows["seeds_b"]).idxmax()]  # a measure may be missing in some runs
+    pairing = f"{most.seeds_a} paired seeds" if most.paired else f"{most.seeds_a} and {most.seeds_b} seeds"
     numbers = ["A", "B", "B - A", "95% interval", "effect", "p (Holm)"]
     table = _table(f"A: {a}\nB: {b}\n{pairing}", ["measure"], numbers, "verdict")
     for row in rows.itertuples(index=False):

@@ -24,6 +24,7 @@ Example
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -257,6 +258,7 @@ def compiled_strategy(
         raise ValueError(f"strategy {name!r} has {len(parameters)} parameters; the most is {MAX_PARAMETERS}")
 
     def declare(function: Callable[..., None]) -> Strategy:
+        @cache
         def make(**_: Any) -> Any:
             return jit(function, signature=SIGNATURE, _nrt=True)
 

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -100,9 +101,15 @@ def _sources() -> dict[str, list[Strategy | EntryPoint]]:
     from simlab.agents.library import STRATEGIES
 
     sources: dict[str, list[Strategy | EntryPoint]] = {name: [it] for name, it in STRATEGIES.items()}
-    for point in entry_points(group=ENTRY_POINT_GROUP):
+    for point in _entry_points(tuple(sys.path)):
         sources.setdefault(point.name, []).append(point)
     return sources
+
+
+@lru_cache(maxsize=8)
+def _entry_points(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Return the entry points that are found on `sys.path`; looking takes as long as a small run."""
+    return tuple(entry_points(group=ENTRY_POINT_GROUP))
 
 
 def _from_name(name: str) -> Strategy:

@@ -218,14 +218,23 @@ def facts(
 )
 def compare(
     runs: RunFolders,
+    warmup: Annotated[
+        str, typer.Option(metavar="STEPS|auto", help="Steps to leave out at the start; auto finds them.")
+    ] = "0",
     as_json: AsJson = False,
 ) -> None:
-    """Compare runs: by seed where they are paired, with intervals, corrected for many comparisons."""
+    """Compare runs: by seed where they are paired, with intervals, corrected for many comparisons.
+
+    The runs of one configuration with different seeds are one treatment; the first one given is compared with
+    each of the others.
+    """
     from simlab.analysis import open_run
     from simlab.analysis.compare import compare as work
     from simlab.runner.findings import comparison_tables
 
-    found = work([open_run(folder) for folder in runs])
+    if warmup != "auto" and not warmup.isdecimal():
+        raise typer.BadParameter(f"{warmup!r} is neither a number of steps nor auto", param_hint="--warmup")
+    found = work([open_run(folder) for folder in runs], warmup="auto" if warmup == "auto" else int(warmup))
     _show(comparison_tables(found), found.to_dict("records"), as_json)
 
 

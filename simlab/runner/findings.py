@@ -29,19 +29,23 @@ def facts_table(source: str, card: Any, explain: bool = False) -> Table:
 
 def comparison_tables(found: Any) -> Group:
     """Return a comparison, `simlab.analysis.compare.compare`: a table for each pair of treatments."""
-    return Group(*(_pair_table(a, b, rows) for (a, b), rows in found.groupby(["a", "b"], sort=False)))
+    pairs = found.groupby(["a", "b"], sort=False)
+    return Group(*(_pair_table(a, b, rows, found.attrs["warmup"]) for (a, b), rows in pairs))
 
 
-def _pair_table(a: str, b: str, rows: Any) -> Table:
+def _pair_table(a: str, b: str, rows: Any, warmup: int) -> Table:
     most = rows.loc[(rows["seeds_a"] + rows["seeds_b"]).idxmax()]  # a measure may be missing in some runs
     pairing = f"{most.seeds_a} paired seeds" if most.paired else f"{most.seeds_a} and {most.seeds_b} seeds"
+    pairing += f"; the first {warmup:,} steps left out" if warmup else ""
     numbers = ["A", "B", "B - A", "95% interval", "effect", "p (Holm)"]
     table = _table(f"A: {a}\nB: {b}\n{pairing}", ["measure"], numbers, "verdict")
     for row in rows.itertuples(index=False):
         cells = [f"{row.measure} ({row.unit})", *map(_number, (row.mean_a, row.mean_b, row.difference))]
         cells += [_interval(row.low, row.high), _number(row.effect), _number(row.p_holm)]
-        verdict = {f"{a} is higher": "A is higher", f"{b} is higher": "B is higher"}
-        table.add_row(*(Text(cell) for cell in (*cells, verdict.get(row.verdict, row.verdict))))
+        verdict = row.verdict
+        if verdict.endswith("is higher"):
+            verdict = "B is higher" if row.difference > 0 else "A is higher"
+        table.add_row(*(Text(cell) for cell in (*cells, verdict)))
     return table
 
 

@@ -97,6 +97,13 @@ def test_compare_pairs_by_seed(runs: list[Path]) -> None:
     assert "[" in spread
 
 
+def test_compare_leaves_out_the_warm_up(runs: list[Path]) -> None:
+    assert "the first 500 steps left out" in _simlab("compare", *runs, "--warmup", "500").stdout
+    refused = _simlab("compare", *runs, "--warmup", "soon")
+    assert refused.returncode == 2
+    assert "neither a number of steps nor auto" in refused.stderr
+
+
 def test_compare_does_not_rank_on_one_seed(runs: list[Path]) -> None:
     done = _simlab("compare", runs[0], runs[2])
     assert "one seed: cannot rank" in done.stdout

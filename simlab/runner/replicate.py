@@ -173,7 +173,7 @@ def read_results(folder: Path) -> dict[str, Result]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
         found = [Result(**row | {"claims": tuple(Claim(**claim) for claim in row["claims"])}) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AnalysisError, PluginError) as error:
         raise PluginError(f"cannot read {file}: {error}; remove it and run all studies again") from error
     return {result.study: result for result in found}
 

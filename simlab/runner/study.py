@@ -34,7 +34,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from simlab.analysis import Run, open_run
 from simlab.analysis.libraries import load as load_library
 from simlab.config import load
-from simlab.errors import ConfigError, PluginError
+from simlab.errors import AnalysisError, ConfigError, PluginError
 from simlab.runner.run import execute
 
 __all__ = ["Claim", "Lab", "Study", "Trial", "find_studies", "mean_interval"]
@@ -70,6 +70,13 @@ class Claim:
     digits : int
         Digits after the point.
 
+    Raises
+    ------
+    PluginError
+        When the claim does not hold and no reason is given.
+    AnalysisError
+        When the estimate or an end of its interval is not a finite number.
+
     Example
     -------
     >>> Claim("ZI-C extract nearly all surplus", "99.9%", 99.7, 99.5, 99.9, holds=True, unit="%").ours
@@ -88,9 +95,12 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not self.holds and not self.reason:
-            raise ValueError(f"claim {self.claim!r} does not hold: say in `reason` why that may be")
+            raise PluginError(f"claim {self.claim!r} does not hold: say in `reason` why that may be")
         if not np.isfinite([self.estimate, self.low, self.high]).all():
-            raise ValueError(f"claim {self.claim!r} has an estimate or an interval that is not a number")
+            raise AnalysisError(
+                f"claim {self.claim!r} has an estimate or an interval that is not a number: {self.ours}; a "
+                "trial may have recorded too little to measure it, so look at what the trials return"
+            )
 
     @property
     def ours(self) -> str:
@@ -124,6 +134,11 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float,
     level : float
         Of confidence.
 
+    Raises
+    ------
+    AnalysisError
+        When there are fewer than two values.
+
     Example
     -------
     >>> [round(x, 2) for x in mean_interval([1.0, 2.0, 3.0])]
@@ -131,7 +146,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float,
     """
     sample = np.asarray(values, float)
     if sample.size < 2:
-        raise ValueError(f"an interval needs at least 2 values, not {sample.size}")
+        raise AnalysisError(f"an interval needs at least 2 values, not {sample.size}; take more seeds")
     mean = float(sample.mean())
     half = sample.std(ddof=1) / np.sqrt(sample.size)
     half *= load_library("scipy.stats").t.ppf(0.5 + level / 2, sample.size - 1)
@@ -260,11 +275,22 @@ class Study:
         return _module(self.folder / ANALYSIS_FILE)
 
     def carry_out(self, lab: Lab) -> list[Claim]:
-        """Run the study in a lab and return its claims; raises PluginError when it has no ``study(lab)``."""
+        """Run the study in a lab and return its claims.
+
+        Raises
+        ------
+        PluginError
+            When it has no ``study(lab)``, when that returns no list of claims, or a claim lacks its reason.
+        AnalysisError
+            When something cannot be measured, or a claim is not a number; the message has the study's name.
+        """
         function = getattr(self.analysis, "study", None)
         if not callable(function):
             raise PluginError(f"{self.folder / ANALYSIS_FILE} has no function study(lab)")
-        claims = list(function(lab))
+        try:
+            claims = list(function(lab) or ())
+        except (AnalysisError, PluginError) as error:
+            raise type(error)(f"study {self.name}: {error}") from error
         if not claims or not all(isinstance(claim, Claim) for claim in claims):
             raise PluginError(f"{self.folder / ANALYSIS_FILE}: study(lab) must return a list of Claim")
         return claims

@@ -76,6 +76,42 @@ def test_claims_follow_the_rules_of_the_readme() -> None:
     assert [claim.holds for claim in depth_claims(found(level=2.0))] == [True, False]
 
 
+def market_of(trial: Trial):
+    """Return the market whose rates a trial has."""
+    return next(market for market in MARKETS if market.trial_values == trial.set)
+
+
+def measured(trial: Trial, *, power: float = 1.0, r2: tuple[float, float] = (0.65, 0.32)):
+    """Return measures of a trial that follow the paper's law but for what is given, and three intervals."""
+    market = market_of(trial)
+    assert trial.steps == ANALYSIS["LIVES"] * market.life
+    depth, noise = market.far_depth / market.price_scale, 0.002 * trial.seed
+    rows = pd.DataFrame({"ofi": [-1.0, 0.0, 1.0]}).assign(change=lambda it: market.far_depth * it["ofi"])
+    return [r2[0] + noise, r2[1] - noise, noise, 0.5 * depth**-power, depth], rows
+
+
+def test_study_keeps_each_markets_measures_together(known_lab) -> None:
+    lab = known_lab(measured)
+    claims = Study(FOLDER).carry_out(lab)
+    gain, more, r2, power, times = claims
+    assert all(claim.holds for claim in claims)
+    assert (gain.estimate, more.estimate, r2.estimate) == pytest.approx((0.5, 34.0, 65.5))
+    assert (power.estimate, times.estimate) == pytest.approx((1.0, 1.0))
+    by_scale = {trace.name: trace for trace in lab.figures[0].data[1:]}
+    for scale in ANALYSIS["PRICE_SCALES"]:
+        expected = np.array(ANALYSIS["FAR_DEPTHS"]) / scale
+        assert by_scale[f"simlab, mu/alpha = {scale:g} ticks"].x == pytest.approx(expected)
+    assert lab.figures[1].data[0].y.tolist() == [-10.0, 0.0, 10.0]
+    assert "3 ticks, alpha/delta = 10 lots" in lab.figures[1].layout.title.text
+
+
+def test_study_does_not_reproduce_what_is_not_there(known_lab) -> None:
+    exchanged = Study(FOLDER).carry_out(known_lab(lambda trial: measured(trial, r2=(0.32, 0.65))))
+    assert [claim.holds for claim in exchanged] == [True, False, False, True, True]
+    flat = Study(FOLDER).carry_out(known_lab(lambda trial: measured(trial, power=0.0)))
+    assert [claim.holds for claim in flat] == [True, True, True, False, False]
+
+
 def test_imbalance_explains_more_than_trades_and_moves_a_thin_book_more() -> None:
     thin, deep = ANALYSIS["Market"](3.0, 5), ANALYSIS["Market"](3.0, 20)
     trials = [Trial(1, market.trial_values, ANALYSIS["LIVES"] * market.life) for market in (thin, deep)]

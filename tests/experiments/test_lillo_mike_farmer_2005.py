@@ -56,6 +56,24 @@ def test_rule(analysis: ModuleType, low: float, high: float, holds: bool) -> Non
     assert analysis.equals(0.5, low, high) is holds
 
 
+def test_study_fits_the_runs_with_splitting(analysis: ModuleType, known_lab) -> None:
+    def curve(trial: Trial, exponent: float = 0.5, unsplit: float = 0.0) -> np.ndarray:
+        noise = np.random.default_rng(trial.seed).normal(0, 0.02, analysis.middle_lags().size)
+        if trial.set == analysis.NO_SPLITTING:
+            return unsplit + 0.01 * noise
+        return 0.3 * analysis.middle_lags() ** -exponent * (1 + noise)
+
+    lab = known_lab(curve)
+    claims = analysis.study(lab)
+    assert [claim.estimate for claim in claims] == pytest.approx([0.5, 0.0], abs=0.01)
+    assert all(claim.holds for claim in claims)
+    by_name = {trace.name: np.asarray(trace.y) for trace in lab.figures[0].data}
+    assert by_name["orders split"].min() > by_name["not split (magnitude)"].max()
+    others = analysis.study(known_lab(lambda trial: curve(trial, exponent=0.8, unsplit=0.02)))
+    assert [claim.estimate for claim in others] == pytest.approx([0.8, 0.02], abs=0.01)
+    assert not any(claim.holds for claim in others)
+
+
 def test_splitting_makes_the_memory(analysis: ModuleType) -> None:
     trials = [Trial(1, steps=30_000), Trial(1, set=analysis.NO_SPLITTING, steps=30_000)]
     with Lab(FOLDER) as lab:

@@ -54,6 +54,42 @@ def test_rules(analysis: ModuleType, exponent: float, low: float, high: float, e
     assert [claim.holds for claim in analysis.exponent_claims(exponent, low, high)] == expected
 
 
+def path(analysis: ModuleType, trial: Trial, exponent: float):
+    """Return a seed's random walk, lifted by ``quantity ** exponent`` when the metaorder has been traded."""
+    generator = np.random.default_rng(trial.seed)
+    mid = 100_000 + np.cumsum(generator.normal(0, 10, 6_800))
+    volume = np.arange(6_800.0)
+    if trial.set == analysis.ABSENT:
+        return analysis.Path(mid, volume, -1)
+    quantity = trial.set["populations.metaorder.parameters.quantity"]
+    end = analysis.START + 5 * quantity
+    mid[end:] += quantity**exponent * generator.uniform(0.8, 1.2)
+    return analysis.Path(mid, volume, end)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "holds"), [(0.5, [True, True]), (0.8, [True, False]), (1.1, [False] * 2)]
+)
+def test_study_compares_each_metaorder_to_its_own_market(
+    analysis: ModuleType, known_lab, exponent: float, holds: list[bool]
+) -> None:
+    lab = known_lab(lambda trial: path(analysis, trial, exponent))
+    claims = analysis.study(lab)
+    assert claims[0].estimate == pytest.approx(exponent, abs=0.02)
+    assert [claim.holds for claim in claims] == holds
+    volatility, volume = analysis.market_scales(
+        [path(analysis, t, exponent) for t in absent_trials(analysis)]
+    )
+    shown = lab.figures[0].data[0]
+    assert shown.x == pytest.approx(analysis.SIZES / volume)
+    assert shown.y == pytest.approx(analysis.SIZES**exponent / volatility, rel=0.1)
+
+
+def absent_trials(analysis: ModuleType) -> list[Trial]:
+    """Return the study's trials without a metaorder."""
+    return [Trial(seed, set=analysis.ABSENT) for seed in range(1, 41)]
+
+
 def test_a_metaorder_changes_nothing_before_it_starts_and_lifts_the_price(analysis: ModuleType) -> None:
     large = {"populations.metaorder.parameters.quantity": 320}
     with Lab(FOLDER) as lab:

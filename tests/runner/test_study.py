@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from simlab.errors import ConfigError, PluginError
+from simlab.errors import AnalysisError, ConfigError, PluginError
 from simlab.runner.replicate import choose, read_results, replicate, replicate_all
 from simlab.runner.study import Claim, Lab, Trial, find_studies, mean_interval
 
@@ -134,6 +134,7 @@ def test_half_a_study_is_an_error(studies: Path) -> None:
     [
         ("x = 1", r"has no function study\(lab\)"),
         ("def study(lab): return []", "must return a list of Claim"),
+        ("def study(lab): pass", "must return a list of Claim"),
     ],
 )
 def test_analysis_that_is_none_is_an_error(tmp_path: Path, analysis: str, message: str) -> None:
@@ -155,18 +156,36 @@ def test_page_without_marks_is_left_alone(studies: Path) -> None:
 
 
 def test_claim_that_does_not_hold_needs_a_reason() -> None:
-    with pytest.raises(ValueError, match="say in `reason` why"):
+    with pytest.raises(PluginError, match="say in `reason` why"):
         Claim("c", "p", 1.0, 0.0, 2.0, holds=False)
 
 
-def test_claim_needs_numbers() -> None:
-    with pytest.raises(ValueError, match="not a number"):
-        Claim("c", "p", float("nan"), 0.0, 2.0, holds=True)
+@pytest.mark.parametrize("numbers", [("nan", 0, 2), (1, "-inf", 2), (1, 0, "nan")])
+def test_claim_needs_numbers(numbers: tuple[float | str, ...]) -> None:
+    with pytest.raises(AnalysisError, match=r"claim 'c' .* not a number: .*(nan|inf).*; a trial may have"):
+        Claim("c", "p", *map(float, numbers), holds=True)
 
 
 def test_mean_interval_is_students() -> None:
     mean, low, high = mean_interval([2.0, 4.0, 6.0, 8.0])
     assert mean == 5.0
     assert (high - low) / 2 == pytest.approx(3.182446 * 2.581989 / 2, rel=1e-5)  # t(3), s / sqrt(n)
-    with pytest.raises(ValueError, match="at least 2"):
+    with pytest.raises(AnalysisError, match="at least 2 values, not 1; take more seeds"):
         mean_interval([1.0])
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        ("Claim('c', 'p', *mean_interval([1, float('nan')]), holds=False, reason='r')", AnalysisError, "nan"),
+        ("Claim('c', 'p', *mean_interval([1]), holds=True)", AnalysisError, "at least 2 values"),
+        ("Claim('c', 'p', 1, 0, 2, holds=False)", PluginError, "claim 'c' does not hold"),
+    ],
+)
+def test_study_that_measures_nothing_is_named(
+    tmp_path: Path, returned: str, error: type[Exception], message: str
+) -> None:
+    start = "from simlab.runner.study import Claim, mean_interval\ndef study(lab):\n    return"
+    write_study(tmp_path, analysis=f"{start} [{returned}]\n")
+    with pytest.raises(error, match=rf"study tiny_2026: .*{message}"):
+        replicate(find_studies(tmp_path)["tiny_2026"], jobs=1)

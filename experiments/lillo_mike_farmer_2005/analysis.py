@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.analysis import Run
+from simlab.analysis import Run, frames
 from simlab.analysis.libraries import load
 from simlab.runner.study import Claim, Lab, Trial, mean_interval
 
@@ -29,7 +29,7 @@ def signs(run: Run) -> Array:
     """Return the sign of every market order, 1 to buy and -1 to sell, without the settling time."""
     trades = run.trades(columns=["aggressor_side", "taker_order_id"])
     orders = trades.drop_duplicates("taker_order_id")
-    sign = np.where(orders["aggressor_side"] == "buy", 1.0, -1.0)
+    sign = frames.signs(orders["aggressor_side"]).astype(float)
     return sign[int(SETTLING * sign.size) :]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from simlab.analysis.frames import Frames, batches, require
+from simlab.analysis.frames import Frames, batches, require, signs
 from simlab.errors import AnalysisError
 
 __all__ = ["allocative_efficiency", "equilibrium", "smiths_alpha"]
@@ -215,7 +215,7 @@ def _traded_units(trades: Frames, by_period: bool) -> pd.DataFrame:
 
 def _lots(trades: pd.DataFrame, period: NDArray[np.generic] | int) -> pd.DataFrame:
     taker, maker = np.asarray(trades["taker_account"]), np.asarray(trades["maker_account"])
-    bought = (trades["aggressor_side"] == "buy").to_numpy()
+    bought = signs(trades["aggressor_side"]) > 0
     sides = [
         pd.DataFrame({"period": period, "account": np.where(bought, taker, maker), "side": "buy"}),
         pd.DataFrame({"period": period, "account": np.where(bought, maker, taker), "side": "sell"}),

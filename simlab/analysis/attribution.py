@@ -60,7 +60,7 @@ def attribution(
     """Return P&L split into spread, adverse selection, inventory and fees, which add up to it exactly.
 
     For a fill at step t of q lots (negative for the seller) at price p, with m the last mid before the step,
-    m_h the mid `horizon` steps later, that is at the end of step t - 1 + horizon, and M the closing mark::
+    m_h the mid at the end of step t + horizon (at horizon 0 that of the fill's own), and M the closing mark::
 
         spread            = q (m - p)          earned by who provides liquidity, paid by who takes it
         adverse selection = q (m_h - m)        what the price does to the position within the horizon
@@ -69,9 +69,9 @@ def attribution(
 
     each times the instrument's multiplier and summed over fills. An inventory held from the start, of q lots
     at initial price p, adds q (M - p) to inventory. The sum telescopes to cash and positions at the end less
-    those at the start. For a liquidity provider, spread plus adverse selection is what the literature calls
-    the realised half-spread (times quantity); within a step, m is before the step, so a trader's own earlier
-    fills of the same step do not move the reference.
+    those at the start. For a liquidity provider, spread plus adverse selection is the realised half-spread
+    (times quantity) of `simlab.analysis.spreads.spreads` at the same horizon; within a step, m is before the
+    step, so a trader's own earlier fills of the same step do not move the reference.
 
     Parameters
     ----------
@@ -95,7 +95,8 @@ def attribution(
     Raises
     ------
     AnalysisError
-        When a table lacks a column or contradicts another, or the horizon is not a whole number from 0.
+        When a table lacks a column or contradicts another, the horizon is not a whole number from 0, or the
+        quotes were not recorded at every step.
 
     References
     ----------
@@ -141,7 +142,7 @@ def markouts(
     """Return what fills were worth after several horizons, for fills as maker and as taker.
 
     For a fill at step t of q lots (negative for the seller) at price p, ``markout = q (m_h - p)``, with m_h
-    the mid at the end of step t - 1 + h: spread plus adverse selection of `attribution`, before fees.
+    the mid at the end of step t + h: spread plus adverse selection of `attribution`, before fees.
 
     Parameters
     ----------
@@ -204,7 +205,8 @@ def transfers(
     """Return who earned how much from whom: in every trade one side gains what the other loses.
 
     For a trade of q lots at price p the buyer gains ``q (M - p)`` times the multiplier from the seller, where
-    M is the closing mark, or with a horizon h the mid at the end of step t - 1 + h.
+    M is the closing mark, or with a horizon h the mid at the end of step t + h, which takes quotes of every
+    step.
 
     Parameters
     ----------
@@ -244,6 +246,8 @@ def transfers(
     if horizon is not None:
         require_steps(horizon, "horizon", 0)
     source = Fills(trades, quotes, agents, instruments, accounts)
+    if horizon is not None:
+        source.require_every_step("a transfer up to a horizon")
     gained = np.zeros((size, size), np.int64)
     for fills in source:
         marks = source.closing_marks_of(fills) if horizon is None else source.marks_of(fills, horizon)
@@ -265,11 +269,12 @@ def _taker_gains(source: Fills, fills: Int64, marks: Int64) -> Int64:
 def _totals(source: Fills, horizons: Sequence[int]) -> _Totals:
     for horizon in horizons:
         require_steps(horizon, "horizon", 0)
+    source.require_every_step("attribution to spread and adverse selection")
     shape = (len(source.agents), len(_ROLES))
     gains = [np.zeros(shape, np.int64) for _ in range(len(horizons) + 2)]
     fees, volume = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for fills in source:
-        marks = [source.marks_of(fills, later) for later in (0, *horizons)]
+        marks = [source.marks_of(fills, later) for later in (-1, *horizons)]
         marks.append(source.closing_marks_of(fills))
         for total, mark in zip(gains, marks, strict=True):
             gain = _taker_gains(source, fills, mark)

@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 from simlab.analysis.libraries import load
 from simlab.errors import AnalysisError
 
-__all__ = ["Options", "block_length", "percentile_interval", "resampled_means"]
+__all__ = ["Options", "UndefinedError", "block_length", "percentile_interval", "resampled_means"]
 
 _MOST_ROWS = 5_000
 _BLOCKS_AT_LEAST = 10
 _LENGTH_FROM = 20_000
+
+
+class UndefinedError(AnalysisError):
+    """A statistic has no value in so many bootstrap samples that there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ def percentile_interval(draws: NDArray[np.float64], level: float) -> tuple[float
 
     Raises
     ------
-    AnalysisError
+    UndefinedError
         When the statistic is undefined in more than a tenth of the samples.
 
     Example
@@ -185,9 +189,9 @@ def percentile_interval(draws: NDArray[np.float64], level: float) -> tuple[float
     """
     known = draws[np.isfinite(draws)]
     if len(known) < 0.9 * len(draws):
-        raise AnalysisError(
-            f"the statistic is undefined in {len(draws) - len(known)} of {len(draws)} bootstrap samples; "
-            "give a longer series"
+        raise UndefinedError(
+            f"The statistic is undefined in {len(draws) - len(known)} of {len(draws)} bootstrap samples, for "
+            "hardly anything varies; give a longer series"
         )
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

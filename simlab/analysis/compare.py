@@ -60,7 +60,8 @@ def compare(
     ----------
     runs : sequence of Run, or mapping of labels to sequences of Run
         Finished runs. In a sequence, runs whose resolved configurations are equal but for the seed are one
-        treatment, labelled by its name, or by what is different in its configuration where names do not tell.
+        treatment, labelled by its name, or by what is different in its configuration where names do not tell:
+        the keys that tell the treatments apart, three at most, and a number where those do not do.
     measures : callable, optional
         ``measures(run) -> {name: number}``; by default `simlab.analysis.measures.run_measures`.
     warmup : int or "auto", optional
@@ -125,7 +126,7 @@ def _grouped(runs: Sequence[Run]) -> list[_Treatment]:
     flat = [_flat(group[0]) for group in groups.values()]
     names = [str(group[0].config.get("name", "")) for group in groups.values()]
     telling = all(names) and len(set(names)) == len(names)
-    labels = names if telling else [_difference_label(config, flat) for config in flat]
+    labels = names if telling else _difference_labels(flat)
     rows = zip(labels, groups.values(), flat, strict=True)
     return [_Treatment(label, _by_seed(label, group), config) for label, group, config in rows]
 
@@ -188,11 +189,30 @@ def _changed(configs: Sequence[dict[str, Any]]) -> list[str]:
     return [path for path in paths if len({repr(config.get(path, _ABSENT)) for config in configs}) > 1]
 
 
-def _difference_label(config: dict[str, Any], configs: Sequence[dict[str, Any]]) -> str:
+def _difference_labels(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a label for each configuration, no two the same."""
     changed = _changed(configs)
-    shown = [f"{path}={config.get(path, _ABSENT)}" for path in changed[:_SHOWN_KEYS]]
+    shown = _telling(changed, configs)
     more = len(changed) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    rest = f" and {more} more" if more else ""
+    labels = [", ".join(f"{path}={config.get(path, _ABSENT)}" for path in shown) + rest for config in configs]
+    return [
+        f"{label} (treatment {number})" if labels.count(label) > 1 else label
+        for number, label in enumerate(labels, 1)
+    ]
+
+
+def _telling(paths: Sequence[str], configs: Sequence[dict[str, Any]]) -> list[str]:
+    """Return some of the paths, in their order, chosen one by one so that each tells most apart."""
+    chosen: list[str] = []
+    while len(chosen) < min(_SHOWN_KEYS, len(paths)):
+        left = [path for path in paths if path not in chosen]
+        chosen.append(max(left, key=lambda path: _kinds([*chosen, path], configs)))
+    return [path for path in paths if path in chosen]
+
+
+def _kinds(paths: Sequence[str], configs: Sequence[dict[str, Any]]) -> int:
+    return len({tuple(repr(config.get(path, _ABSENT)) for path in paths) for config in configs})
 
 
 def _differences(treatments: Sequence[_Treatment]) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from simlab.analysis.frames import Frames, batches, numbers
+from simlab.analysis.frames import Frames, ask_sides, batches, numbers
 from simlab.analysis.streams import instrument_names
 from simlab.errors import AnalysisError
 
@@ -229,7 +229,7 @@ def _numbered(depth: pd.DataFrame, instruments: pd.DataFrame) -> pd.DataFrame:
         {
             "step": depth["step"].to_numpy(np.int64),
             "instrument": numbers(depth["instrument"], instruments, "instrument"),
-            "side": (depth["side"] == "ask").to_numpy(np.int64),
+            "side": ask_sides(depth["side"]).astype(np.int64),
             "level": depth["level"].to_numpy(np.int64),
             "price": depth["price"].to_numpy(float),
             "depth": depth["depth"].to_numpy(float),

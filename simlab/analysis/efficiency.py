@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from simlab.analysis.allocation import allocative_efficiency, equilibrium, smiths_alpha
-from simlab.analysis.frames import Frames, batches, numbers
+from simlab.analysis.fills import require_steps
+from simlab.analysis.frames import Frames, batches, in_order, numbers
 from simlab.analysis.libraries import load
 from simlab.analysis.streams import Sums, instrument_names
 from simlab.errors import AnalysisError
@@ -43,7 +44,8 @@ def variance_ratio(prices: ArrayLike, *, lags: Sequence[int] = (2, 5, 10, 50)) -
     Parameters
     ----------
     prices : (n,) array_like, price units
-        At equal distances in time, above 0; for instance ``Mids(quotes, instruments).series(0)``.
+        At equal distances in time, above 0; for instance ``Mids(quotes, instruments).sampled(0)``, whose
+        observations are the recorded quotes, ``Mids.every`` steps apart.
     lags : sequence of int, observations
         Each from 2 to below n.
 
@@ -93,7 +95,7 @@ def signature_plot(prices: ArrayLike, *, intervals: Sequence[int] | None = None)
     Parameters
     ----------
     prices : (n,) array_like, price units
-        At equal distances in time.
+        At equal distances in time; for instance ``Mids(quotes, instruments).sampled(0)``.
     intervals : sequence of int, observations, optional
         About twenty, spread evenly in logarithms up to a tenth of the prices, by default.
 
@@ -145,7 +147,7 @@ def _prices(prices: ArrayLike) -> NDArray[np.float64]:
     missing = np.flatnonzero(~np.isfinite(values))
     if len(missing):
         raise AnalysisError(
-            f"price {missing[0]} is {values[missing[0]]}; give finite prices, such as Mids(...).series(0)"
+            f"price {missing[0]} is {values[missing[0]]}; give finite prices, such as Mids(...).sampled(0)"
         )
     return values
 
@@ -205,12 +207,14 @@ class PricingErrors:
         self._interval = interval
         self._sums = Sums(instruments)
         self._last: pd.DataFrame | None = None
+        self._last_step = 0
         self._sampled: list[pd.DataFrame] = []
         self.instruments: list[int] = []
         """The instruments that had quotes."""
 
     def add(self, quotes: pd.DataFrame) -> None:
-        """Add the quotes of one frame."""
+        """Add the quotes of one frame; raises AnalysisError when steps are negative or out of order."""
+        self._last_step = in_order(quotes["step"].to_numpy(np.int64), self._last_step, "quotes")
         mid = (quotes["best_bid"].to_numpy(float) + quotes["best_ask"].to_numpy(float)) / 2
         fundamental = quotes["fundamental"].to_numpy(float)
         rows = pd.DataFrame(
@@ -331,7 +335,9 @@ def resilience(
     step : int
         Step of the shock.
     before, reaction, horizon, hold : int, steps
+        At least 2, 0, 0 and 1.
     width : float, standard deviations
+        From 0.
 
     Returns
     -------
@@ -345,7 +351,8 @@ def resilience(
     Raises
     ------
     AnalysisError
-        When no quotes surround the step.
+        When no quotes surround the step, quotes were not recorded at every step, or a parameter is out of
+        range.
 
     References
     ----------
@@ -361,11 +368,22 @@ def resilience(
     >>> resilience(quotes, table, 20, before=10, hold=3)[["measure", "recovery"]].to_numpy().tolist()
     [['spread', 5], ['depth', 0], ['mid', 5]]
     """
+    for value, name, fewest in (
+        (step, "step", 0),
+        (before, "before", 2),
+        (reaction, "reaction", 0),
+        (horizon, "horizon", 0),
+        (hold, "hold", 1),
+    ):
+        require_steps(value, name, fewest)
+    if not 0 <= width < np.inf:
+        raise AnalysisError(f"width is {width} standard deviations; choose a finite number from 0")
     rows = _around(quotes, instruments, step - before, step + horizon + hold)
     names = instrument_names(instruments)
     ticks = instruments.set_index("instrument")["tick_size"]
     found = []
     for number, group in rows.groupby("instrument"):
+        _require_adjacent(group, names[int(number)])
         calm, after = group[group["step"] < step], group[group["step"] >= step]
         if len(calm) < 2 or len(after) < hold:
             raise AnalysisError(
@@ -373,7 +391,7 @@ def resilience(
                 "on; choose a step inside the run, with quotes around it"
             )
         for measure, unit, least in _measures(float(ticks[number])):
-            level, half = calm[measure].mean(), max(width * calm[measure].std(), least)
+            level, half = calm[measure].mean(), max(width * float(calm[measure].std()), least)
             found.append(
                 {"instrument": names[int(number)], "measure": measure, "unit": unit}
                 | {"level": level, "low": level - half, "high": level + half}
@@ -382,6 +400,15 @@ def resilience(
     if not found:
         raise AnalysisError(f"there are no quotes around step {step}; choose a step inside the run")
     return pd.DataFrame(found)
+
+
+def _require_adjacent(quotes: pd.DataFrame, name: str) -> None:
+    nearest = quotes["step"].diff().min()
+    if nearest > 1:
+        raise AnalysisError(
+            f"{name}: resilience takes the book of every step, and the quotes are {nearest:.0f} steps apart; "
+            "record the run with recording.quotes_every: 1"
+        )
 
 
 def _measures(tick: float) -> list[tuple[str, str, float]]:

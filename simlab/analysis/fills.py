@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from simlab.analysis.frames import Frames, Mids, batches, numbers, require
+from simlab.analysis.frames import Frames, Mids, batches, in_order, numbers, require, signs
 from simlab.errors import AnalysisError
 
 __all__ = ["EXCHANGE", "MAX_CELLS", "Fills", "Groups", "group_accounts", "group_column", "require_steps"]
@@ -109,14 +109,21 @@ class _Marks:
     """Mids by instrument row and step, half price units; the initial price before the first step."""
 
     def __init__(self, mids: Mids, instruments: pd.DataFrame) -> None:
-        self._last = mids.steps
-        every = np.arange(-1, mids.steps)
-        rows = [_half_units(mids.at(int(i), every), "the mid price") for i in instruments["instrument"]]
-        self._mids = np.array(rows, np.int64).reshape(len(instruments), mids.steps + 1)
+        self._mids = mids
+        self._numbers = instruments["instrument"].tolist()
+        for number in self._numbers:
+            for start in range(-1, mids.steps, _MAX_ROWS):
+                part = np.arange(start, min(start + _MAX_ROWS, mids.steps))
+                _half_units(mids.at(number, part), "the mid price")
 
-    def at(self, instruments: ArrayLike, steps: ArrayLike) -> Int64:
+    def at(self, instruments: Int64, steps: ArrayLike) -> Int64:
         """Return the last known mid at the end of a step; -1 is before the first one."""
-        return self._mids[np.asarray(instruments), np.clip(np.asarray(steps) + 1, 0, self._last)]
+        steps = np.broadcast_to(np.asarray(steps), instruments.shape)
+        marks = np.empty(instruments.shape, np.int64)
+        for row in np.unique(instruments).tolist():
+            mine = instruments == row
+            marks[mine] = np.rint(2 * self._mids.at(self._numbers[row], steps[mine]))
+        return marks
 
 
 @dataclass
@@ -212,6 +219,7 @@ class Fills:
         self._named = instruments
         self._instrument_rows = _Rows(self.instruments, "instrument")
         self._marks = _Marks(mids, self.instruments)
+        self._mids = mids
         self.steps = mids.steps
         self.initial_marks = self.marks(-1)
         self.closing_marks = self.marks(mids.steps)
@@ -227,13 +235,20 @@ class Fills:
         found = np.flatnonzero(self.agents["name"] == _FEE_ACCOUNT)
         return int(found[0]) if len(found) else -1
 
+    def require_every_step(self, what: str) -> None:
+        """Raise AnalysisError, which names `what` needs it, unless quotes were recorded at every step."""
+        self._mids.require_every_step(what)
+
     def marks(self, step: int) -> Int64:
         """Return the mid of every instrument at the end of a step, (instruments,) int64, half price units."""
         return self._marks.at(np.arange(len(self.instruments)), step)
 
     def marks_of(self, fills: Int64, later: int) -> Int64:
-        """Return the mid `later` steps after the last one before each fill, (n,) int64, half price units."""
-        return self._marks.at(fills[:, F_INSTRUMENT], fills[:, F_STEP] - 1 + later)
+        """Return the mid at the end of the step `later` steps after that of each fill; -1 is before the fill.
+
+        ``(n,) int64``, half price units.
+        """
+        return self._marks.at(fills[:, F_INSTRUMENT], fills[:, F_STEP] + later)
 
     def closing_marks_of(self, fills: Int64) -> Int64:
         """Return the closing mark of each fill's instrument, (n,) int64, half price units."""
@@ -244,26 +259,18 @@ class Fills:
         return self._read(self._trades)
 
     def _read(self, trades: Frames) -> Iterator[Int64]:
-        before = -1
+        before = 0
         for frame in batches(trades, _TRADE_COLUMNS, "trades"):
             for start in range(0, len(frame), _MAX_ROWS):
                 fills = self._fills(frame.iloc[start : start + _MAX_ROWS])
-                steps = fills[:, F_STEP]
-                if steps[0] < before or (np.diff(steps) < 0).any():
-                    raise AnalysisError("trades are not in order of steps; sort them by sequence or step")
-                before = int(steps[-1])
+                before = in_order(fills[:, F_STEP], before, "trades")
                 yield fills
 
     def _fills(self, frame: pd.DataFrame) -> Int64:
         fills = np.empty((len(frame), 6), np.int64)
-        buys, sells = ((frame["aggressor_side"] == side).to_numpy(bool) for side in ("buy", "sell"))
-        if not (buys | sells).all():
-            wrong = frame["aggressor_side"].iloc[int(np.argmin(buys | sells))]
-            raise AnalysisError(f"trades: aggressor_side {wrong!r} is neither 'buy' nor 'sell'")
         fills[:, F_STEP] = _whole(frame["step"], "trades: step")
         fills[:, F_PRICE] = _whole(frame["price"], "trades: price")
-        quantity = _whole(frame["quantity"], "trades: quantity")
-        fills[:, F_QUANTITY] = np.where(buys, quantity, -quantity)
+        fills[:, F_QUANTITY] = signs(frame["aggressor_side"]) * _whole(frame["quantity"], "trades: quantity")
         fills[:, F_INSTRUMENT] = self._instrument_rows.all(
             self._numbered(frame["instrument"]),
             "trades: instrument",

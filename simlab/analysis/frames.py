@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from simlab.errors import AnalysisError
 
-__all__ = ["Frames", "Mids", "batches", "numbers", "require"]
+__all__ = ["Frames", "Mids", "ask_sides", "batches", "finite", "in_order", "numbers", "require", "signs"]
+
+_GROWTH = 1.5
 
 Frames: TypeAlias = "pd.DataFrame | Iterable[pd.DataFrame]"
 """A table: one DataFrame, or its rows in order in several, as `Run.batches` gives them."""
@@ -69,10 +71,104 @@ def numbers(values: pd.Series, named: pd.DataFrame, key: str) -> NDArray[np.int6
     return np.array([by_name[label] for label in labels], np.int64)[codes]
 
 
+def signs(values: pd.Series, column: str = "trades: aggressor_side") -> NDArray[np.int8]:
+    """Return +1 for every ``buy`` and -1 for every ``sell``, ``(n,) int8``.
+
+    Parameters
+    ----------
+    values : Series
+        Text or categories.
+    column : str
+        What the error calls it.
+
+    Raises
+    ------
+    AnalysisError
+        For any other value, also one written in capitals.
+
+    Example
+    -------
+    >>> signs(pd.Series(["sell", "buy"], dtype="category")).tolist()
+    [-1, 1]
+    """
+    return (1 - 2 * _places(values, ("buy", "sell"), column)).astype(np.int8)
+
+
+def ask_sides(values: pd.Series, column: str = "depth: side") -> NDArray[np.bool_]:
+    """Return whether each side of the book is ``ask``; raises AnalysisError unless the others are ``bid``.
+
+    Example
+    -------
+    >>> ask_sides(pd.Series(["bid", "ask"])).tolist()
+    [False, True]
+    """
+    return _places(values, ("bid", "ask"), column) == 1
+
+
+def _places(values: pd.Series, allowed: tuple[str, str], column: str) -> NDArray[np.int8]:
+    """Return the place of every value among the two allowed; categories are compared once each."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, labels = values.cat.codes.to_numpy(), values.cat.categories
+    else:
+        codes, labels = pd.factorize(values)
+    missing = [-1]  # code -1, a missing value, takes the last place
+    known = np.array([allowed.index(it) if it in allowed else -1 for it in labels] + missing, np.int8)
+    places = known[codes]
+    if (places < 0).any():
+        wrong = values.iloc[int(np.argmax(places < 0))]
+        raise AnalysisError(f"{column} {wrong!r} is neither {allowed[0]!r} nor {allowed[1]!r}")
+    return places
+
+
+def finite(values: pd.Series, column: str) -> NDArray[np.float64]:
+    """Return a column as ``(n,) float64``; raises AnalysisError for a value that is missing or infinite.
+
+    Example
+    -------
+    >>> finite(pd.Series([1, 2]), "trades: price").tolist()
+    [1.0, 2.0]
+    """
+    floats = values.to_numpy(np.float64)
+    wrong = ~np.isfinite(floats)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise AnalysisError(f"{column} is {floats[row]} in row {row}; leave out rows without a finite value")
+    return floats
+
+
+def in_order(steps: NDArray[np.int64], before: int, table: str) -> int:
+    """Return the last of the steps of a frame, in order from the last of the frame before (at first 0).
+
+    Raises
+    ------
+    AnalysisError
+        When a step is less than the one before it, or negative.
+
+    Example
+    -------
+    >>> in_order(np.array([3, 3, 7]), before=3, table="quotes")
+    7
+    """
+    falls = np.diff(steps, prepend=before) < 0
+    if falls.any():
+        row = int(np.argmax(falls))
+        wrong, above = int(steps[row]), int(steps[row - 1]) if row else before
+        if wrong < 0:
+            raise AnalysisError(f"{table}: step {wrong} is negative; steps count from 0")
+        raise AnalysisError(
+            f"{table} are not in order of steps: {wrong} follows {above}; sort them by sequence or step"
+        )
+    return int(steps[-1])
+
+
 class Mids:
     """The mid price of every instrument at the end of every step, as it was last known.
 
     Where a side of the book is empty the mid of an earlier step holds; before the first, the initial price.
+    Between quotes that were recorded every few steps the last one holds: `every` says how far they are apart,
+    and what needs the mid of each step has to ask for it (`require_every_step`, `series`).
+
+    Memory is 8 bytes a step and instrument, half as much again while the quotes are read.
 
     Parameters
     ----------
@@ -81,10 +177,18 @@ class Mids:
     instruments : DataFrame
         Columns ``instrument``, ``name``, ``initial_price``.
 
+    Attributes
+    ----------
+    steps : int
+        Number of steps: the last recorded step and one.
+    every : int
+        Steps from one quote to the next: the smallest distance, of the instrument where it is largest.
+
     Raises
     ------
     AnalysisError
-        When there are no quotes, or quotes of an instrument that is not in the table.
+        When there are no quotes, quotes of an instrument that is not in the table, or steps that are negative
+        or out of order.
 
     Example
     -------
@@ -95,43 +199,111 @@ class Mids:
     """
 
     def __init__(self, quotes: Frames, instruments: pd.DataFrame) -> None:
-        found = [
-            pd.DataFrame(
-                {
-                    "step": frame["step"].to_numpy(np.int64),
-                    "instrument": numbers(frame["instrument"], instruments, "instrument"),
-                    "mid": (frame["best_bid"].to_numpy(float) + frame["best_ask"].to_numpy(float)) / 2,
-                }
-            )
-            for frame in batches(quotes, ("step", "instrument", "best_bid", "best_ask"), "quotes")
-        ]
+        initial = dict(zip(instruments["instrument"], instruments["initial_price"], strict=True))
+        found: dict[int, _Series] = {}
+        last = 0
+        for frame in batches(quotes, ("step", "instrument", "best_bid", "best_ask"), "quotes"):
+            steps = frame["step"].to_numpy(np.int64)
+            last = in_order(steps, last, "quotes")
+            mid = (frame["best_bid"].to_numpy(float) + frame["best_ask"].to_numpy(float)) / 2
+            instrument = numbers(frame["instrument"], instruments, "instrument")
+            for number in np.unique(instrument).tolist():
+                if number not in initial:
+                    raise AnalysisError(
+                        f"quotes are of instrument {number}, which the table instruments does not have; "
+                        f"it has {', '.join(map(str, initial))}"
+                    )
+                mine = instrument == number
+                found.setdefault(number, _Series(initial[number])).add(steps[mine], mid[mine])
         if not found:
             raise AnalysisError("there are no quotes; record the run with recording.quotes_every: 1")
-        rows = pd.concat(found, ignore_index=True)
-        self.steps = int(rows["step"].max()) + 1
-        """Number of steps: the last recorded step and one."""
-        self._by_instrument: dict[int, NDArray[np.float64]] = {}
-        initial = instruments.set_index("instrument")["initial_price"]
-        for instrument, group in rows.groupby("instrument"):
-            if instrument not in initial.index:
-                raise AnalysisError(
-                    f"quotes are of instrument {instrument}, which the table instruments does not have; "
-                    f"it has {', '.join(map(str, initial.index))}"
-                )
-            dense = np.full(self.steps + 1, np.nan)
-            dense[0] = initial[instrument]
-            dense[group["step"].to_numpy() + 1] = group["mid"]
-            self._by_instrument[int(instrument)] = pd.Series(dense).ffill().to_numpy()
+        self.steps = last + 1
+        self.every = max(series.every or 1 for series in found.values())
+        self._first = {number: series.first for number, series in found.items()}
+        self._by_instrument = {number: found[number].finished(self.steps) for number in sorted(found)}
 
     def at(self, instrument: int, steps: ArrayLike) -> NDArray[np.float64]:
         """Return the mid at the end of each step; -1 is before the first, past the end is the last."""
         return self._by_instrument[instrument][np.clip(np.asarray(steps, np.int64) + 1, 0, self.steps)]
 
     def series(self, instrument: int) -> NDArray[np.float64]:
-        """Return the mid at the end of every step, ``(steps,) float64``, price units."""
+        """Return the mid at the end of every step, ``(steps,) float64``, price units.
+
+        Raises AnalysisError when quotes were not recorded at every step; see `sampled`.
+        """
+        self.require_every_step("the series of the mid")
         return self._by_instrument[instrument][1:]
+
+    def sampled(self, instrument: int) -> NDArray[np.float64]:
+        """Return the mid at every `every`-th step from the first quote on, ``(n,) float64``, price units.
+
+        Example
+        -------
+        >>> quotes = pd.DataFrame({"step": [0, 10, 20], "instrument": 0, "best_bid": [99, 98, 97]})
+        >>> table = pd.DataFrame({"instrument": [0], "name": ["A"], "initial_price": [100]})
+        >>> Mids(quotes.assign(best_ask=101), table).sampled(0).tolist()
+        [100.0, 99.5, 99.0]
+        """
+        return self._by_instrument[instrument][self._first[instrument] + 1 :: self.every]
+
+    def require_every_step(self, what: str) -> None:
+        """Raise AnalysisError, which names `what` needs it, unless quotes were recorded at every step."""
+        if self.every > 1:
+            raise AnalysisError(
+                f"{what} takes the mid of every step, and the quotes are {self.every} steps apart; record "
+                "the run with recording.quotes_every: 1"
+            )
 
     @property
     def instruments(self) -> list[int]:
         """The instruments that have quotes."""
         return list(self._by_instrument)
+
+
+class _Series:
+    """The mids of one instrument, carried forward while they are read; place 0 is before the first step."""
+
+    def __init__(self, initial_price: float) -> None:
+        self._mids = np.array([initial_price], np.float64)
+        self._end = 1
+        self._last: int | None = None
+        self.first = 0
+        self.every = 0
+        """The smallest distance between two quotes; 0 with one quote."""
+
+    def add(self, steps: NDArray[np.int64], mids: NDArray[np.float64]) -> None:
+        """Add ``(n,)`` quotes in order; NaN is a quote with an empty side."""
+        start = int(steps[0])
+        if self._last is None:
+            self.first = start
+        apart = np.diff(steps, prepend=start if self._last is None else self._last)
+        nearest = int(apart.min(where=apart > 0, initial=self.every or np.iinfo(np.int64).max))
+        self.every = nearest if (apart > 0).any() else self.every
+        self._carry_to(start + 1)
+        known = _carried(mids, self._mids[start])
+        end = int(steps[-1]) + 2
+        self._reserve(end)
+        self._mids[start + 1 : end] = np.repeat(known, np.diff(steps, append=steps[-1] + 1))
+        self._end, self._last = end, end - 2
+
+    def finished(self, steps: int) -> NDArray[np.float64]:
+        """Return the mids up to the last step of the run, ``(steps + 1,) float64``."""
+        self._carry_to(steps + 1)
+        self._mids.resize(steps + 1, refcheck=False)
+        return self._mids
+
+    def _carry_to(self, end: int) -> None:
+        self._reserve(end)
+        self._mids[self._end : end] = self._mids[self._end - 1]
+        self._end = max(self._end, end)
+
+    def _reserve(self, size: int) -> None:
+        if size > len(self._mids):  # in place where the allocator can, so that there are no two copies
+            self._mids.resize(max(size, int(_GROWTH * len(self._mids))), refcheck=False)
+
+
+def _carried(mids: NDArray[np.float64], before: float) -> NDArray[np.float64]:
+    """Return the mids with the last known one where there is none."""
+    known = np.concatenate([[before], mids])
+    places = np.where(np.isnan(known), 0, np.arange(len(known)))
+    return known[np.maximum.accumulate(places)][1:]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simlab.analysis.frames import Frames, Mids, batches, numbers
+from simlab.analysis.frames import Frames, Mids, batches, finite, in_order, numbers, signs
 from simlab.analysis.libraries import load
 from simlab.analysis.metaorders import ImpactCurve, metaorder_impact, metaorders
 from simlab.analysis.streams import IntervalSums, Sums, instrument_names, watched
@@ -88,10 +88,15 @@ class FlowImbalance:
         self._flows = IntervalSums(interval)
         self._depths = Sums(instruments)
         self._last: pd.DataFrame | None = None
+        self._last_step = 0
 
     def add(self, quotes: pd.DataFrame) -> pd.DataFrame:
-        """Add the quotes of one frame; return imbalances: ``step``, ``instrument`` (number), ``ofi``."""
+        """Add the quotes of one frame; return imbalances: ``step``, ``instrument`` (number), ``ofi``.
+
+        Raises AnalysisError when steps are negative or out of order.
+        """
         rows = _best_rows(quotes, self._instruments)
+        self._last_step = in_order(rows["step"].to_numpy(), self._last_step, "quotes")
         self._depths.add(
             rows["instrument"].to_numpy(),
             quotes=np.ones(len(rows)),
@@ -164,11 +169,10 @@ class SignedVolume:
 
     def add(self, trades: pd.DataFrame) -> None:
         """Add the trades of one frame."""
-        sign = np.where(trades["aggressor_side"] == "buy", 1.0, -1.0)
         self._flows.add(
             numbers(trades["instrument"], self._instruments, "instrument"),
             trades["step"].to_numpy(np.int64),
-            sign * trades["quantity"].to_numpy(float),
+            signs(trades["aggressor_side"]) * finite(trades["quantity"], "trades: quantity"),
         )
 
     def row(self, mids: Mids, instrument: int) -> dict[str, float]:
@@ -202,7 +206,8 @@ def ofi_regression(quotes: Frames, instruments: pd.DataFrame, *, interval: int =
     Raises
     ------
     AnalysisError
-        With fewer than 30 intervals, or where the imbalance or the mid never changes.
+        With fewer than 30 intervals, where the imbalance or the mid never changes, or when the quotes were
+        not recorded at every step.
 
     References
     ----------
@@ -263,7 +268,8 @@ def kyle_lambda(
     Raises
     ------
     AnalysisError
-        With fewer than 30 intervals, or where the signed volume or the mid never changes.
+        With fewer than 30 intervals, where the signed volume or the mid never changes, or when the quotes
+        were not recorded at every step.
 
     References
     ----------
@@ -288,6 +294,7 @@ def _by_instrument(flow: FlowImbalance | SignedVolume, mids: Mids, instruments: 
 
 
 def _regress_mid(mids: Mids, instrument: int, flows: IntervalSums, name: str) -> dict[str, float]:
+    mids.require_every_step(f"{name}: a regression over intervals of {flows.interval} steps")
     ends = np.arange(flows.interval - 1, mids.steps, flows.interval)
     if len(ends) <= _FEWEST_INTERVALS:
         raise AnalysisError(

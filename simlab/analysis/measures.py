@@ -8,6 +8,7 @@ import pandas as pd
 from simlab.analysis.fills import EXCHANGE
 from simlab.analysis.frames import batches
 from simlab.analysis.pnl import pnl
+from simlab.analysis.streams import instrument_names
 from simlab.errors import AnalysisError
 from simlab.recording import Run
 
@@ -15,6 +16,7 @@ __all__ = ["UNITS", "run_measures"]
 
 UNITS = {
     "P&L": "money units",
+    "two-sided quotes": "1",
     "spread": "price units",
     "volatility": "per step",
     "volume": "lots a step",
@@ -23,19 +25,25 @@ UNITS = {
 }
 """The unit of each measure by its name, which stands before the population or instrument."""
 
-_COLUMNS = ("step", "instrument", "best_bid", "bid_depth", "best_ask", "ask_depth", "volume", "fundamental")
+_COLUMNS = ("step", "instrument", "best_bid", "bid_depth", "best_ask", "ask_depth", "fundamental")
+_SUMS = ("quotes", "both", "spread", "depth", "known", "error", "squares", "volume")
 
 
 def run_measures(run: Run, warmup: int = 0) -> dict[str, float]:
     """Return P&L by population and the state of each market, after a warm-up.
 
-    - ``P&L <population>``: total P&L (realised, unrealised, less fees) of all its agents, money units. -
-    ``spread``: mean of best ask less best bid at the ends of steps, price units. - ``volatility``:
-    ``sqrt(sum(r^2) / steps)`` of log returns r of the mid between quotes, per step. - ``volume``: lots traded
-    a step. - ``depth``: mean of the lots at the best bid and the best ask, lots. - ``pricing error``: root
-    mean square of mid less fundamental, price units; left out without a fundamental.
+    - ``P&L <population>``: total P&L (realised, unrealised, less fees) of all its agents, money units.
+    - ``two-sided quotes``: share of the quotes that have a bid and an ask, 0 to 1.
+    - ``spread``: mean of best ask less best bid at the ends of steps, price units.
+    - ``volatility``: ``sqrt(sum(r^2) / steps)`` of log returns r of the mid between quotes, per step.
+    - ``volume``: lots traded a step, of all steps.
+    - ``depth``: mean of the lots at the best bid and the best ask, of all quotes; an empty side has 0 lots.
+    - ``pricing error``: root mean square of mid less fundamental, price units; left out without a
+      fundamental.
 
-    With several instruments, the name of the instrument follows that of the measure.
+    Spread, volatility and pricing error are known where a quote has both sides, and are about those quotes
+    only: compare them together with ``two-sided quotes``. A measure that is nowhere known is left out. With
+    several instruments, the name of the instrument follows that of the measure.
 
     Parameters
     ----------
@@ -46,7 +54,7 @@ def run_measures(run: Run, warmup: int = 0) -> dict[str, float]:
     Raises
     ------
     AnalysisError
-        When no quotes with both sides are left after the warm-up.
+        When no quotes are left after the warm-up.
 
     Example
     -------
@@ -55,10 +63,10 @@ def run_measures(run: Run, warmup: int = 0) -> dict[str, float]:
     """
     instruments = run.instruments()
     result = _pnl(run, instruments, warmup)
-    names = dict(instruments[["instrument", "name"]].itertuples(index=False))
-    for number, market in _Markets.read(run, warmup).items():
+    names = instrument_names(instruments)
+    for number, market in _markets(run, warmup).items():
         suffix = f" {names[number]}" if len(names) > 1 else ""
-        result |= {f"{measure}{suffix}": value for measure, value in market.measures(run).items()}
+        result |= {f"{measure}{suffix}": value for measure, value in market.measures().items()}
     return result
 
 
@@ -72,59 +80,74 @@ def _pnl(run: Run, instruments: pd.DataFrame, warmup: int) -> dict[str, float]:
     return {f"P&L {name}": float(value) for name, value in gained.items() if name != EXCHANGE}
 
 
-class _Markets:
-    """Sums over the quotes of one instrument."""
+def _markets(run: Run, warmup: int) -> dict[int, _Market]:
+    """Return the sums of every instrument that has quotes; one pass over the quotes, one over the trades."""
+    steps = int(run.manifest["steps"]) - warmup
+    found: dict[int, _Market] = {}
+    quotes = run.batches("quotes", columns=_COLUMNS, steps=(warmup, None), names=False)
+    for frame in batches(quotes, _COLUMNS, "quotes"):
+        for number, group in frame.groupby("instrument"):
+            found.setdefault(int(number), _Market(steps)).add_quotes(group)
+    if not found:
+        raise AnalysisError(
+            f"{run.path} has no quotes from step {warmup} on; give a shorter warm-up, or record with "
+            "recording.quotes_every: 1"
+        )
+    columns = ("instrument", "quantity")
+    trades = run.batches("trades", columns=columns, steps=(warmup, None), names=False)
+    for frame in batches(trades, columns, "trades"):
+        for number, lots in frame.groupby("instrument")["quantity"].sum().items():
+            if number in found:
+                found[number].add_volume(lots)
+    return found
 
-    def __init__(self) -> None:
-        self._sums = pd.Series(0.0, index=["quotes", "spread", "depth", "known", "error"])
-        self._squares = 0.0
-        self._first: pd.Series | None = None
-        self._last: pd.Series | None = None
 
-    @classmethod
-    def read(cls, run: Run, warmup: int) -> dict[int, _Markets]:
-        """Return the sums of every instrument; one pass over the quotes."""
-        found: dict[int, _Markets] = {}
-        rows = run.batches("quotes", columns=_COLUMNS, steps=(warmup, None), names=False)
-        for frame in batches(rows, _COLUMNS, "quotes"):
-            both = frame[frame["best_bid"].notna() & frame["best_ask"].notna()]
-            for number, group in both.groupby("instrument"):
-                found.setdefault(int(number), cls())._add(group)
-        if not found:
-            raise AnalysisError(
-                f"{run.path} has no quotes with both sides from step {warmup} on; give a shorter warm-up, or "
-                "record with recording.quotes_every: 1"
-            )
-        return found
+class _Market:
+    """Sums over the quotes and trades of one instrument."""
 
-    def _add(self, quotes: pd.DataFrame) -> None:
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._sums = dict.fromkeys(_SUMS, 0.0)
+        self._first_step: int | None = None
+        self._last_step = 0
+        self._last_mid: float | None = None
+
+    def add_quotes(self, quotes: pd.DataFrame) -> None:
+        """Add quotes, in order of steps."""
+        both = quotes[quotes["best_bid"].notna() & quotes["best_ask"].notna()]
+        self._sums["quotes"] += len(quotes)
+        self._sums["both"] += len(both)
+        self._sums["depth"] += (quotes["bid_depth"].fillna(0) + quotes["ask_depth"].fillna(0)).sum() / 2
+        self._sums["spread"] += (both["best_ask"] - both["best_bid"]).sum()
+        if len(both):
+            self._add_mids(both)
+
+    def add_volume(self, lots: float) -> None:
+        """Add what was traded."""
+        self._sums["volume"] += lots
+
+    def _add_mids(self, quotes: pd.DataFrame) -> None:
         mid = (quotes["best_bid"] + quotes["best_ask"]).to_numpy(float) / 2
         error = mid - quotes["fundamental"].to_numpy(float)
-        self._sums["quotes"] += len(quotes)
-        self._sums["spread"] += (quotes["best_ask"] - quotes["best_bid"]).sum()
-        self._sums["depth"] += (quotes["bid_depth"] + quotes["ask_depth"]).sum() / 2
         self._sums["known"] += np.isfinite(error).sum()
         self._sums["error"] += np.nansum(error**2)
-        before = mid[:1] if self._last is None else [self._last["mid"]]
-        self._squares += float((np.diff(np.log(np.r_[before, mid])) ** 2).sum())
-        ends = quotes[["step", "volume"]].assign(mid=mid)
-        self._first = ends.iloc[0] if self._first is None else self._first
-        self._last = ends.iloc[-1]
+        before = mid[0] if self._last_mid is None else self._last_mid
+        self._sums["squares"] += float((np.diff(np.log(np.r_[before, mid])) ** 2).sum())
+        if self._first_step is None:
+            self._first_step = int(quotes["step"].iloc[0])
+        self._last_step, self._last_mid = int(quotes["step"].iloc[-1]), float(mid[-1])
 
-    def measures(self, run: Run) -> dict[str, float]:
-        """Return the measures by name."""
-        assert self._first is not None
-        assert self._last is not None
-        steps = self._last["step"] - self._first["step"]
-        if steps < 1:
-            raise AnalysisError(f"{run.path} has one quote after the warm-up; volatility needs two")
+    def measures(self) -> dict[str, float]:
+        """Return the measures that are known, by name."""
         sums = self._sums
-        result = {
-            "spread": sums["spread"] / sums["quotes"],
-            "volatility": (self._squares / steps) ** 0.5,
-            "volume": (self._last["volume"] - self._first["volume"]) / steps,
-            "depth": sums["depth"] / sums["quotes"],
-        }
+        result = {"two-sided quotes": sums["both"] / sums["quotes"]}
+        if self._first_step is not None:
+            result["spread"] = sums["spread"] / sums["both"]
+            if self._last_step > self._first_step:
+                span = self._last_step - self._first_step
+                result["volatility"] = (sums["squares"] / span) ** 0.5
+        result["volume"] = sums["volume"] / self._steps
+        result["depth"] = sums["depth"] / sums["quotes"]
         if sums["known"]:
             result["pricing error"] = (sums["error"] / sums["known"]) ** 0.5
         return {name: float(value) for name, value in result.items()}

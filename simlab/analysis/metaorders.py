@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simlab.analysis.frames import Frames, Mids, batches, numbers, require
+from simlab.analysis.fills import require_steps
+from simlab.analysis.frames import Frames, Mids, batches, finite, numbers, require, signs
 from simlab.analysis.libraries import load
 from simlab.analysis.streams import Sums, instrument_names, quoted_mids
 from simlab.errors import AnalysisError
@@ -52,11 +53,11 @@ def metaorder_impact(
         ``start_price`` and ``end_price``. With ``volume`` (lots) and ``volatility`` (price units) as well,
         the fit is of impact / volatility on quantity / volume.
     bins : int
-        How many bins, at most; they hold equally many metaorders, but equal quantities share a bin.
+        How many bins, at most, from 3; they hold equally many metaorders, but equal quantities share a bin.
     repetitions : int
-        Bootstrap samples.
+        Bootstrap samples, 1 or more.
     confidence : float
-        Of the intervals.
+        Of the intervals, between 0 and 1.
     seed : int
         Of the bootstrap.
 
@@ -70,7 +71,8 @@ def metaorder_impact(
     Raises
     ------
     AnalysisError
-        With fewer than 20 metaorders, or fewer than 3 bins whose mean impact is positive, as logarithms need.
+        With fewer than 20 metaorders, fewer than 3 bins whose mean impact is positive, as logarithms need,
+        or `bins`, `repetitions` or `confidence` out of range.
 
     References
     ----------
@@ -84,6 +86,7 @@ def metaorder_impact(
     >>> metaorder_impact(orders).fits[["coefficient", "exponent"]].round(3).to_numpy().tolist()
     [[2.0, 0.5], [2.0, 0.5]]
     """
+    _check_curve(bins, repetitions, confidence)
     quantity, impact = _scaled(metaorders)
     curve = _binned(quantity, impact, bins)
     if (curve["impact"] > 0).sum() < _FEWEST_BINS:
@@ -101,6 +104,14 @@ def metaorder_impact(
         _fit_row("least squares", _power_fit(quantity, impact), squares, confidence),
     ]
     return ImpactCurve(curve, pd.DataFrame(fits).assign(metaorders=len(quantity)))
+
+
+def _check_curve(bins: int, repetitions: int, confidence: float) -> None:
+    for name, value, least in (("bins", bins, _FEWEST_BINS), ("repetitions", repetitions, 1)):
+        if value < least:
+            raise AnalysisError(f"{name} is {value}; choose {least} or more")
+    if not 0 < confidence < 1:
+        raise AnalysisError(f"confidence is {confidence}; choose a share between 0 and 1, such as 0.95")
 
 
 def _scaled(metaorders: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -170,6 +181,11 @@ def _power_fit(quantity: NDArray[np.float64], impact: NDArray[np.float64]) -> tu
 def _fit_row(
     method: str, fit: tuple[float, float], resampled: list[tuple[float, float]], confidence: float
 ) -> dict[str, float | str]:
+    if not resampled:
+        raise AnalysisError(
+            f"no bootstrap sample has {_FEWEST_BINS} bins with a positive mean impact, so the exponent has "
+            "no interval; give more metaorders or more repetitions"
+        )
     tail = (1 - confidence) / 2
     low, high = np.quantile([exponent for _, exponent in resampled], [tail, 1 - tail])
     return {
@@ -227,7 +243,8 @@ def metaorders(
     Raises
     ------
     AnalysisError
-        When a name is unknown, none is given, or the chosen accounts did not trade.
+        When a name is unknown, none is given, the chosen accounts did not trade, or the quotes were not
+        recorded at every step.
 
     Example
     -------
@@ -235,8 +252,12 @@ def metaorders(
     ...                    populations=["splitters"])  # doctest: +SKIP
     >>> metaorder_impact(found).fits  # doctest: +SKIP
     """
+    require_steps(gap, "gap", 0)
+    if period is not None:
+        require_steps(period, "period", 1)
     chosen = _chosen_accounts(agents, accounts, populations)
     mids = Mids(quotes, instruments)
+    mids.require_every_step("the impact of metaorders")
     volume = Sums(instruments)
     parts = [
         _fills_of(chosen, frame, agents, instruments, volume) for frame in batches(trades, _TRADES, "trades")
@@ -282,9 +303,10 @@ def _fills_of(
 ) -> pd.DataFrame:
     """Return the fills of the chosen accounts in order, a row for each side of a fill that is theirs."""
     instrument = numbers(trades["instrument"], instruments, "instrument")
-    quantity = trades["quantity"].to_numpy(float)
+    quantity = finite(trades["quantity"], "trades: quantity")
+    price = finite(trades["price"], "trades: price")
     volume.add(instrument, volume=quantity)
-    sign = np.where(trades["aggressor_side"] == "buy", 1, -1)
+    sign = signs(trades["aggressor_side"]).astype(np.int64)
     rows = []
     for role, side in (("taker_account", sign), ("maker_account", -sign)):
         account = numbers(trades[role], agents, "account")
@@ -295,7 +317,7 @@ def _fills_of(
             "instrument": instrument[mine],
             "account": account[mine],
             "side": side[mine],
-            "price": trades["price"].to_numpy(float)[mine],
+            "price": price[mine],
             "quantity": quantity[mine],
         }
         rows.append(pd.DataFrame(columns))

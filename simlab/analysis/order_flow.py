@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simlab.analysis.frames import Frames, batches
+from simlab.analysis.frames import Frames, batches, signs
 from simlab.analysis.prices import Source
 from simlab.errors import AnalysisError
 
@@ -111,10 +111,11 @@ def from_tables(
 ) -> Source:
     """Take order-level tables of one instrument, recorded or imported.
 
-    Prices are mids of the quotes, else prices of the trades, on a grid of steps: at each point the last one
-    known. By default the grid is the finest of 1, 2, 5, 10, ... steps (or intervals between quotes) on
-    which half of the returns are not zero, so that the tick does not hide what the price does, as long as 250
-    returns are left.
+    Prices are mids of the quotes, on a grid of steps: at each point the last one known. Without quotes, or
+    where fewer than two of them have both sides, they are those of the trades; then the name says so, and
+    impact cannot be judged. By default the grid is the finest of 1, 2, 5, 10, ... steps (or intervals
+    between quotes) on which half of the returns are not zero, so that the tick does not hide what the price
+    does, as long as 250 returns are left.
 
     Parameters
     ----------
@@ -133,8 +134,8 @@ def from_tables(
     Raises
     ------
     AnalysisError
-        When there are neither quotes nor trades, a column is missing, a table holds several instruments, or
-        `every` leaves no returns.
+        When there are neither two quotes with both sides nor trades at two steps, a column is missing, a
+        side is neither buy nor sell, a table holds several instruments, or `every` leaves no returns.
 
     Example
     -------
@@ -146,11 +147,14 @@ def from_tables(
     """
     quoted = None if quotes is None else _Quoted(quotes)
     traded = None if trades is None else _Traded(trades)
-    prices = quoted or traded
-    if prices is None or not len(prices.steps):
+    if quoted is not None and not quoted.moves and traded is not None:
+        quoted, name = None, f"{name} (trade prices: the quotes lack a side)"
+    prices = traded if quoted is None else quoted
+    if prices is None or not prices.moves:
         raise AnalysisError(
-            f"{name} has neither quotes with both sides nor trades of this instrument; facts are about "
-            "prices, so record with recording.quotes_every: 1"
+            f"{name} has neither two quotes with both sides nor trades at two steps; facts are about prices, "
+            "so record with recording.quotes_every: 1, run more steps, or give quotes or trades of an "
+            "instrument that was traded"
         )
     grid = _grid(prices, every, name)
     returns = np.diff(np.log(prices.at(grid)))
@@ -167,6 +171,11 @@ class _Prices:
 
     steps: NDArray[np.int64]
     prices: NDArray[np.float64]
+
+    @property
+    def moves(self) -> bool:
+        """Whether there are prices at two steps, which a return needs."""
+        return len(self.steps) > 1 and bool(self.steps[-1] > self.steps[0])
 
     def at(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the last price known at the end of each step."""
@@ -198,7 +207,7 @@ class _Traded(_Prices):
         for frame in _one_instrument(trades, ("step", "price", "quantity", "aggressor_side"), "trades"):
             step = frame["step"].to_numpy(np.int64)
             quantity = frame["quantity"].to_numpy(np.int64)
-            sign = np.where(frame["aggressor_side"].to_numpy() == "buy", 1, -1).astype(np.int8)
+            sign = signs(frame["aggressor_side"])
             if self._kept < MOST_ORDERS:
                 self._add_orders(_order_ids(frame, self._last_order), sign, quantity)
             starts = _starts(step)
@@ -284,8 +293,6 @@ def _grid(prices: _Prices, every: int | None, name: str) -> NDArray[np.int64]:
             f"every is {every} steps, and {name} has prices over {span} steps; a return spans at least 1 "
             "step and at most all of them"
         )
-    if span < 1:
-        raise AnalysisError(f"{name} has prices at one step only; a return needs two")
     width = every or _width(prices, span)
     return np.arange(steps[0], steps[-1] + 1, width)
 

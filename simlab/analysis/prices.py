@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ LEAST_ROWS = 30
 _DATES = ("date", "timestamp", "datetime", "time", "day")
 _CLOSE = "close"
 _VOLUME = "volume"
-_FIRST_LINE = 2  # of the data: the header is line 1
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +80,7 @@ def from_returns(returns: ArrayLike, *, name: str = "returns", interval: str = "
     >>> len(from_returns(np.zeros(100)).returns)
     100
     """
-    values = np.asarray(returns, float)
-    if values.ndim != 1:
-        raise AnalysisError(f"{name} has shape {values.shape}; returns are one series, shape (n,)")
+    values = _series(returns, name, "returns")
     unknown = np.flatnonzero(~np.isfinite(values))
     if len(unknown):
         raise AnalysisError(
@@ -112,14 +111,15 @@ def from_prices(
     Raises
     ------
     AnalysisError
-        When a price is not positive, a volume negative, or their lengths differ.
+        When the prices are not one series of positive numbers, a volume is negative, or their lengths
+        differ.
 
     Example
     -------
     >>> from_prices([100.0, 110.0], [5, 7]).volume.tolist()
     [7.0]
     """
-    values = np.asarray(prices, float)
+    values = _series(prices, name, "prices")
     wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(wrong):
         raise AnalysisError(
@@ -130,15 +130,25 @@ def from_prices(
     if volume is None:
         lacking["volume"] = "The source has no volume"
         return Source(name, interval, source.returns, missing=lacking)
-    traded = np.asarray(volume, float)
-    if traded.shape != values.shape:
-        raise AnalysisError(
-            f"{name}: {len(values)} prices and volumes of shape {traded.shape}; give one each"
-        )
+    traded = _series(volume, name, "volumes")
+    if len(traded) != len(values):
+        raise AnalysisError(f"{name}: {len(values)} prices and {len(traded)} volumes; give one each")
     wrong = np.flatnonzero(~(np.isfinite(traded) & (traded >= 0)))
     if len(wrong):
         raise AnalysisError(f"{name}: volume {wrong[0]} is {traded[wrong[0]]}; a volume is 0 or more")
     return Source(name, interval, source.returns, traded[1:], missing=lacking)
+
+
+def _series(values: ArrayLike, name: str, what: str) -> NDArray[np.float64]:
+    try:
+        series = np.asarray(values, float)
+    except (TypeError, ValueError) as error:
+        raise AnalysisError(f"{name}: {what} are not numbers ({error}); give a list of numbers") from error
+    if series.ndim != 1:
+        raise AnalysisError(
+            f"{name} has shape {series.shape}; {what} are one series, shape (n,): give a list of numbers"
+        )
+    return series
 
 
 def from_csv(path: str | Path) -> Source:
@@ -146,7 +156,9 @@ def from_csv(path: str | Path) -> Source:
 
     The names of columns are taken without regard to case; the date column is called date, timestamp,
     datetime, time or day. Dates are ISO 8601 (``2024-01-31``), oldest first, no day twice. Other columns are
-    not read. A return spans one row, whatever time lies between rows.
+    not read. A return spans one row, whatever time lies between rows. Numbers have a decimal point and no
+    thousands separators; a file with semicolons between columns, or with commas inside numbers, is refused,
+    for it cannot be told what its commas mean.
 
     Parameters
     ----------
@@ -160,9 +172,10 @@ def from_csv(path: str | Path) -> Source:
     Raises
     ------
     AnalysisError
-        When the file cannot be read, a column is missing or ambiguous, a date is missing, unreadable,
-        repeated or out of order, a price is not a positive number, a volume is not a number of 0 or more, or
-        there are fewer than 30 rows. The message names the file, the line and the remedy.
+        When the file cannot be read, a line has more or fewer fields than the header, a column is missing or
+        ambiguous, a date is missing, unreadable, repeated or out of order, a price is not a positive number,
+        a volume is not a number of 0 or more, or there are fewer than 30 rows. The message names the file,
+        the line and the remedy.
 
     Example
     -------
@@ -189,17 +202,59 @@ def from_csv(path: str | Path) -> Source:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
+    """Return the table as text; its index holds the line of each row in the file."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False)
+        lines = _lines(path)
     except FileNotFoundError as error:
         raise AnalysisError(f"there is no file {path}; give a CSV with a date and a close column") from error
-    except (OSError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise AnalysisError(
-            f"cannot read {path} as a CSV file: {str(error).strip()}; save it as comma-separated UTF-8 text "
-            "with a header"
-        ) from error
-    empty = (table == "").all(axis=1).to_numpy()
-    return table.iloc[: len(table) - int(np.argmin(empty[::-1]))] if len(table) and empty[-1] else table
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _unreadable(path, str(error).strip()) from error
+    while lines and not any(lines[-1][1]):
+        lines.pop()
+    if not lines:
+        raise _unreadable(path, "it is empty")
+    header = lines[0][1]
+    for separator, name in _SEPARATORS.items():
+        if len(header) == 1 and separator in header[0]:
+            raise AnalysisError(
+                f"{path}, line {lines[0][0]}: {name} separate the columns; save the file with commas between "
+                "columns, and with points, not commas, in numbers (1234.5)"
+            )
+    rows = [(line, fields or [""] * len(header)) for line, fields in lines[1:]]
+    for line, fields in rows:
+        if len(fields) != len(header):
+            raise _miscounted(path, line, fields, header)
+    return pd.DataFrame(
+        [fields for _, fields in rows], index=[line for line, _ in rows], columns=header, dtype=str
+    )
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the fields of each row, and the line of the file on which it begins."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        found, first = [], 1
+        for fields in reader:
+            found.append((first, fields))
+            first = reader.line_num + 1
+    return found
+
+
+def _unreadable(path: Path, why: str) -> AnalysisError:
+    return AnalysisError(
+        f"cannot read {path} as a CSV file: {why}; save it as comma-separated UTF-8 text with a header"
+    )
+
+
+def _miscounted(path: Path, line: int, fields: list[str], header: list[str]) -> AnalysisError:
+    remedy = "give the line a value, or nothing between commas, for each column"
+    if len(fields) > len(header):
+        remedy = (
+            "write numbers with a decimal point and no thousands separators (1234.5, not 1234,5 or 1,234.5), "
+            "or name the further columns in the header"
+        )
+    count = f"{len(fields)} field{'s' * (len(fields) != 1)}"
+    return _at(path, line, f"{count} ({','.join(fields)}), and the header has {len(header)}; {remedy}")
 
 
 class _Columns:
@@ -214,8 +269,7 @@ class _Columns:
         found = [name for known in _DATES for name in self._named(known)]
         if not found:
             raise AnalysisError(
-                f"{self._path} has no date column; it has {self._listed()}. "
-                f"Name the column date{self._hint()}"
+                f"{self._path} has no date column; it has {self._listed()}. Name the column date"
             )
         return self._single(found, "date")
 
@@ -228,13 +282,10 @@ class _Columns:
         """Return what to say when there is no close column."""
         near = next((name for name in self._names if _CLOSE in name.lower() or "price" in name.lower()), None)
         remedy = "Name the column of prices close" if near is None else f"If {near!r} is meant, name it close"
-        return AnalysisError(
-            f"{self._path} has no close column; it has {self._listed()}. {remedy}{self._hint()}"
-        )
+        return AnalysisError(f"{self._path} has no close column; it has {self._listed()}. {remedy}")
 
     def _named(self, wanted: str) -> list[str]:
-        # pandas calls a second column of one name close.1
-        return [name for name in self._names if name.strip().lower().split(".")[0] == wanted]
+        return [name for name in self._names if name.strip().lower() == wanted]
 
     def _single(self, found: list[str], what: str) -> str:
         if len(found) > 1:
@@ -247,12 +298,6 @@ class _Columns:
     def _listed(self) -> str:
         return ", ".join(self._names)
 
-    def _hint(self) -> str:
-        header = self._listed()
-        return (
-            ", and separate columns by commas" if len(self._names) == 1 and set(header) & set(";\t|") else ""
-        )
-
 
 def _check_dates(path: Path, texts: pd.Series, column: str) -> None:
     dates = pd.to_datetime(texts.str.strip(), format="ISO8601", errors="coerce", utc=True)
@@ -261,15 +306,15 @@ def _check_dates(path: Path, texts: pd.Series, column: str) -> None:
         row = unknown[0]
         text = texts.iloc[row].strip()
         what = f"{column} is {text!r}, not an ISO date" if text else f"{column} is empty"
-        raise _at(path, row, f"{what}; write dates as 2024-01-31")
+        raise _at(path, texts.index[row], f"{what}; write dates as 2024-01-31")
     moments = dates.to_numpy("datetime64[ns]")
     wrong = np.flatnonzero(moments[1:] <= moments[:-1])
     if len(wrong):
         row = wrong[0] + 1
-        text, before = texts.iloc[row], texts.iloc[row - 1]
+        line, text, before = texts.index[row], texts.iloc[row], texts.iloc[row - 1]
         if moments[row] == moments[row - 1]:
-            raise _at(path, row, f"{column} {text!r} is there twice; keep one row a date")
-        raise _at(path, row, f"{column} {text!r} comes after {before!r}; sort the rows by date, oldest first")
+            raise _at(path, line, f"{column} {text!r} is there twice; keep one row a date")
+        raise _at(path, line, f"{column} {text!r} comes after {before!r}; sort rows by date, oldest first")
 
 
 def _numbers(path: Path, texts: pd.Series, column: str, *, positive: bool) -> NDArray[np.float64]:
@@ -281,9 +326,9 @@ def _numbers(path: Path, texts: pd.Series, column: str, *, positive: bool) -> ND
         text = texts.iloc[row].strip()
         rule = "a positive number" if positive else "a number of 0 or more"
         what = f"{column} is {text!r}" if text else f"{column} is empty"
-        raise _at(path, row, f"{what}, not {rule} such as 1234.5; correct the row or remove it")
+        raise _at(path, texts.index[row], f"{what}, not {rule} such as 1234.5; correct the row or remove it")
     return values
 
 
-def _at(path: Path, row: int, what: str) -> AnalysisError:
-    return AnalysisError(f"{path}, line {row + _FIRST_LINE}: {what}")
+def _at(path: Path, line: int, what: str) -> AnalysisError:
+    return AnalysisError(f"{path}, line {line}: {what}")

@@ -38,7 +38,9 @@ def quality(
     `ofi_regression`, `variance_ratio`, `efficiency`, `order_to_trade_ratio`, `queue_outcomes` and
     `time_to_fill`, with horizons of 10 and 100 steps, regressions over 10 steps (Kyle's lambda over 60), a
     variance ratio of 10 steps to 1, and returns correlated with the fundamental's over 50 steps. Volatility
-    is the standard deviation of the mid's log return over a step.
+    is the standard deviation of the mid's log return over a step. With quotes that are more than a step apart
+    there is no value for what takes the mid of every step: spreads paid, price impact and regressions,
+    volatility and variance ratio.
 
     Parameters
     ----------
@@ -127,7 +129,7 @@ def _sources(
     """Return the measures of one instrument, in the order of the table."""
     mids = reading.mids
     sources: list[tuple[Callable[[], dict[str, float]], Wanted]] = [
-        (lambda: reading.traded.row(number), _TRADED),
+        (lambda: reading.traded.counts(number), _TRADED),
         (lambda: _volatility(mids, number, name), _VOLATILITY),
         (lambda: reading.quoted.row(number), _QUOTED),
         (lambda: reading.traded.row(number), _PAID),

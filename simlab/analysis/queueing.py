@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simlab.analysis.frames import Frames, batches, numbers
+from simlab.analysis.frames import Frames, batches, numbers, signs
 from simlab.analysis.streams import instrument_names
 from simlab.core.jit import jit
 from simlab.errors import AnalysisError
@@ -160,7 +160,7 @@ def _message_events(messages: pd.DataFrame, instruments: pd.DataFrame) -> NDArra
     events[:, _CODE] = _codes(messages)
     events[:, _OTHER_ID] = events[:, _ORDER_ID]
     events[:, _INSTRUMENT] = numbers(messages["instrument"], instruments, "instrument")
-    events[:, _SIDE] = messages["side"] == "buy"
+    events[:, _SIDE] = signs(messages["side"], "messages: side") > 0
     return events
 
 

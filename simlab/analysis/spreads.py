@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simlab.analysis.frames import Frames, Mids, batches, numbers
+from simlab.analysis.fills import require_steps
+from simlab.analysis.frames import Frames, Mids, batches, finite, numbers, signs
 from simlab.analysis.streams import Sums, instrument_names, quoted_mids, watched
 from simlab.errors import AnalysisError
 
@@ -56,8 +57,8 @@ def spreads(
     Raises
     ------
     AnalysisError
-        When there are no trades or no two-sided quotes in an instrument, or a horizon is negative or reaches
-        past the run.
+        When there are no trades or no two-sided quotes in an instrument, a horizon is negative or reaches
+        past the run, or the quotes were not recorded at every step.
 
     References
     ----------
@@ -153,6 +154,7 @@ class TradedSpreads:
 
     def __init__(self, instruments: pd.DataFrame, mids: Mids, horizons: Sequence[int]) -> None:
         for horizon in horizons:
+            require_steps(horizon, "horizon", 0)
             if not 0 <= horizon < mids.steps:
                 raise AnalysisError(
                     f"horizon {horizon} is not in a run of {mids.steps} steps; choose 0 to {mids.steps - 1}"
@@ -166,10 +168,10 @@ class TradedSpreads:
     def add(self, trades: pd.DataFrame) -> None:
         """Add the trades of one frame."""
         instrument = numbers(trades["instrument"], self._instruments, "instrument")
-        step, quantity = trades["step"].to_numpy(np.int64), trades["quantity"].to_numpy(float)
-        twice = np.where(trades["aggressor_side"] == "buy", 2.0, -2.0)
+        step, quantity = trades["step"].to_numpy(np.int64), finite(trades["quantity"], "trades: quantity")
+        twice = 2.0 * signs(trades["aggressor_side"])
         before = quoted_mids(self._mids, instrument, step - 1)
-        effective = twice * (trades["price"].to_numpy(float) - before)
+        effective = twice * (finite(trades["price"], "trades: price") - before)
         self._sums.add(instrument, trades=np.ones(len(step)), volume=quantity)
         self._add_weighted(instrument, quantity, before, "effective", effective)
         for horizon in self._horizons:
@@ -188,17 +190,22 @@ class TradedSpreads:
         weighted = quantity * spread
         self._sums.add(instrument, **{name: weighted, f"relative_{name}": _BASIS_POINTS * weighted / mid})
 
-    def row(self, instrument: int) -> dict[str, float]:
-        """Return the means of one instrument; raises AnalysisError when it had no trade."""
+    def counts(self, instrument: int) -> dict[str, float]:
+        """Return ``trades`` and ``volume`` of one instrument; raises AnalysisError when it had no trade."""
         volume = self._sums["volume"][instrument]
         if not volume:
             raise AnalysisError(
                 f"{self._names[instrument]} was never traded, so no spread was paid; leave it out"
             )
+        return {"trades": int(self._sums["trades"][instrument]), "volume": int(volume)}
+
+    def row(self, instrument: int) -> dict[str, float]:
+        """Return `counts` and the means of one instrument.
+
+        Raises AnalysisError when it had no trade, or the quotes were not recorded at every step.
+        """
+        counts = self.counts(instrument)
+        self._mids.require_every_step("what trades paid")
         later = [f"{part}_{horizon}" for horizon in self._horizons for part in ("realised", "price_impact")]
         measures = [name for part in ("effective", *later) for name in (part, f"relative_{part}")]
-        return {
-            "trades": int(self._sums["trades"][instrument]),
-            "volume": int(volume),
-            **{name: float(self._sums[name][instrument] / volume) for name in measures},
-        }
+        return counts | {name: float(self._sums[name][instrument] / counts["volume"]) for name in measures}

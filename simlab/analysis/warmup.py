@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from simlab.analysis.frames import batches
+from simlab.analysis.streams import instrument_names
 from simlab.errors import AnalysisError
 from simlab.recording import Run
 
@@ -17,7 +16,8 @@ __all__ = ["mser", "warmup"]
 _BATCH = 5
 _LEAST_BATCHES = 20
 _LAST_BATCHES = 5
-_BATCHES = 250
+_MOST_BATCHES = 500
+_MEASURES = ("volatility", "spread", "depth")
 _COLUMNS = ("step", "instrument", "best_bid", "bid_depth", "best_ask", "ask_depth")
 
 
@@ -62,20 +62,27 @@ def mser(values: NDArray[np.float64], batch: int = _BATCH) -> int | None:
         raise AnalysisError(
             f"{len(values)} values make {count} batches of {batch}; finding a warm-up needs {_LEAST_BATCHES}"
         )
-    means = np.asarray(values[: count * batch], float).reshape(count, batch).mean(axis=1)
-    means = means - means.mean()
+    cut = _truncation(np.asarray(values[: count * batch], float).reshape(count, batch).mean(axis=1))
+    return None if cut is None else cut * batch
+
+
+def _truncation(batch_means: NDArray[np.float64]) -> int | None:
+    """Return how many batches to leave out; None when that is more than half of them."""
+    means = batch_means - batch_means.mean()
+    count = len(means)
     left = np.arange(count, 0, -1)
     sums, squares = np.cumsum(means[::-1])[::-1], np.cumsum(means[::-1] ** 2)[::-1]
     error = np.maximum(squares - sums**2 / left, 0.0) / left.astype(float) ** 2
     cut = int(np.argmin(error[:-_LAST_BATCHES]))
-    return cut * batch if cut <= count // 2 else None
+    return cut if cut <= count // 2 else None
 
 
 def warmup(run: Run) -> pd.DataFrame:
     """Return how many steps of a run to leave out, as its volatility, spread and depth tell.
 
-    `mser` with batches of 5 quotes; in a long run with longer ones, about 250 of them, for the rule is misled
-    by batches that depend on each other.
+    `mser` with batches of 5 quotes; from 2,500 quotes on with longer ones, 250 to 500 of them, for the rule
+    is misled by batches that depend on each other. They double whenever there are 500, so that a run of any
+    length is read in bounded memory.
 
     Parameters
     ----------
@@ -98,19 +105,16 @@ def warmup(run: Run) -> pd.DataFrame:
     -------
     >>> warmup(run)["steps"].max()  # doctest: +SKIP
     """
-    names = dict(run.instruments()[["instrument", "name"]].itertuples(index=False))
+    names = instrument_names(run.instruments())
     rows = []
-    for number, quotes in _quotes(run):
-        steps = quotes["step"].to_numpy(np.int64)
-        if len(steps) <= _LEAST_BATCHES * _BATCH:
+    for number, series in _read(run).items():
+        if series.quotes <= _LEAST_BATCHES * _BATCH:
             raise AnalysisError(
-                f"{run.path}: {names[number]} has {len(steps)} quotes with both sides, and finding a warm-up "
-                f"needs {_LEAST_BATCHES * _BATCH + 1}; give the steps to leave out"
+                f"{run.path}: {names[number]} has {series.quotes} quotes with both sides, and finding a "
+                f"warm-up needs {_LEAST_BATCHES * _BATCH + 1}; give the steps to leave out"
             )
-        for measure, values in _series(quotes):
-            cut = mser(values, max(_BATCH, len(values) // _BATCHES))
-            found = np.nan if cut is None else float(steps[cut] - steps[0])
-            rows.append({"instrument": names[number], "measure": measure, "steps": found})
+        for measure, steps in zip(_MEASURES, series.truncations(), strict=True):
+            rows.append({"instrument": names[number], "measure": measure, "steps": steps})
     if not rows:
         raise AnalysisError(
             f"{run.path} has no quotes with both sides; record with recording.quotes_every: 1"
@@ -118,25 +122,56 @@ def warmup(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _quotes(run: Run) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield the quotes with both sides of each instrument, as little as the series below need."""
-    parts = []
+def _read(run: Run) -> dict[int, _BatchMeans]:
+    """Return the batch means of the quotes with both sides of each instrument."""
+    found: dict[int, _BatchMeans] = {}
     for frame in batches(run.batches("quotes", columns=_COLUMNS, names=False), _COLUMNS, "quotes"):
         both = frame[frame["best_bid"].notna() & frame["best_ask"].notna()]
-        table = {
-            "step": both["step"],
-            "instrument": both["instrument"],
-            "mid": (both["best_bid"] + both["best_ask"]) / 2,
-            "spread": both["best_ask"] - both["best_bid"],
-            "depth": (both["bid_depth"] + both["ask_depth"]) / 2,
-        }
-        parts.append(pd.DataFrame(table))
-    if parts:
-        for number, group in pd.concat(parts).groupby("instrument"):
-            yield int(number), group
+        for number, group in both.groupby("instrument"):
+            found.setdefault(int(number), _BatchMeans()).add(group)
+    return dict(sorted(found.items()))
 
 
-def _series(quotes: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    yield "volatility", np.abs(np.diff(np.log(quotes["mid"].to_numpy(float))))
-    yield "spread", quotes["spread"].to_numpy(float)
-    yield "depth", quotes["depth"].to_numpy(float)
+class _BatchMeans:
+    """Means of equally long batches of the series of one instrument, at most 500 at any time.
+
+    A value belongs to the step of a quote and looks at the next: the last quote of a run has none.
+    """
+
+    def __init__(self) -> None:
+        self.quotes = 0
+        self._size = _BATCH
+        self._starts = np.empty(0, np.int64)
+        self._means = np.empty((0, len(_MEASURES)))
+        self._rest = np.empty((0, 1 + len(_MEASURES)))
+        self._last = np.empty((0, 4))
+
+    def add(self, quotes: pd.DataFrame) -> None:
+        """Add quotes with both sides, in order of steps."""
+        self.quotes += len(quotes)
+        bid, ask = quotes["best_bid"].to_numpy(float), quotes["best_ask"].to_numpy(float)
+        depth = (quotes["bid_depth"].to_numpy(float) + quotes["ask_depth"].to_numpy(float)) / 2
+        columns = (quotes["step"].to_numpy(float), np.log((bid + ask) / 2), ask - bid, depth)
+        known = np.concatenate([self._last, np.column_stack(columns)])
+        self._last = known[-1:]
+        values = known[:-1].copy()
+        values[:, 1] = np.abs(np.diff(known[:, 1]))
+        self._add_values(np.concatenate([self._rest, values]))
+
+    def _add_values(self, values: NDArray[np.float64]) -> None:
+        while len(values) >= self._size:
+            count = min(len(values) // self._size, _MOST_BATCHES - len(self._means))
+            batch = values[: count * self._size].reshape(count, self._size, -1)
+            values = values[count * self._size :]
+            self._starts = np.r_[self._starts, batch[:, 0, 0].astype(np.int64)]
+            self._means = np.concatenate([self._means, batch[:, :, 1:].mean(axis=1)])
+            if len(self._means) == _MOST_BATCHES:
+                self._size *= 2
+                self._starts = self._starts[::2]
+                self._means = (self._means[::2] + self._means[1::2]) / 2
+        self._rest = values
+
+    def truncations(self) -> list[float]:
+        """Return for each series the steps to leave out; NaN where it is too short to tell."""
+        cuts = [_truncation(means) for means in self._means.T]
+        return [np.nan if cut is None else float(self._starts[cut] - self._starts[0]) for cut in cuts]

@@ -148,13 +148,18 @@ class Run:
 
         Parameters are those of `frame`. Batches may be smaller than `rows`; none is empty.
         """
+        import pyarrow.dataset as ds
+
         declared = table_named(table)
+        # Arrow's threads would read ahead of a slow reader without bound, whatever readahead they are told.
         batches = self._dataset(declared).to_batches(
             columns=_chosen_columns(declared, columns),
             filter=self._filter(declared, instrument, steps),
             batch_size=rows,
-            batch_readahead=2,
-            fragment_readahead=1,
+            batch_readahead=0,
+            fragment_readahead=0,
+            fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
+            use_threads=False,
         )
         return self._frames(declared, batches, names)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import simlab
 from simlab.analysis.attribution import attribution, markouts, transfers
 from simlab.analysis.pnl import leaderboard, pnl
+from simlab.analysis.spreads import spreads
 from simlab.errors import AnalysisError
 
 PARTS = ["spread", "adverse_selection", "inventory", "fees"]
@@ -191,8 +192,8 @@ def test_market_makers_earn_the_spread_and_lose_by_markouts(day: simlab.Run) -> 
 
 def test_each_part_by_hand() -> None:
     trades, quotes, agents, instruments = by_hand()
-    parts = attribution(trades, quotes, agents, instruments, horizon=2).set_index("population")
-    # reference mid 100 (the initial one), mid two steps later 98.5, closing mid 104
+    parts = attribution(trades, quotes, agents, instruments, horizon=1).set_index("population")
+    # reference mid 100 (the initial one), mid a step after that of the fill 98.5, closing mid 104
     assert parts.loc["takers", PARTS].tolist() == [3 * (100 - 102), 3 * (98.5 - 100), 3 * (104 - 98.5), -4.0]
     assert parts.loc["makers", PARTS].tolist() == [6.0, 4.5, -16.5, 0.0]
     assert parts.loc["makers", "spread_maker"] == 6.0
@@ -201,11 +202,12 @@ def test_each_part_by_hand() -> None:
 
 
 def test_markouts_by_hand() -> None:
-    table = markouts(*by_hand(), horizons=(0, 2, 9))
+    table = markouts(*by_hand(), horizons=(0, 1, 9))
     assert len(table) == 2 * 2 * 3
     taken = table[(table["population"] == "takers") & (table["role"] == "taker")].set_index("horizon")
-    assert taken["markout"].tolist() == [3 * (100 - 102), 3 * (98.5 - 102), 3 * (104 - 102)]
-    assert taken["adverse_selection"].tolist() == [0.0, -4.5, 12.0]
+    # at horizon 0 the mid is that at the end of the fill's own step, 100.5
+    assert taken["markout"].tolist() == [3 * (100.5 - 102), 3 * (98.5 - 102), 3 * (104 - 102)]
+    assert taken["adverse_selection"].tolist() == [1.5, -4.5, 12.0]
     assert taken["volume"].tolist() == [3, 3, 3]
     made = table[(table["population"] == "takers") & (table["role"] == "maker")]
     assert (made[["volume", "spread", "markout"]] == 0).all(axis=None)
@@ -221,8 +223,41 @@ def test_markouts_agree_with_attribution(two_shares: simlab.Run) -> None:
             assert own[part].tolist() == parts[f"{part}_{role}"].tolist()
 
 
+@pytest.mark.parametrize("horizon", [0, 1, 10, 100])
+def test_spread_and_adverse_selection_are_the_realised_half_spread(day: simlab.Run, horizon: int) -> None:
+    parts = day.attribution(horizon=horizon)
+    table = spreads(day.trades(), day.quotes(), day.instruments(), horizons=[horizon]).iloc[0]
+    for role, sign in (("maker", 1), ("taker", -1)):
+        kept = (parts[f"spread_{role}"] + parts[f"adverse_selection_{role}"]).sum()
+        assert 2 * kept / table["volume"] == pytest.approx(sign * table[f"realised_{horizon}"], rel=1e-9)
+        impact = parts[f"adverse_selection_{role}"].sum()
+        assert 2 * impact / table["volume"] == pytest.approx(-sign * table[f"price_impact_{horizon}"])
+
+
+def test_what_takes_the_mid_of_every_step_refuses_quotes_that_are_farther_apart(day: simlab.Run) -> None:
+    quotes = day.quotes()
+    seldom = quotes[quotes["step"] % 10 == 0]
+    tables = day.trades(), seldom, day.agents(), day.instruments()
+    refused = r"quotes are 10 steps apart; .* recording\.quotes_every: 1"
+    with pytest.raises(AnalysisError, match=refused):
+        attribution(*tables, horizon=10)
+    with pytest.raises(AnalysisError, match=refused):
+        markouts(*tables, horizons=[100])
+    with pytest.raises(AnalysisError, match=refused):
+        transfers(*tables, horizon=10)
+
+    # the last quote marks the positions at the end, so there both agree
+    until = day.trades().query("step <= @seldom['step'].max()")
+    tables = until, seldom, day.agents(), day.instruments()
+    all_quotes = until, quotes[quotes["step"] <= seldom["step"].max()], *tables[2:]
+    pd.testing.assert_frame_equal(transfers(*tables), transfers(*all_quotes))
+    pd.testing.assert_frame_equal(
+        pnl(*tables, every=10_000), pnl(*all_quotes, every=10_000), check_exact=True
+    )
+
+
 def test_transfers_by_hand() -> None:
-    matrix = transfers(*by_hand(), horizon=2)
+    matrix = transfers(*by_hand(), horizon=1)
     assert matrix.loc["makers", "takers"] == 3 * (102 - 98.5)
     assert transfers(*by_hand()).loc["takers", "makers"] == 3 * (104 - 102)
 

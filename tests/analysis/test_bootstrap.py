@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simlab.analysis.bootstrap import Options, block_length, percentile_interval, resampled_means
+from simlab.analysis.bootstrap import (
+    Options,
+    UndefinedError,
+    block_length,
+    percentile_interval,
+    resampled_means,
+)
 from simlab.errors import AnalysisError
 
 
@@ -57,7 +63,7 @@ def test_block_length_has_bounds() -> None:
 
 
 def test_a_statistic_that_is_hardly_ever_defined_has_no_interval() -> None:
-    with pytest.raises(AnalysisError, match="undefined in 50 of 100"):
+    with pytest.raises(UndefinedError, match="undefined in 50 of 100"):
         percentile_interval(np.r_[np.full(50, np.nan), np.zeros(50)], 0.95)
 
 

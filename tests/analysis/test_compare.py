@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 import simlab
-from simlab.analysis.compare import NO_DIFFERENCE, ONE_SEED, compare
+from simlab.analysis.compare import NO_DIFFERENCE, ONE_SEED, _difference_labels, compare
 from simlab.analysis.effects import independent, paired
 from simlab.analysis.measures import run_measures
 from simlab.analysis.warmup import warmup
@@ -52,7 +52,9 @@ def test_runs_of_one_configuration_are_a_treatment_paired_by_seed(runs: dict) ->
 
 def test_p_values_are_corrected_over_all_rows(runs: dict) -> None:
     table = compare(list(runs.values()))
-    np.testing.assert_allclose(table["p_holm"], multipletests(table["p"], method="holm")[1])
+    tested = table[table["p"].notna()]
+    assert len(tested) >= 7
+    np.testing.assert_allclose(tested["p_holm"], multipletests(tested["p"], method="holm")[1])
     shown = table["verdict"] != NO_DIFFERENCE
     assert (shown == (table["p_holm"] < 0.05)).all()
     assert (table["p"] < 0.05).sum() > shown.sum() > 0
@@ -124,14 +126,88 @@ def test_the_longest_warm_up_of_all_runs_is_taken(runs: dict) -> None:
         for makers in (5, 1)
     }
     pair = [group[0] for group in groups.values()]
-    longest = max(warmup(run)["steps"].max() for run in pair)
-    assert compare(pair, warmup="auto").attrs["warmup"] == max(longest, 2 if longest else 0)
+    found = [int(warmup(run)["steps"].max()) for run in pair]
+    assert found[0] != found[1]
+    table = compare(pair, warmup="auto")
+    assert table.attrs["warmup"] == sorted(found)[-1]
+    spreads = table.set_index("measure").loc["spread", ["mean_a", "mean_b"]]
+    for run, mean in zip(pair, spreads, strict=True):
+        quotes = run.quotes(steps=(sorted(found)[-1], None))
+        assert mean == pytest.approx((quotes["best_ask"] - quotes["best_bid"]).mean())
 
 
 def test_a_run_that_has_not_settled_wants_the_steps_in_numbers(tmp_path: Path) -> None:
     short = [simlab.run(CONFIG, steps=150, set=[f"{MAKERS}={makers}"], out=tmp_path) for makers in (5, 0)]
     with pytest.raises(AnalysisError, match=r"give (warmup in steps|the steps to leave out)"):
         compare(short, warmup="auto")
+
+
+def test_labels_tell_treatments_apart_that_differ_in_many_keys(tmp_path: Path) -> None:
+    changes = {
+        "baseline": [],
+        "many": [f"populations.{name}.count=2" for name in ("noise", "value", "momentum")],
+        "makers": [f"{MAKERS}=1"],
+    }
+    runs = {
+        name: [simlab.run(CONFIG, steps=300, seed=seed, set=keys, out=tmp_path / name) for seed in (1, 2)]
+        for name, keys in changes.items()
+    }
+    table = compare(
+        [run for group in runs.values() for run in group], measures=lambda run: {"x": run.manifest["seed"]}
+    )
+    labels = [table["a"][0], *table["b"].unique()]
+    assert len(set(labels)) == 3
+    assert f"{MAKERS}=1" in labels[2]
+    assert [table.attrs["treatments"][label][MAKERS] for label in labels] == [5, 5, 1]
+
+
+def test_labels_that_cannot_tell_are_numbered() -> None:
+    keys = [f"k{number}" for number in range(6)]
+    configs = [dict.fromkeys(keys, 0)] + [dict.fromkeys(keys, 0) | {key: 1} for key in keys]
+    labels = _difference_labels(configs)
+    assert len(set(labels)) == 7
+    assert labels[1] == "k0=1, k1=0, k2=0 and 3 more"
+    assert labels[0] == "k0=0, k1=0, k2=0 and 3 more (treatment 1)"
+    assert labels[6] == "k0=0, k1=0, k2=0 and 3 more (treatment 7)"
+
+
+def test_values_that_look_alike_are_told_apart() -> None:
+    assert len(set(_difference_labels([{"key": 1}, {"key": "1"}]))) == 2
+
+
+@pytest.fixture(scope="module")
+def thin(tmp_path_factory: pytest.TempPathFactory) -> simlab.Run:
+    """Return a market of three noise traders, whose book is often empty on a side."""
+    account = {"borrowing": "free", "short_selling": "free"}
+    noise = {"strategy": "noise", "count": 3, "activation": {"rate": 0.2}, "account": account}
+    config = {
+        "name": "thin",
+        "seed": 1,
+        "steps": 2_000,
+        "instruments": {"ACME": {"initial_price": 10_000}},
+        "populations": {"noise": noise},
+    }
+    return simlab.run(config, out=tmp_path_factory.mktemp("runs"))
+
+
+def test_measures_agree_with_market_quality_where_a_side_is_often_empty(thin: simlab.Run) -> None:
+    found = run_measures(thin)
+    quality = thin.quality().set_index("measure")["value"]
+    assert 0.2 < found["two-sided quotes"] < 0.9
+    assert found["two-sided quotes"] == pytest.approx(quality["quotes with both sides"] / 100)
+    assert found["spread"] == pytest.approx(quality["quoted spread"])
+    assert found["depth"] == pytest.approx(quality["depth at the best price"])
+    assert found["volume"] == pytest.approx(quality["volume"] / 2_000)
+
+
+def test_volume_after_a_warm_up_is_that_of_all_later_trades(thin: simlab.Run) -> None:
+    trades = thin.trades(steps=(500, None))
+    assert run_measures(thin, 500)["volume"] == pytest.approx(trades["quantity"].sum() / 1_500)
+
+
+def test_a_market_without_spreads_still_has_volume_and_depth(tmp_path: Path) -> None:
+    run = simlab.run({"steps": 10, "instruments": {"ACME": {"initial_price": 100}}}, out=tmp_path)
+    assert run_measures(run) == {"two-sided quotes": 0.0, "volume": 0.0, "depth": 0.0}
 
 
 def test_measures_of_several_instruments_name_them(two_shares: simlab.Run) -> None:

@@ -110,3 +110,9 @@ def test_bad_input() -> None:
         book_shape(BOOKS, INSTRUMENTS, coverage=2)
     with pytest.raises(AnalysisError, match=r"depth has no column 'level'"):
         depth_shape(BOOKS.drop(columns="level"), INSTRUMENTS)
+
+
+def test_sides_that_cannot_be_read_are_refused(day: simlab.Run) -> None:
+    for measure in (depth_shape, book_shape):
+        with pytest.raises(AnalysisError, match="depth: side 'offer' is neither 'bid' nor 'ask'"):
+            measure(day.depth().assign(side="offer"), day.instruments())

@@ -312,3 +312,56 @@ def test_mids_of_a_run_go_through_both_series_measures(day: simlab.Run) -> None:
     signature = signature_plot(mids)
     assert signature["interval"].is_monotonic_increasing
     assert (signature["realised_variance"] > 0).all()
+
+
+def test_a_sampled_walk_is_tested_at_the_quotes_and_not_between_them() -> None:
+    """Carried forward to every step, a random walk sampled every 10 steps would look like one of lag 10."""
+    walk = np.round(1e6 + 100 * np.random.default_rng(4).standard_normal(20_000).cumsum())
+    table = pd.DataFrame({"instrument": [0], "name": ["A"], "initial_price": [10**6]})
+    quotes = pd.DataFrame(
+        {"step": range(20_000), "instrument": 0, "best_bid": walk - 1, "best_ask": walk + 1}
+    )
+    mids = Mids(quotes[quotes["step"] % 10 == 0], table)
+
+    assert mids.sampled(0).tolist() == walk[::10].tolist()
+    assert (variance_ratio(mids.sampled(0))["z"].abs() < 3).all()
+    with pytest.raises(AnalysisError, match="quotes are 10 steps apart"):
+        mids.series(0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"hold": 0}, "hold=0 must be a whole number of steps, at least 1"),
+        ({"before": 1}, "before=1 must be"),
+        ({"reaction": -1}, "reaction=-1 must be"),
+        ({"horizon": -1}, "horizon=-1 must be"),
+        ({"width": -1.0}, r"width is -1\.0 standard deviations"),
+        ({"width": np.nan}, "width is nan"),
+    ],
+)
+def test_parameters_of_resilience_out_of_range(
+    day: simlab.Run, parameters: dict[str, float], message: str
+) -> None:
+    with pytest.raises(AnalysisError, match=message):
+        resilience(day.quotes(), day.instruments(), 1_000, **parameters)
+
+
+def test_resilience_refuses_quotes_that_are_steps_apart(day: simlab.Run) -> None:
+    quotes = day.quotes()
+
+    with pytest.raises(AnalysisError, match=r"quotes are 10 steps apart; .* recording\.quotes_every: 1"):
+        resilience(quotes[quotes["step"] % 10 == 0], day.instruments(), 1_000)
+
+
+def test_pricing_errors_refuse_quotes_out_of_order(day: simlab.Run) -> None:
+    with pytest.raises(AnalysisError, match="not in order of steps"):
+        efficiency(day.quotes()[::-1], day.instruments())
+
+
+def test_allocation_refuses_sides_it_does_not_know() -> None:
+    values = pd.DataFrame({"account": ["b", "s"], "side": ["buy", "sell"], "unit": 0, "value": [10, 3]})
+    trades = pd.DataFrame({"quantity": [1], "aggressor_side": ["Buy"], "taker_account": ["b"]})
+
+    with pytest.raises(AnalysisError, match="aggressor_side 'Buy' is neither 'buy' nor 'sell'"):
+        allocative_efficiency(trades.assign(maker_account="s"), values)

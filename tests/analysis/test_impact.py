@@ -272,3 +272,60 @@ def test_metaorders_names_what_it_does_not_know(day: simlab.Run) -> None:
         metaorders(*tables)
     with pytest.raises(AnalysisError, match="none of the 5 chosen accounts traded"):
         metaorders(day.trades()[:0], *tables[1:], populations=["makers"])
+
+
+def test_regressions_refuse_quotes_that_are_steps_apart(day: simlab.Run) -> None:
+    quotes = day.quotes()
+    seldom = quotes[quotes["step"] % 10 == 0]
+    refused = r"quotes are 10 steps apart; .* recording\.quotes_every: 1"
+
+    with pytest.raises(AnalysisError, match=refused):
+        kyle_lambda(day.trades(), seldom, day.instruments())
+    with pytest.raises(AnalysisError, match=refused):
+        ofi_regression(seldom, day.instruments(), interval=100)
+    with pytest.raises(AnalysisError, match=refused):
+        metaorders(day.trades(), seldom, day.agents(), day.instruments(), populations=["makers"])
+
+
+def test_sides_that_cannot_be_read_are_refused(day: simlab.Run) -> None:
+    shouted = day.trades().assign(aggressor_side="SELL")
+    wrong = "aggressor_side 'SELL' is neither 'buy' nor 'sell'"
+
+    with pytest.raises(AnalysisError, match=wrong):
+        kyle_lambda(shouted, day.quotes(), day.instruments())
+    with pytest.raises(AnalysisError, match=wrong):
+        metaorders(shouted, day.quotes(), day.agents(), day.instruments(), populations=["makers"])
+
+
+def test_order_flow_refuses_quotes_out_of_order() -> None:
+    quotes = _quotes((99, 5, 101, 4), (99, 8, 101, 4))
+
+    for table in (quotes[::-1], [quotes[1:], quotes[:1]]):
+        with pytest.raises(AnalysisError, match="not in order of steps: 0 follows 1"):
+            ofi(table, INSTRUMENTS)
+    with pytest.raises(AnalysisError, match="step -1 is negative"):
+        ofi(quotes.assign(step=[-1, 0]), INSTRUMENTS)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"repetitions": 0}, "repetitions is 0; choose 1 or more"),
+        ({"bins": 2}, "bins is 2; choose 3 or more"),
+        ({"confidence": 2}, "confidence is 2; choose a share between 0 and 1"),
+        ({"confidence": 1.0}, r"confidence is 1\.0"),
+    ],
+)
+def test_parameters_of_impact_curves_out_of_range(parameters: dict[str, float], message: str) -> None:
+    quantity = np.repeat([1.0, 4.0, 16.0, 64.0], 10)
+
+    with pytest.raises(AnalysisError, match=message):
+        metaorder_impact(pd.DataFrame({"quantity": quantity, "impact": quantity**0.5}), **parameters)
+
+
+@pytest.mark.parametrize("parameters", [{"gap": -1}, {"period": 0}, {"gap": 0.5}])
+def test_parameters_of_metaorders_out_of_range(day: simlab.Run, parameters: dict[str, float]) -> None:
+    with pytest.raises(AnalysisError, match="must be a whole number of steps"):
+        metaorders(
+            day.trades(), day.quotes(), day.agents(), day.instruments(), populations=["makers"], **parameters
+        )

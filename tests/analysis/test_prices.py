@@ -58,7 +58,7 @@ def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
         (_rows(date=(3, "")), "date,close", "line 5: date is empty; write dates as 2024-01-31"),
         (_rows(date=(3, "31/12/2024")), "date,close", "line 5: date is '31/12/2024', not an ISO date"),
         (_rows(date=(3, DAYS[2])), "date,close", "line 5: date '2024-01-03' is there twice"),
-        (_rows(date=(3, "2023-01-01")), "date,close", "line 5: .* sort the rows by date, oldest first"),
+        (_rows(date=(3, "2023-01-01")), "date,close", "line 5: .* sort rows by date, oldest first"),
         ([*_rows()[:5], "", *_rows()[5:]], "date,close", "line 7: date is empty"),
         (_rows()[:29], "date,close", "29 rows of prices; a series has at least 30"),
         (_rows(), "date,adj close", "no close column; it has date, adj close. If 'adj close' is meant"),
@@ -69,7 +69,33 @@ def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
             "'date' and 'time' could each be the date",
         ),
         ([f"{row},1" for row in _rows()], "date,close,Close", "'close' and 'Close' could each be the close"),
-        ([row.replace(",", ";") for row in _rows()], "date;close", "separate columns by commas"),
+        (
+            [row.replace(",", ";") + ",25" for row in _rows()],
+            "date;close",
+            "line 1: semicolons separate the columns; save the file with commas between columns, and",
+        ),
+        (
+            [f"{row},35" for row in _rows()],
+            "date,close",
+            r"line 2: 3 fields \(2024-01-01,100,35\), and the header has 2; write numbers with a",
+        ),
+        (
+            [*_rows()[:7], f"{DAYS[7]},1,234.5", *_rows()[8:]],
+            "date,close",
+            r"line 9: 3 fields .* no thousands separators \(1234\.5, not 1234,5 or 1,234\.5\)",
+        ),
+        (
+            [*_rows()[:7], DAYS[7], *_rows()[8:]],
+            "date,close",
+            "line 9: 1 field .* the header has 2; give the",
+        ),
+        (_rows(close=(3, '"1,234.5"')), "date,close", "line 5: close is '1,234.5', not a positive number"),
+        (
+            [f'"two\nlines",{row}' for row in _rows(close=(3, "0"))],
+            "note,date,close",
+            "line 8: close is '0'",
+        ),
+        ([f"{row},1" for row in _rows()], "date,close,close", "'close' and 'close' could each be the close"),
         (
             [f"{row},x" for row in _rows()],
             "date,close,volume",
@@ -97,8 +123,20 @@ def test_arrays_are_checked() -> None:
         from_returns(np.zeros((2, 2)))
     with pytest.raises(AnalysisError, match="price 2 is 0"):
         from_prices([1.0, 2.0, 0.0])
-    with pytest.raises(AnalysisError, match="2 prices and volumes of shape"):
+    with pytest.raises(AnalysisError, match="2 prices and 1 volumes; give one each"):
         from_prices([1.0, 2.0], [1.0])
+    with pytest.raises(AnalysisError, match=r"prices has shape \(\); prices are one series"):
+        from_prices(5.0)
+    with pytest.raises(AnalysisError, match=r"prices: prices are not numbers .* give a list of numbers"):
+        from_prices(["100", "1,5"])
+    with pytest.raises(AnalysisError, match=r"volumes are one series"):
+        from_prices([1.0, 2.0], 5.0)
+
+
+def test_an_ordinary_file_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(("\ufeffdate,close\r\n" + "\r\n".join(_rows())).encode())
+    assert len(from_csv(path).returns) == 39
 
 
 def _trades(**columns: object) -> pd.DataFrame:
@@ -146,6 +184,19 @@ def test_volume_and_orders_are_those_after_a_price_up_to_the_next() -> None:
     assert source.flow.net_volume.tolist() == [-3.0, 0.0, -9.0]
 
 
+def test_prices_are_those_of_trades_where_quotes_lack_a_side() -> None:
+    one_sided = pd.DataFrame({"step": range(5), "best_bid": [99.0] * 5, "best_ask": [np.nan] * 4 + [101.0]})
+    source = from_tables(quotes=one_sided, trades=_trades(), every=1, name="thin")
+    np.testing.assert_array_equal(source.returns, from_tables(trades=_trades(), every=1).returns)
+    assert source.name == "thin (trade prices: the quotes lack a side)"
+    assert source.flow is not None
+    assert not len(source.flow.net_volume)
+    with pytest.raises(AnalysisError, match="neither two quotes with both sides nor trades at two steps"):
+        from_tables(quotes=one_sided)
+    with pytest.raises(AnalysisError, match="neither two quotes with both sides nor trades at two steps"):
+        from_tables(quotes=one_sided, trades=_trades()[:2])
+
+
 def test_the_grid_is_coarse_enough_for_the_price_to_move() -> None:
     moves = np.zeros(5_001)
     moves[::4] = 1
@@ -157,12 +208,14 @@ def test_the_grid_is_coarse_enough_for_the_price_to_move() -> None:
 
 
 def test_tables_that_cannot_be_read_are_refused() -> None:
-    with pytest.raises(AnalysisError, match=r"neither quotes .* nor trades"):
+    with pytest.raises(AnalysisError, match=r"neither two quotes .* nor trades"):
         from_tables(quotes=[])
     with pytest.raises(AnalysisError, match="several instruments"):
         from_tables(trades=_trades(instrument=[0, 0, 0, 1, 1, 1]))
     with pytest.raises(AnalysisError, match="step 1 comes after step 4"):
         from_tables(trades=_trades(step=[0, 0, 4, 1, 3, 3]))
+    with pytest.raises(AnalysisError, match="BUY"):
+        from_tables(trades=_trades(aggressor_side="BUY"))
     with pytest.raises(AnalysisError, match="every is 9 steps"):
         from_tables(trades=_trades(), every=9)
 

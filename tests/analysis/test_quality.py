@@ -117,3 +117,29 @@ def test_no_quotes_and_wrong_columns_are_errors(day: simlab.Run) -> None:
         quality(trades, quotes.drop(columns="fundamental"), messages, instruments)
     with pytest.raises(AnalysisError, match=r"messages has no column 'reason'"):
         quality(trades, quotes, messages.drop(columns="reason"), instruments)
+
+
+def test_quotes_that_are_steps_apart_give_notes_and_no_wrong_numbers(day: simlab.Run) -> None:
+    trades, quotes, messages, instruments = _tables(day)
+    every = quality(trades, quotes, messages, instruments).set_index("measure")
+
+    seldom = quality(trades, quotes[quotes["step"] % 10 == 0], messages, instruments).set_index("measure")
+
+    noted = seldom[seldom["note"].str.contains("quotes are 10 steps apart")]
+    assert noted["value"].isna().all()
+    assert noted["note"].str.contains("recording.quotes_every: 1", regex=False).all()
+    assert {name.rstrip(" 0123456789") for name in noted.index} == {
+        "volatility",
+        "effective spread",
+        "relative effective spread",
+        "realised spread",
+        "price impact",
+        "Kyle's lambda",
+        "order flow imbalance slope",
+        "order flow imbalance R",
+        "trade imbalance R",
+        "variance ratio",
+    }
+    same = ["trades", "volume", "orders per trade", "messages per trade", "lots ahead on arrival"]
+    pd.testing.assert_frame_equal(seldom.loc[same], every.loc[same])
+    assert seldom.loc["quoted spread", "value"] == pytest.approx(every.loc["quoted spread", "value"], rel=0.1)

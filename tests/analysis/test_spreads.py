@@ -99,3 +99,31 @@ def test_trades_of_an_instrument_without_quotes_are_an_error() -> None:
         spreads(
             _trades((1, 101, 1, "buy")).assign(instrument=1), _quotes([99, 99], [101, 101]), two, horizons=[1]
         )
+
+
+def test_quotes_that_are_steps_apart_are_refused(day: simlab.Run) -> None:
+    quotes = day.quotes()
+
+    with pytest.raises(AnalysisError, match=r"what trades paid takes .* quotes are 10 steps apart"):
+        spreads(day.trades(), quotes[quotes["step"] % 10 == 0], day.instruments())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"aggressor_side": "BUY"}, "trades: aggressor_side 'BUY' is neither 'buy' nor 'sell'"),
+        ({"aggressor_side": None}, "is neither 'buy' nor 'sell'"),
+        ({"price": np.nan}, "trades: price is nan in row 0"),
+        ({"quantity": np.inf}, "trades: quantity is inf in row 0"),
+    ],
+)
+def test_trades_that_cannot_be_read_are_refused(changes: dict[str, object], message: str) -> None:
+    trades = _trades((1, 101, 1, "buy")).assign(**changes)
+
+    with pytest.raises(AnalysisError, match=message):
+        spreads(trades, _quotes([99, 99], [101, 101]), INSTRUMENTS, horizons=[0])
+
+
+def test_horizons_are_whole_steps() -> None:
+    with pytest.raises(AnalysisError, match=r"horizon=0\.5 must be a whole number of steps"):
+        spreads(_trades((1, 101, 1, "buy")), _quotes([99, 99], [101, 101]), INSTRUMENTS, horizons=[0.5])  # type: ignore[list-item]

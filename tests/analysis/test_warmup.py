@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import simlab
@@ -65,9 +69,49 @@ def test_steps_are_those_of_the_quotes(two_shares: simlab.Run) -> None:
     found = warmup(two_shares).set_index(["instrument", "measure"])["steps"]
     for instrument in ("ACME", "BOLT"):
         quotes = two_shares.quotes(instrument=instrument).dropna(subset=["best_bid", "best_ask"])
-        cut = mser((quotes["best_ask"] - quotes["best_bid"]).to_numpy(), len(quotes) // 250)
+        spread = (quotes["best_ask"] - quotes["best_bid"]).to_numpy()[:-1]
+        cut = mser(spread, 5 if len(spread) < 2_500 else 10)
         steps = np.nan if cut is None else quotes["step"].iloc[cut] - quotes["step"].iloc[0]
         np.testing.assert_equal(found[instrument, "spread"], steps)
+
+
+@dataclass
+class _Quotes:
+    """Quotes of a long run, made as they are read."""
+
+    values: np.ndarray
+    rows: int
+    path: str = "long"
+
+    def instruments(self) -> pd.DataFrame:
+        return pd.DataFrame({"instrument": [0], "name": ["ACME"]})
+
+    def batches(self, table: str, **options: object) -> Iterator[pd.DataFrame]:
+        for start in range(0, len(self.values), self.rows):
+            values = self.values[start : start + self.rows]
+            bid = np.full(len(values), 1_000.0)
+            columns = {"best_bid": bid, "bid_depth": 5, "best_ask": bid + values, "ask_depth": 5}
+            step = np.arange(start, start + len(values))
+            yield pd.DataFrame({"step": step, "instrument": 0} | columns)
+
+
+@pytest.mark.parametrize("rows", [611, 50_000])
+def test_however_the_quotes_are_cut_the_batches_are_the_same(rows: int) -> None:
+    values = 20 + _settling(20.0, 1_000.0, 40_001, 0)
+    found = warmup(_Quotes(values, rows)).set_index("measure")["steps"]
+    assert found["spread"] == mser(values[:-1], 160)
+    assert found["depth"] == 0
+
+
+def test_a_long_run_takes_no_more_memory_than_a_short_one() -> None:
+    peaks = []
+    for quotes in (20_000, 200_000):
+        run = _Quotes(np.full(quotes, 10.0), 10_000)
+        tracemalloc.start()
+        warmup(run)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_a_run_with_few_quotes_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from simlab.analysis.bootstrap import Options
+from simlab.analysis.bootstrap import Options, UndefinedError
 from simlab.analysis.prices import Source
 from simlab.errors import AnalysisError
 
@@ -87,8 +87,10 @@ def fact(
         def find(source: Source, options: Options | None = None) -> Finding:
             try:
                 _require(source, needs, least)
-                measured = measure(source, options or Options())
-            except NotEnoughError as reason:
+                # percentile_interval counts the samples in which a statistic is undefined
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    measured = measure(source, options or Options())
+            except (NotEnoughError, UndefinedError) as reason:
                 return Finding(name, np.nan, np.nan, np.nan, NOT_ENOUGH, unit, f"{reason}. {description}")
             estimate, low, high, shown, note = measured
             text = f"{description} {note}." if note else description

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from simlab.analysis.figures.layout import figure, panels, price_axis, scaled, text
-from simlab.analysis.frames import Frames, batches, require
+from simlab.analysis.frames import Frames, batches, require, signs
 from simlab.analysis.libraries import load
 from simlab.analysis.palette import ASK, BID, FUNDAMENTAL, INK, NEWS, styles
 from simlab.analysis.thinning import POINTS, RangeMeans, thin, thin_frames
@@ -223,7 +223,7 @@ def volume(trades: Frames, *, steps: int | None = None, bars: int = 120) -> Any:
     sums = RangeMeans(_steps(trades, steps), bars)
     for frame in batches(trades, columns, "trades"):
         quantity = frame["quantity"].to_numpy(float)
-        bought = (frame["aggressor_side"] == "buy").to_numpy()
+        bought = signs(frame["aggressor_side"]) > 0
         sums.add(frame["step"].to_numpy(np.int64), buy=quantity * bought, sell=quantity * ~bought)
     rows = sums.sums()
     if "buy" not in rows:

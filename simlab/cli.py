@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,7 +55,7 @@ Settings = Annotated[
 Seed = Annotated[int | None, typer.Option(help="The run's seed, in place of the file's.")]
 Steps = Annotated[int | None, typer.Option(help="Number of steps, in place of the file's.")]
 RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of recorded runs.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, on the last line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, one object a line.")]
 
 
 class _Engine(StrEnum):
@@ -182,15 +183,26 @@ def report(
     runs: RunFolders,
     out: Annotated[
         Path | None,
-        typer.Option(help="The file to write.", show_default="report.html in the first run's folder"),
+        typer.Option(
+            help="The file to write.",
+            show_default="report.html in the run's folder; comparison.html beside it",
+        ),
     ] = None,
-    format_: Annotated[_Format, typer.Option("--format", help="pdf needs Chromium.")] = _Format.HTML,
+    format_: Annotated[
+        _Format | None,
+        typer.Option("--format", help="pdf needs Chromium.", show_default="as the file is called, or html"),
+    ] = None,
 ) -> None:
     """Write what a run shows, or how several differ, as one file that works offline."""
     from simlab.analysis import open_run
     from simlab.analysis.report import write_report
 
-    target = out or runs[0] / f"report.{format_.value}"
+    named = _Format.PDF if out is not None and out.suffix == ".pdf" else _Format.HTML
+    format_ = format_ or named
+    if out is not None and out.suffix in (".html", ".pdf") and format_ is not named:
+        raise typer.BadParameter(f"{out} is not a name for {format_.value}", param_hint="--format")
+    stem = runs[0] / "report" if len(runs) == 1 else runs[0].resolve().parent / "comparison"
+    target = out or stem.with_name(f"{stem.name}.{format_.value}")
     typer.echo(write_report([open_run(folder) for folder in runs], target, format=format_.value))
 
 
@@ -228,6 +240,8 @@ def compare(
     The runs of one configuration with different seeds are one treatment; the first one given is compared with
     each of the others.
     """
+    from rich.console import Console
+
     from simlab.analysis import open_run
     from simlab.analysis.compare import compare as work
     from simlab.runner.findings import comparison_tables
@@ -235,7 +249,7 @@ def compare(
     if warmup != "auto" and not warmup.isdecimal():
         raise typer.BadParameter(f"{warmup!r} is neither a number of steps nor auto", param_hint="--warmup")
     found = work([open_run(folder) for folder in runs], warmup="auto" if warmup == "auto" else int(warmup))
-    _show(comparison_tables(found), found.to_dict("records"), as_json)
+    _show(comparison_tables(found, Console().width), found.to_dict("records"), as_json)
 
 
 @app.command(
@@ -260,7 +274,9 @@ def replicate(
     from simlab.runner.replicate import claims_table, replicate_all, result_rows
 
     results = replicate_all(folder, names or (), jobs=jobs, quick=quick, console=Console(stderr=True))
-    _show(claims_table(results), result_rows(results), as_json)
+    title = "Published results"
+    title += ": a quick look, a tenth of the seeds, nothing to believe" if quick else ""
+    _show(claims_table(results, title), result_rows(results), as_json)
 
 
 @import_app.command(
@@ -338,7 +354,16 @@ def _show(renderable: Any, rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def _print_json(data: Any) -> None:
-    typer.echo(json.dumps(data, default=_plain))
+    typer.echo(json.dumps(_finite(data), default=_plain, allow_nan=False))
+
+
+def _finite(data: Any) -> Any:
+    """Put null where a number is not one, which JSON does not have."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def _plain(value: Any) -> Any:

@@ -70,27 +70,15 @@ def test_the_python_examples_run(workspace: Path) -> None:
 
 def test_the_commands_that_read_a_run_work(workspace: Path) -> None:
     shutil.copytree(ROOT / "experiments", workspace / "experiments")
-    for config in ("quickstart", "large_tick"):
-        for seed in ("1", "2"):
-            _simlab(["run", f"configs/{config}.yaml", "--steps", "3000", "--seed", seed, "-q"], workspace)
+    _simlab(["run", "configs/quickstart.yaml", "--quiet"], workspace)
     [block] = [body for body in _blocks("sh") if body.startswith("simlab report")]
     commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
-    report, facts, compare, replicate = (
-        _simlab([file for word in command for file in _expanded(word, workspace)], workspace)
-        for command in commands
-    )
+    report, facts, _, compare, replicate = (_simlab(command, workspace) for command in commands)
     assert (workspace / report.strip()).stat().st_size > 1_000_000
     assert "absence of autocorrelation" in facts
-    assert "2 paired seeds" in compare
-    assert "ZI-C efficiency, market 1" in replicate
+    assert "one seed: cannot rank" in " ".join(compare.split())
+    assert "ZI-C efficiency" in replicate
     assert "reproduced" in (workspace / "experiments" / "README.md").read_text(encoding="utf-8")
-
-
-def _expanded(word: str, workspace: Path) -> list[str]:
-    """Return what a shell makes of a word."""
-    if "*" not in word:
-        return [word]
-    return sorted(str(path.relative_to(workspace)) for path in workspace.glob(word))
 
 
 def test_the_commands_work(workspace: Path) -> None:

@@ -11,49 +11,62 @@ from rich.text import Text
 
 __all__ = ["comparison_tables", "facts_table"]
 
+_WIDE = 110
 
-def facts_table(source: str, card: Any, explain: bool = False) -> Table:
+
+def facts_table(source: str, card: Any, explain: bool = False) -> Group:
     """Return a card of stylised facts, `simlab.analysis.facts.card`: a line a fact, definitions on demand."""
     several = ["instrument"] if "instrument" in card.columns else []
     table = _table(f"Stylised facts: {source}", [*several, "fact"], ["estimate", "95% interval"], "verdict")
-    if explain:
-        table.add_column("what it is")
     for row in card.to_dict("records"):
         known = row["estimate"] == row["estimate"]
         estimate = f"{row['estimate']:.3g}" if known else "-"
         interval = _interval(row["low"], row["high"]) if known else "-"
         cells = [*(row[name] for name in several), row["fact"], estimate, interval, row["verdict"]]
-        table.add_row(*(Text(cell) for cell in (*cells, *([row["description"]] if explain else []))))
-    return table
+        table.add_row(*(Text(cell) for cell in cells))
+    definitions = dict(zip(card["fact"], card["description"], strict=True)) if explain else {}
+    return Group(table, *(Text(f"{fact}: {meaning}") for fact, meaning in definitions.items()))
 
 
-def comparison_tables(found: Any) -> Group:
-    """Return a comparison, `simlab.analysis.compare.compare`: a table for each pair of treatments."""
+def comparison_tables(found: Any, width: int) -> Group:
+    """Return a comparison, `simlab.analysis.compare.compare`: a table for each pair of treatments.
+
+    In less than 110 columns, the `width` of the terminal, the two means make room for their difference.
+    """
     pairs = found.groupby(["a", "b"], sort=False)
-    return Group(*(_pair_table(a, b, rows, found.attrs["warmup"]) for (a, b), rows in pairs))
+    shown = ["A", "B"] if width >= _WIDE else []
+    return Group(*(_pair_table(a, b, rows, found.attrs["warmup"], shown) for (a, b), rows in pairs))
 
 
-def _pair_table(a: str, b: str, rows: Any, warmup: int) -> Table:
+def _pair_table(a: str, b: str, rows: Any, warmup: int, shown: list[str]) -> Table:
     most = rows.loc[(rows["seeds_a"] + rows["seeds_b"]).idxmax()]  # a measure may be missing in some runs
-    pairing = f"{most.seeds_a} paired seeds" if most.paired else f"{most.seeds_a} and {most.seeds_b} seeds"
-    pairing += f"; the first {warmup:,} steps left out" if warmup else ""
-    numbers = ["A", "B", "B - A", "95% interval", "effect", "p (Holm)"]
-    table = _table(f"A: {a}\nB: {b}\n{pairing}", ["measure"], numbers, "verdict")
+    seeds = "1 paired seed" if most.seeds_a == 1 else f"{most.seeds_a} paired seeds"
+    seeds = seeds if most.paired else f"{most.seeds_a} and {most.seeds_b} seeds"
+    seeds += f"; the first {warmup:,} steps left out" if warmup else ""
+    numbers = [*shown, "B - A", "95% interval", "effect", "p (Holm)"]
+    table = _table(f"A: {a}\nB: {b}\n{seeds}", ["measure"], numbers, "verdict")
     for row in rows.itertuples(index=False):
-        cells = [f"{row.measure} ({row.unit})", *map(_number, (row.mean_a, row.mean_b, row.difference))]
-        cells += [_interval(row.low, row.high), _number(row.effect), _number(row.p_holm)]
-        verdict = row.verdict
-        if verdict.endswith("is higher"):
-            verdict = "B is higher" if row.difference > 0 else "A is higher"
-        table.add_row(*(Text(cell) for cell in (*cells, verdict)))
+        means = [_number(mean) for mean in (row.mean_a, row.mean_b)] if shown else []
+        cells = [row.measure, *means, _number(row.difference), _interval(row.low, row.high)]
+        cells += [_number(row.effect), _number(row.p_holm), _verdict(row)]
+        table.add_row(*(Text(cell) for cell in cells))
+    units = {unit: [row.measure for row in rows.itertuples() if row.unit == unit] for unit in rows["unit"]}
+    table.caption = "; ".join(f"{', '.join(measures)}: {unit}" for unit, measures in units.items())
+    table.caption_justify = "left"
     return table
+
+
+def _verdict(row: Any) -> str:
+    if row.verdict.endswith("is higher"):
+        return "B is higher" if row.difference > 0 else "A is higher"
+    return str(row.verdict)
 
 
 def _table(title: str, texts: list[str], numbers: list[str], last: str) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in (*texts, *numbers, last):
         justify: Literal["left", "right"] = "right" if name in numbers else "left"
-        table.add_column(name, justify=justify, no_wrap=name not in ("measure", "verdict"))
+        table.add_column(name, justify=justify, no_wrap=name != last)
     return table
 
 

@@ -153,9 +153,9 @@ def result_rows(results: Iterable[Result]) -> list[dict[str, Any]]:
     ]
 
 
-def claims_table(results: Iterable[Result]) -> Table:
+def claims_table(results: Iterable[Result], title: str = "Published results") -> Table:
     """Return a table for a terminal: under each study a line for each of its claims."""
-    table = Table("claim", "paper", "simlab [95% interval]", "verdict", title="Published results")
+    table = Table("claim", "paper", "simlab [95% interval]", "verdict", title=title)
     for result in results:
         table.add_row(Text(result.title, style="bold"))
         for claim in result.claims:

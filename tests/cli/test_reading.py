@@ -45,8 +45,15 @@ def test_report_is_written_where_it_is_said(runs: list[Path], tmp_path: Path) ->
     assert "<title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_report_lies_in_the_run_by_default(runs: list[Path]) -> None:
-    assert _simlab("report", *runs).stdout.strip() == str(runs[0] / "report.html")
+def test_report_lies_in_the_run_and_a_comparison_beside_it(runs: list[Path]) -> None:
+    assert _simlab("report", runs[0]).stdout.strip() == str(runs[0] / "report.html")
+    assert _simlab("report", *runs).stdout.strip() == str(runs[0].parent / "comparison.html")
+
+
+def test_file_and_format_must_agree(runs: list[Path], tmp_path: Path) -> None:
+    refused = _simlab("report", runs[0], "--out", tmp_path / "page.pdf", "--format", "html")
+    assert refused.returncode == 2
+    assert not (tmp_path / "page.pdf").exists()
 
 
 def test_report_says_what_pdf_needs(runs: list[Path]) -> None:
@@ -79,6 +86,7 @@ def test_facts_of_prices_are_a_line_a_fact(tmp_path: Path) -> None:
 def test_facts_as_json(runs: list[Path]) -> None:
     rows = [json.loads(line) for line in _simlab("facts", runs[0], "--json").stdout.splitlines()]
     assert {"fact", "estimate", "low", "high", "verdict"} <= set(rows[0])
+    assert all(row["estimate"] is None for row in rows if row["verdict"] == "not enough data")
 
 
 def test_facts_of_a_bad_file_name_the_file(tmp_path: Path) -> None:

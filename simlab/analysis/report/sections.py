@@ -359,13 +359,13 @@ def facts_table(reading: Reading, name: str) -> Table:
         rows.append(
             [
                 Cell(row.fact, row.fact),
+                Cell(row.verdict, row.verdict, _BADGES.get(row.verdict, "open")),
                 number(row.estimate, 3, significant=True),
                 Cell(interval, low.key),
-                Cell(row.verdict, row.verdict, _BADGES.get(row.verdict, "open")),
                 Cell(row.description, row.description),
             ]
         )
-    columns = [("fact", False), ("estimate", True), ("95% interval", True), ("verdict", False)]
+    columns = [("fact", False), ("verdict", False), ("estimate", True), ("95% interval", True)]
     caption = "Intervals are bootstrapped; the verdict follows from the interval."
     if "interval" in card.attrs:
         caption = f"From {card.attrs['returns']:,} returns over {card.attrs['interval']}. {caption}"

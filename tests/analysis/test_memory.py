@@ -15,7 +15,7 @@ from simlab.analysis.pnl import pnl
 
 STEPS = 5_000_000
 BATCH = 100_000
-BYTES_A_STEP = 16
+BYTES_A_STEP = 24
 
 TERMS = pd.DataFrame(
     {

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from simlab.agents.compiled import MAX_MESSAGES
 from simlab.core.types import EVENT_DTYPE, MessageKind, Side
-from simlab.engine.arrays import S_EVENTS, S_ORDERS
-from simlab.engine.compiled import grown
-from simlab.engine.matching import NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
+from simlab.engine.compiled.arrays import S_EVENTS, S_ORDERS
+from simlab.engine.compiled.book import grown
+from simlab.engine.compiled.matching import NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
 from simlab.errors import ConfigError, SimlabError, StrategyError
 from simlab.kernel import state as s
 from simlab.kernel.assemble import assemble

@@ -11,9 +11,9 @@ from simlab.agents.registry import resolve
 from simlab.agents.strategy import Parameter, Strategy
 from simlab.config.distributions import Distribution
 from simlab.config.models import ExperimentConfig, PopulationConfig
-from simlab.config.problems import Problem, nearest
+from simlab.config.problems import Problem
 from simlab.config.source import KeyPath, Source
-from simlab.errors import PluginError
+from simlab.errors import PluginError, did_you_mean
 
 __all__ = ["cross_check"]
 
@@ -43,7 +43,7 @@ def _names(data: dict[str, Any], section: str) -> list[str]:
 
 def _known(path: KeyPath, name: str | None, known: list[str], what: str) -> Iterator[Problem]:
     if name is not None and name not in known:
-        yield Problem(path, f"no such {what}{nearest(name, known)}")
+        yield Problem(path, f"no such {what}{did_you_mean(name, known)}")
 
 
 def _fundamentals(config: ExperimentConfig, source: Source) -> Iterator[Problem]:
@@ -133,7 +133,7 @@ def _population(
     yield from _parameters((*path, "parameters"), population, strategy)
     for name in population.options:
         if name not in strategy.options:
-            hint = nearest(name, strategy.options) or "; it takes none"
+            hint = did_you_mean(name, strategy.options) or "; it takes none"
             yield Problem((*path, "options", name), f"strategy {strategy.name!r} has no such option{hint}")
 
 
@@ -141,7 +141,7 @@ def _parameters(path: KeyPath, population: PopulationConfig, strategy: Strategy)
     known = {parameter.name: parameter for parameter in strategy.parameters}
     for name, value in population.parameters.items():
         if name not in known:
-            hint = nearest(name, known) or "; it takes none"
+            hint = did_you_mean(name, known) or "; it takes none"
             yield Problem((*path, name), f"strategy {strategy.name!r} has no such parameter{hint}")
         elif not isinstance(value, Distribution):
             yield from _number((*path, name), value, known[name])

@@ -7,17 +7,15 @@ another model). ``null`` in place of a mapping removes it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simlab.config.problems import nearest
 from simlab.config.schema import descend, flat, may_set, schema
-from simlab.config.source import KeyPath, Mark, Source, parse_value, read_file
-from simlab.errors import ConfigError
+from simlab.config.source import KeyPath, Mark, Source, did_you_mean_file, parse_value, read_file
+from simlab.errors import ConfigError, did_you_mean
 
 __all__ = ["assign", "from_dict", "from_file", "parse_assignments"]
 
@@ -63,10 +61,7 @@ def _extended(source: Source, chain: tuple[Path, ...]) -> Source:
         circle = " -> ".join(it.name for it in (*chain, path.resolve()))
         raise ConfigError(f"{prefix}extends: the files extend each other in a circle: {circle}")
     if not path.is_file():
-        there = [it.name for it in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, there, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"{prefix}extends: {name!r}: there is no file {path}{hint}")
+        raise ConfigError(f"{prefix}extends: {name!r}: there is no file {path}{did_you_mean_file(path)}")
     base = _extended(read_file(path), (*chain, path.resolve()))
     return _merged(base, source)
 
@@ -206,7 +201,8 @@ def _next_key(
         if key in node or may_set(allowed, key):
             return key, parts[length:]
     known = set(node) | {name for it in flat(allowed) for name in it.get("properties", {})}
-    raise ConfigError(f"{mark}: {_dotted((*path, parts[0]))}: no such key{nearest(parts[0], sorted(known))}")
+    hint = did_you_mean(parts[0], sorted(known))
+    raise ConfigError(f"{mark}: {_dotted((*path, parts[0]))}: no such key{hint}")
 
 
 def _dotted(path: KeyPath) -> str:

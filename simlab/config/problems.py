@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,9 @@ from pydantic import ValidationError
 
 from simlab.config.schema import at_path, flat, known_keys
 from simlab.config.source import KeyPath, Source
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean, nearest_name
 
-__all__ = ["Problem", "config_error", "from_validation", "nearest"]
+__all__ = ["Problem", "config_error", "from_validation"]
 
 _LONGEST_VALUE = 60
 
@@ -43,26 +42,16 @@ def config_error(problems: Iterable[Problem], source: Source) -> ConfigError:
     return ConfigError("\n  ".join([f"{len(texts)} problems in {name}", *texts]))
 
 
-def nearest(name: object, known: Iterable[str], *, otherwise: str = "known") -> str:
-    """Return ``; did you mean 'x'?``, or a list of what is known when nothing is near."""
-    names = list(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; {otherwise}: {', '.join(names)}" if names else ""
-
-
 def from_validation(error: ValidationError, data: Any) -> list[Problem]:
     """Turn what pydantic found into problems with paths of the YAML file."""
     problems = []
     details = error.errors(include_url=False)
     mistyped = {
-        (*path[:-1], close[0])
+        (*path[:-1], near)
         for detail in details
         if detail["type"] == "extra_forbidden"
         for path in [_path(detail["loc"], data)]
-        for close in [difflib.get_close_matches(str(path[-1]), _known_keys(path, data), n=1)]
-        if close
+        if (near := nearest_name(path[-1], _known_keys(path, data))) is not None
     }
     for detail in details:
         path = _path(detail["loc"], data)
@@ -102,13 +91,12 @@ def _rule(detail: Any, path: KeyPath, data: Any) -> str:
         case "missing":
             return f"missing; {_description(path) or 'it is required'}"
         case "extra_forbidden":
-            return f"unknown key{nearest(path[-1], _known_keys(path, data))}"
+            return f"unknown key{did_you_mean(path[-1], _known_keys(path, data))}"
         case "literal_error" | "union_tag_invalid":
             expected = context.get("expected") or context.get("expected_tags")
             given = detail["input"] if detail["type"] == "literal_error" else context["tag"]
             names = [it for it in expected.split("'") if it.isidentifier() and it != "or"]
-            close = difflib.get_close_matches(str(given), names, n=1)
-            return f"must be {expected}" + (f"; did you mean {close[0]!r}?" if close else "")
+            return f"must be {expected}{did_you_mean(given, names, otherwise='')}"
         case "union_tag_not_found":
             choices = [it["const"] for it in flat(at_path(path)) if "const" in it]
             return f"missing; one of {', '.join(choices)}"

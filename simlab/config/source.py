@@ -6,7 +6,6 @@ Scalars are read by the rules of YAML 1.2: `on`, `off`, `yes` and `no` are text,
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean
 
-__all__ = ["KeyPath", "Mark", "Source", "dump", "parse_value", "read_file"]
+__all__ = ["KeyPath", "Mark", "Source", "did_you_mean_file", "dump", "parse_value", "read_file"]
 
 KeyPath = tuple[str | int, ...]
 
@@ -153,6 +152,12 @@ def parse_value(text: str, origin: str) -> Any:
     return data
 
 
+def did_you_mean_file(path: Path) -> str:
+    """Return `did_you_mean` for a YAML file that does not exist, from what is in its folder."""
+    there = sorted(it.name for it in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    return did_you_mean(path.name, there, otherwise="")
+
+
 def _read_text(path: Path) -> str:
     if path.is_dir():
         files = ", ".join(sorted(it.name for it in path.glob("*.yaml"))) or "no .yaml file"
@@ -160,10 +165,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        there = [it.name for it in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, there, n=1, cutoff=0.4)
-        hint = f"; did you mean {path.parent / close[0]}?" if close else ""
-        raise ConfigError(f"{path}: no such file{hint}") from error
+        raise ConfigError(f"{path}: no such file{did_you_mean_file(path)}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
     except OSError as error:

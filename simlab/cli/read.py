@@ -43,9 +43,10 @@ def report(
     from simlab.analysis import open_run
     from simlab.analysis.report import write_report
 
-    named = _Format.PDF if out is not None and out.suffix == ".pdf" else _Format.HTML
+    suffix = out.suffix.lower() if out is not None else ""
+    named = _Format.PDF if suffix == ".pdf" else _Format.HTML
     format_ = format_ or named
-    if out is not None and out.suffix in (".html", ".pdf") and format_ is not named:
+    if suffix in (".html", ".pdf") and format_ is not named:
         raise typer.BadParameter(f"{out} is not a name for {format_.value}", param_hint="--format")
     stem = runs[0] / "report" if len(runs) == 1 else runs[0].resolve().parent / "comparison"
     target = out or stem.with_name(f"{stem.name}.{format_.value}")

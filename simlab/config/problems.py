@@ -50,11 +50,11 @@ def from_validation(error: ValidationError, data: Any) -> list[Problem]:
         (*path[:-1], near)
         for detail in details
         if detail["type"] == "extra_forbidden"
-        for path in [_path(detail["loc"], data)]
+        for path in [_path(detail, data)]
         if (near := nearest_name(path[-1], _known_keys(path, data))) is not None
     }
     for detail in details:
-        path = _path(detail["loc"], data)
+        path = _path(detail, data)
         if detail["type"] == "missing" and path in mistyped:
             continue
         if detail["type"].startswith("union_tag"):
@@ -63,15 +63,16 @@ def from_validation(error: ValidationError, data: Any) -> list[Problem]:
     return problems
 
 
-def _path(loc: Sequence[str | int], data: Any) -> KeyPath:
+def _path(detail: Any, data: Any) -> KeyPath:
     """Drop from pydantic's location the names of alternatives, which the YAML file does not have."""
+    loc: Sequence[str | int] = detail["loc"]
     path: list[str | int] = []
     node = data
     for i, part in enumerate(loc):
         known = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()
         if part in known:
             node = node[part]
-        elif i < len(loc) - 1 or part in ("[key]", "mapping", "number"):
+        elif i < len(loc) - 1 or detail["type"] != "missing":
             continue
         path.append(part)
     return tuple(path)
@@ -89,7 +90,9 @@ def _rule(detail: Any, path: KeyPath, data: Any) -> str:
     context = detail.get("ctx", {})
     match detail["type"]:
         case "missing":
-            return f"missing; {_description(path) or 'it is required'}"
+            if isinstance(path[-1], int):
+                return f"item {path[-1]} is missing (items count from 0)"
+            return f"missing; {_of_schema(path, 'description') or 'it is required'}"
         case "extra_forbidden":
             return f"unknown key{did_you_mean(path[-1], _known_keys(path, data))}"
         case "literal_error" | "union_tag_invalid":
@@ -101,11 +104,15 @@ def _rule(detail: Any, path: KeyPath, data: Any) -> str:
             choices = [it["const"] for it in flat(at_path(path)) if "const" in it]
             return f"missing; one of {', '.join(choices)}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']}{_unit(path)}"
+            return f"must be at least {_exact(context['ge'])}{_unit(path)}"
         case "greater_than":
-            return f"must be more than {context['gt']}{_unit(path)}"
+            return f"must be more than {_exact(context['gt'])}{_unit(path)}"
         case "less_than_equal":
-            return f"must be at most {context['le']}{_unit(path)}"
+            return f"must be at most {_exact(context['le'])}{_unit(path)}{_why(path)}"
+        case "too_long" | "string_too_long":
+            return f"{_sized(detail, context['max_length'], 'at most')}{_why(path)}"
+        case "too_short" | "string_too_short":
+            return _sized(detail, context["min_length"], "at least")
         case other:
             return _PLAIN_RULES.get(other, detail["msg"][:1].lower() + detail["msg"][1:])
 
@@ -121,13 +128,34 @@ _PLAIN_RULES = {
 }
 
 
-def _description(path: KeyPath) -> str:
-    return next((it["description"] for it in at_path(path) if "description" in it), "")
+def _of_schema(path: KeyPath, key: str) -> str:
+    """Return what the schema says under a key of a path, or of the list that the path is an item of."""
+    found = [it[key] for it in flat(at_path(path)) if key in it]
+    if not found and path and isinstance(path[-1], int):
+        return _of_schema(path[:-1], key)
+    return found[0] if found else ""
 
 
 def _unit(path: KeyPath) -> str:
-    unit = next((it["unit"] for it in at_path(path) if "unit" in it), "")
+    unit = _of_schema(path, "unit")
     return f" ({unit})" if unit and unit != "1" else ""
+
+
+def _why(path: KeyPath) -> str:
+    why = _of_schema(path, "why")
+    return f"; {why}" if why else ""
+
+
+def _exact(bound: float) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
+
+
+def _sized(detail: Any, size: int, word: str) -> str:
+    given = detail["input"]
+    one, many = ("character", "characters") if isinstance(given, str) else ("item", "items")
+    if isinstance(given, dict):
+        one, many = "entry", "entries"
+    return f"must have {word} {size} {one if size == 1 else many}"
 
 
 def _shown(data: Any, path: KeyPath) -> str:

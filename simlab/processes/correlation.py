@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean
 
 __all__ = ["Correlation", "cholesky_factor", "correlation_matrix"]
 
@@ -68,9 +67,8 @@ def correlation_matrix(
 def _index(where: str, name: str, names: Sequence[str]) -> int:
     if name in names:
         return names.index(name)
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-    raise ConfigError(f"{where}: there is no instrument {name!r}; {hint}")
+    hint = did_you_mean(name, names)
+    raise ConfigError(f"{where}: there is no instrument {name!r}{hint}")
 
 
 def _checked_matrix(

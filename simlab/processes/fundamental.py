@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from simlab.core.jit import jit
 from simlab.core.numerics import exp
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean
 from simlab.processes.draws import MAX_EVENTS_PER_STEP
 
 __all__ = ["FundamentalSpec", "Model", "fundamental_path", "jumps"]
@@ -106,8 +105,8 @@ class FundamentalSpec:
 
     def __post_init__(self) -> None:
         if self.model not in _ALLOWED:
-            near = get_close_matches(str(self.model), get_args(Model), n=1, cutoff=0.0)[0]
-            raise self._error(f"model {self.model!r} is unknown; did you mean {near!r}?")
+            hint = did_you_mean(self.model, get_args(Model), otherwise="the models are")
+            raise self._error(f"model {self.model!r} is unknown{hint}")
         self._check_unused()
         self._check_ranges()
         if self.model == "file" and self.path is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean
 
 __all__ = ["TabulatedValues"]
 
@@ -77,9 +76,8 @@ class TabulatedValues:
 
     def _column(self, table: pa.Table, column: str) -> NDArray[np.float64]:
         if column not in table.column_names:
-            near = get_close_matches(column, table.column_names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(table.column_names)}"
-            raise self._error(f"has no column {column!r}; {hint}")
+            hint = did_you_mean(column, table.column_names, otherwise="it has")
+            raise self._error(f"has no column {column!r}{hint}")
         if not (pa.types.is_integer(table[column].type) or pa.types.is_floating(table[column].type)):
             raise self._error(
                 f"has text in column {column!r} (type {table[column].type}); it must hold numbers"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.errors import ConfigError, SimlabError
+from simlab.errors import ConfigError, SimlabError, did_you_mean
 from simlab.processes.correlation import Correlation, cholesky_factor, correlation_matrix
 from simlab.processes.draws import ChunkedUniforms, normals, poisson_counts
 from simlab.processes.fundamental import FundamentalSpec, fundamental_path, jumps
@@ -145,9 +144,8 @@ class World:
             return -1
         if name in self._names:
             return self._names.index(name)
-        near = get_close_matches(name, self._names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(self._names)}"
-        raise ConfigError(f"{where}: there is no instrument {name!r}; {hint}")
+        hint = did_you_mean(name, self._names)
+        raise ConfigError(f"{where}: there is no instrument {name!r}{hint}")
 
     def _specs(self, fundamentals: Sequence[FundamentalSpec]) -> dict[str, FundamentalSpec]:
         specs: dict[str, FundamentalSpec] = {}

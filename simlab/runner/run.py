@@ -12,11 +12,11 @@ from typing import Any
 from simlab.agents.registry import source_file
 from simlab.analysis import Run, open_run
 from simlab.config import ConfigLike, ExperimentConfig, build, load, resolved
+from simlab.console.progress import Progress, SilentProgress, TerminalProgress
 from simlab.core.hashing import hash_text
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
 from simlab.recording import RunWriter
-from simlab.runner.progress import Progress, SilentProgress, TerminalProgress
 from simlab.runner.tables import agent_columns, instrument_columns
 
 __all__ = ["RUNS_FOLDER", "Outcome", "execute", "run"]

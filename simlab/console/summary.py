@@ -1,4 +1,4 @@
-"""Say in two tables how a run went."""
+"""Show the summary of a run: a table of its populations and one of its instruments."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-from simlab.config import ExperimentConfig
-
 __all__ = ["summary_tables"]
 
 
-def summary_tables(summary: Mapping[str, Any], config: ExperimentConfig) -> Group:
+def summary_tables(summary: Mapping[str, Any], price_units: Mapping[str, float]) -> Group:
     """Return a table of the populations and one of the instruments, for a rich console.
 
     P&L and prices are in currency, that is money units and price units times `price_unit`; where the
@@ -23,13 +21,16 @@ def summary_tables(summary: Mapping[str, Any], config: ExperimentConfig) -> Grou
     ----------
     summary : mapping
         As `simlab.kernel.simulation.Simulation.summary` returns it.
-    config : ExperimentConfig
+    price_units : mapping
+        Of each instrument by its name: its `price_unit`, currency.
     """
-    return Group(_populations(summary["populations"], config), _instruments(summary["instruments"], config))
+    return Group(
+        _populations(summary["populations"], price_units), _instruments(summary["instruments"], price_units)
+    )
 
 
-def _populations(rows: Sequence[Mapping[str, Any]], config: ExperimentConfig) -> Table:
-    units = {instrument.price_unit for instrument in config.instruments.values()}
+def _populations(rows: Sequence[Mapping[str, Any]], price_units: Mapping[str, float]) -> Table:
+    units = set(price_units.values())
     money, unit = (units.pop(), "currency") if len(units) == 1 else (1.0, "money units")
     table = _table(
         "Populations",
@@ -49,7 +50,7 @@ def _populations(rows: Sequence[Mapping[str, Any]], config: ExperimentConfig) ->
     return table
 
 
-def _instruments(rows: Sequence[Mapping[str, Any]], config: ExperimentConfig) -> Table:
+def _instruments(rows: Sequence[Mapping[str, Any]], price_units: Mapping[str, float]) -> Table:
     table = _table(
         "Instruments",
         "instrument",
@@ -60,7 +61,7 @@ def _instruments(rows: Sequence[Mapping[str, Any]], config: ExperimentConfig) ->
         "last price (currency)",
     )
     for row in rows:
-        unit = config.instruments[row["instrument"]].price_unit
+        unit = price_units[row["instrument"]]
         volatility = row["volatility"]
         table.add_row(
             row["instrument"],

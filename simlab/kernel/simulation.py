@@ -33,7 +33,7 @@ from simlab.kernel.sampling import account_columns, depth_columns, quote_columns
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.summary import instrument_rows, population_rows
 from simlab.market.ledger import I_HALTED_UNTIL, I_TRADES, I_VOLUME
-from simlab.processes.outside import NewsItem, Shock, ShockKind
+from simlab.processes import NewsItem, Shock, ShockKind
 
 __all__ = ["Simulation", "Sink"]
 

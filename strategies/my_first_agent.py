@@ -6,7 +6,7 @@ costs some ten microseconds a decision; when that is too slow, see `online_regre
 
 from __future__ import annotations
 
-from simlab.agents.python import Observation, Orders, Parameter, agent_strategy
+from simlab.agents.each import Observation, Orders, Parameter, agent_strategy
 
 
 @agent_strategy(

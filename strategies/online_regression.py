@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.agents.python import BatchObservation, BatchOrders, Parameter, batch_strategy
+from simlab.agents.batch import BatchObservation, BatchOrders, Parameter, batch_strategy
 from simlab.core.types import Side, TimeInForce
 
 FORGETTING = 0.995

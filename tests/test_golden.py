@@ -17,7 +17,6 @@ from simlab.config import build, load
 from simlab.core.hashing import hash_text
 from simlab.core.types import EVENT_DTYPE, FLAG_MARKET, FLAG_POST_ONLY, EventKind, Reason, Side, TimeInForce
 from simlab.kernel import Simulation
-from simlab.market.ledger import C_CASH, P_INVENTORY
 
 FOLDER = Path(__file__).parent / "golden"
 REGENERATE = "if the change is meant, run `python tests/test_golden.py` and read what git shows"
@@ -47,7 +46,7 @@ def line_of(event: Any, simulation: Simulation) -> str:
     kind, flags = EventKind(int(event["kind"])), int(event["flags"])
     words = [
         f"{event['step']:3d} {kind.name:9s} {Side(int(event['side'])).name:4s}",
-        f"{event['quantity']:3d} {simulation.instruments[event['instrument']].name} at {event['price']}",
+        f"{event['quantity']:3d} {simulation.spec.instruments[event['instrument']].name} at {event['price']}",
         f"order {event['order_id']} of {simulation.agent_name(int(event['account']))}",
     ]
     if kind is EventKind.FILL:
@@ -63,9 +62,9 @@ def line_of(event: Any, simulation: Simulation) -> str:
 
 def account_line(account: int, simulation: Simulation) -> str:
     """Write down how an account ended."""
-    count = len(simulation.instruments)
-    cash = simulation.ledger.accounts[account, C_CASH]
-    lots = simulation.ledger.positions[account * count : (account + 1) * count, P_INVENTORY]
+    count = len(simulation.spec.instruments)
+    cash = simulation.state.ledger.accounts["cash"][account]
+    lots = simulation.state.ledger.positions["inventory"][account * count : (account + 1) * count]
     return f"{simulation.agent_name(account)} ends with cash {cash}, inventory {' '.join(map(str, lots))}"
 
 
@@ -77,7 +76,7 @@ def lines_of(config: Path) -> list[str]:
     simulation.finish()
     simulation.audit()
     events = [line_of(event, simulation) for event in np.concatenate(log.parts)]
-    accounts = [account_line(account, simulation) for account in range(len(simulation.ledger.accounts))]
+    accounts = [account_line(account, simulation) for account in range(len(simulation.state.ledger.accounts))]
     return [*log.news, *events, *accounts, f"hash {hash_text(simulation.event_log_hash)}"]
 
 

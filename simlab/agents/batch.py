@@ -1,19 +1,53 @@
-"""What a strategy for a whole population sees and how it answers: arrays in, arrays out."""
+"""Write a strategy for a whole population: one call for all agents that act in a step, arrays in, arrays out.
+
+A class with one method, ``decide(self, observation, orders)``, which may be ``async``.
+
+Example
+-------
+>>> import numpy as np
+>>> from simlab.agents.batch import batch_strategy
+>>> @batch_strategy("herd", "Everybody buys one lot.")
+... class Herd:
+...     def decide(self, observation, orders):
+...         orders.market(np.arange(len(observation.agents)), 0, 1)
+>>> Herd.strategy.level
+<Level.BATCH: 'batch'>
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simlab.core.types import MessageKind
+from simlab.agents.checking import whole_array
+from simlab.agents.strategy import Level, Needs, Parameter, declare_class
+from simlab.core.types import MESSAGE_DTYPE, MessageKind
 from simlab.errors import StrategyError
 
-__all__ = ["BatchObservation", "BatchOrders"]
+__all__ = [
+    "BatchHost",
+    "BatchObservation",
+    "BatchOrders",
+    "Needs",
+    "Parameter",
+    "batch_strategy",
+]
 
-_LIMIT, _MARKET, _CANCEL, _REPLACE, _CANCEL_ALL = (int(kind) for kind in MessageKind)
+
+class BatchHost(Protocol):
+    """Whoever shows a market to a population; instruments go by number."""
+
+    def uniform(self, agents: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+        """Draw ``(n, count)`` floats in [0, 1), each agent's from its own stream of this step."""
+
+    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return ([(price, lots), ...] of bids, the same of asks), best first."""
+
+    def past_return(self, instrument: int, steps: int) -> float:
+        """Return the relative change of the mid price over the last `steps` steps."""
 
 
 class BatchObservation:
@@ -38,9 +72,10 @@ class BatchObservation:
     mid : (m,) float64, price units
     last_price, volume : (m,) int64
     news : the latest 100 news that can be seen, oldest first
+
+    None of the arrays can be written to.
     """
 
-    _source: Any
     step: int
     agents: NDArray[np.int64]
     index: NDArray[np.int64]
@@ -61,35 +96,59 @@ class BatchObservation:
     volume: NDArray[np.int64]
     news: Sequence[Any]
 
+    def __init__(self, host: BatchHost, numbers: NDArray[np.int64], **fields: Any) -> None:
+        """Take the attributes as `fields`; `numbers` are those by which the host knows `instruments`."""
+        self._host = host
+        self._numbers = numbers
+        for name, value in fields.items():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+            setattr(self, name, value)
+
     def uniform(self, count: int) -> NDArray[np.float64]:
         """Draw ``(n, count)`` floats in [0, 1): each agent from its own stream, whoever else is active."""
-        return self._source.uniform(self.agents, self.step, count)
+        return self._host.uniform(self.agents, count)
 
     def depth(
         self, instrument: int = 0, levels: int = 10
     ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Return ([(price, lots), ...] of bids, the same of asks) of one of the instruments, best first."""
-        return self._source.depth(self._source.numbers[instrument], levels)
+        return self._host.depth(self._number(instrument), min(levels, 10))
 
     def past_return(self, steps: int, instrument: int = 0) -> float:
         """Return the relative change of the mid price over the last `steps` steps (at most 1023)."""
-        return self._source.past_return(self._source.numbers[instrument], steps)
+        return self._host.past_return(self._number(instrument), steps)
+
+    def _number(self, instrument: int) -> int:
+        if not 0 <= instrument < len(self._numbers):
+            raise StrategyError(
+                f"instrument {instrument!r} is out of range; use 0 to {len(self._numbers) - 1}, a position in"
+                " `instruments`"
+            )
+        return int(self._numbers[instrument])
 
 
 class BatchOrders:
     """Where a population puts its messages, as arrays.
 
-    `who` holds positions in the observation's arrays (0 to n-1); the other arguments are arrays of the same
-    length or single values. Messages arrive in the order of `who`'s agents, each agent's in the order sent.
+    `who` holds positions in the observation's arrays (0 to n-1), or is a mask over them; the other arguments
+    are arrays with an element for each, or single values. Messages arrive in the order of `who`'s agents,
+    each agent's in the order sent.
+
+    Parameters
+    ----------
+    agents : (n,) int64
+        The accounts that may be spoken for.
+    numbers : (m,) int64
+        The numbers of the instruments that may be traded.
+    next_id : int
+        The id that the next order gets.
     """
 
-    __slots__ = ("_agents", "_blocks", "_next_id", "_numbers")
-
-    def __init__(self) -> None:
-        self._blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-        self._agents: NDArray[np.int64]
-        self._numbers: NDArray[np.int64]
-        self._next_id = 0
+    def __init__(self, agents: NDArray[np.int64], numbers: NDArray[np.int64], next_id: int) -> None:
+        self._agents, self._numbers = agents.copy(), numbers.copy()
+        self._parts: list[tuple[NDArray[np.int64], NDArray[np.void]]] = []
+        self.next_id = next_id
 
     def limit(
         self,
@@ -107,29 +166,51 @@ class BatchOrders:
 
         `side` is 0 to buy, 1 to sell; `instrument` is a position in the observation's `instruments`.
         """
-        flags = _ints(time_in_force, "time_in_force") << 16 | _ints(post_only, "post_only") << 24
-        code = _LIMIT | _ints(side, "side") << 8 | flags | self._instrument(instrument)
-        return self._send(who, code, _ints(price, "price"), _ints(quantity, "quantity"), expiry)
+        positions = self._positions(who)
+        ids = self._new_ids(len(positions))
+        self._put(
+            positions,
+            kind=MessageKind.LIMIT,
+            side=side,
+            price=price,
+            quantity=quantity,
+            order_id=ids,
+            instrument=instrument,
+            time_in_force=time_in_force,
+            post_only=post_only,
+            expiry=expiry,
+        )
+        return ids
 
     def market(
         self, who: ArrayLike, side: ArrayLike, quantity: ArrayLike, *, instrument: ArrayLike = 0
     ) -> NDArray[np.int64]:
         """Send market orders; return their ids."""
-        code = _MARKET | _ints(side, "side") << 8 | self._instrument(instrument)
-        return self._send(who, code, 0, _ints(quantity, "quantity"), 0)
+        positions = self._positions(who)
+        ids = self._new_ids(len(positions))
+        self._put(
+            positions,
+            kind=MessageKind.MARKET,
+            side=side,
+            quantity=quantity,
+            order_id=ids,
+            instrument=instrument,
+        )
+        return ids
 
     def cancel(self, who: ArrayLike, order_id: ArrayLike) -> None:
         """Cancel own orders by id."""
-        self._put(who, _CANCEL, _ints(order_id, "order_id"), 0, 0, 0)
+        self._put(self._positions(who), kind=MessageKind.CANCEL, order_id=order_id)
 
     def replace(self, who: ArrayLike, order_id: ArrayLike, price: ArrayLike, quantity: ArrayLike) -> None:
         """Give own orders new prices and remaining quantities."""
-        ids, prices = _ints(order_id, "order_id"), _ints(price, "price")
-        self._put(who, _REPLACE, ids, prices, _ints(quantity, "quantity"), 0)
+        self._put(
+            self._positions(who), kind=MessageKind.REPLACE, order_id=order_id, price=price, quantity=quantity
+        )
 
     def cancel_all(self, who: ArrayLike) -> None:
         """Cancel all own orders in all instruments."""
-        self._put(who, _CANCEL_ALL | -1 << 32, 0, 0, 0, 0)
+        self._put(self._positions(who), kind=MessageKind.CANCEL_ALL, instrument=None)
 
     def send(
         self,
@@ -148,11 +229,12 @@ class BatchOrders:
         `kind` is a `simlab.core.types.MessageKind`. `order_id` names the order to cancel or replace: its id,
         or ``-1 - i`` for the order that row i of this same call sends. New orders get an id whatever it says.
         """
-        count = np.size(who)
-        kinds = np.broadcast_to(_ints(kind, "kind"), count)
-        ids = np.broadcast_to(_ints(order_id, "order_id"), count).copy()
-        new = kinds <= _MARKET
-        ids[new] = np.arange(self._next_id, self._next_id + np.count_nonzero(new), dtype=np.int64)
+        positions = self._positions(who)
+        count = len(positions)
+        kinds = _spread(whole_array(kind, "kind", low=0, high=max(MessageKind)), count, "kind")
+        ids = _spread(whole_array(order_id, "order_id"), count, "order_id").copy()
+        new = kinds <= MessageKind.MARKET
+        ids[new] = self._new_ids(int(np.count_nonzero(new)))
         sent_here = np.flatnonzero(ids < 0)
         rows = -1 - ids[sent_here]
         late = (rows >= sent_here) | ~new[np.minimum(rows, count - 1)]
@@ -162,55 +244,86 @@ class BatchOrders:
                 f"order_id {-1 - row} names row {row}, but no earlier row {row} sends an order"
             )
         ids[sent_here] = ids[rows]
-        self._next_id += int(np.count_nonzero(new))
-        code = kinds | _ints(side, "side") << 8 | _ints(time_in_force, "time_in_force") << 16
         self._put(
-            who,
-            code | self._instrument(instrument),
-            ids,
-            _ints(price, "price"),
-            _ints(quantity, "quantity"),
-            0,
+            positions,
+            kind=kinds,
+            side=side,
+            price=price,
+            quantity=quantity,
+            order_id=ids,
+            instrument=instrument,
+            time_in_force=time_in_force,
         )
         return ids
 
-    def _instrument(self, instrument: ArrayLike) -> NDArray[np.int64]:
-        return self._numbers[_ints(instrument, "instrument")] << 32
+    def messages(self) -> NDArray[np.void]:
+        """Return all messages, ``(k,) MESSAGE_DTYPE``, in the order of the agents' places; for hosts."""
+        if not self._parts:
+            return np.zeros(0, MESSAGE_DTYPE)
+        positions = np.concatenate([part[0] for part in self._parts])
+        rows = np.concatenate([part[1].view(np.int64).reshape(-1, 8) for part in self._parts])
+        if len(self._parts) > 1 or np.any(positions[1:] < positions[:-1]):
+            rows = rows[np.argsort(positions, kind="stable")]
+        return rows.reshape(-1).view(MESSAGE_DTYPE)
 
-    def _send(self, who: ArrayLike, code: Any, price: Any, quantity: Any, expiry: Any) -> NDArray[np.int64]:
-        count = np.size(who)
-        ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
-        self._next_id += count
-        self._put(who, code, ids, price, quantity, expiry)
+    def _new_ids(self, count: int) -> NDArray[np.int64]:
+        ids = np.arange(self.next_id, self.next_id + count, dtype=np.int64)
+        self.next_id += count
         return ids
 
-    def _put(self, who: ArrayLike, *columns: Any) -> None:
-        positions = np.atleast_1d(_ints(who, "who"))
-        if len(positions) and not 0 <= positions.min() <= positions.max() < len(self._agents):
+    def _positions(self, who: ArrayLike) -> NDArray[np.int64]:
+        count, given = len(self._agents), np.atleast_1d(np.asarray(who))
+        if given.ndim != 1 or (given.dtype == np.bool_ and len(given) != count):
             raise StrategyError(
-                f"who must be positions in the observation's arrays, 0 to {len(self._agents) - 1}, "
-                f"not {positions.min()} to {positions.max()}"
+                f"who has shape {given.shape};"
+                f" give positions in the observation's arrays or a mask of {count}"
             )
-        rows = np.zeros((len(positions), 8), np.int64)
-        code, order_id, price, quantity, expiry = columns
-        for column, values in ((0, code), (1, order_id), (3, price), (4, quantity), (5, expiry)):
-            rows[:, column] = values
-        rows[:, 2] = self._agents[positions]
-        self._blocks.append((positions, rows))
+        if given.dtype == np.bool_:
+            return np.flatnonzero(given)
+        if not given.size:
+            return np.zeros(0, np.int64)
+        return whole_array(given, "who", low=0, high=count - 1)
 
-    def _rows(self) -> NDArray[np.int64]:
-        """Return all messages, (k, 8), in the order of the agents' places."""
-        if not self._blocks:
-            return np.zeros((0, 8), np.int64)
-        positions = np.concatenate([block[0] for block in self._blocks])
-        rows = np.concatenate([block[1] for block in self._blocks])
-        if len(self._blocks) > 1 or np.any(positions[1:] < positions[:-1]):
-            rows = rows[np.argsort(positions, kind="stable")]
-        return rows
+    def _put(self, positions: NDArray[np.int64], *, instrument: ArrayLike | None = 0, **fields: Any) -> None:
+        messages = np.zeros(len(positions), MESSAGE_DTYPE)
+        for name, given in fields.items():
+            low, high = _BOUNDS.get(name, (-(2**63), 2**63 - 1))
+            messages[name] = _spread(whole_array(given, name, low=low, high=high), len(positions), name)
+        messages["account"] = self._agents[positions]
+        if instrument is None:
+            messages["instrument"] = -1
+        else:
+            chosen = whole_array(instrument, "instrument", low=0, high=len(self._numbers) - 1)
+            messages["instrument"] = _spread(self._numbers[chosen], len(positions), "instrument")
+        self._parts.append((positions, messages))
 
 
-def _ints(values: ArrayLike, name: str) -> NDArray[np.int64]:
-    array = np.asarray(values)
-    if array.dtype.kind not in "iub":
-        raise StrategyError(f"{name} must be whole numbers, not {array.dtype}; round them to int64 first")
-    return array.astype(np.int64, copy=False)
+_BOUNDS = {"kind": (0, max(MessageKind)), "side": (0, 1), "time_in_force": (0, 2), "post_only": (0, 1)}
+
+
+def _spread(values: NDArray[np.int64], count: int, name: str) -> NDArray[np.int64]:
+    """Return one value for each message, or raise StrategyError."""
+    if values.ndim == 0 or values.shape == (count,):
+        return np.broadcast_to(values, count)
+    raise StrategyError(
+        f"{name} has shape {values.shape} for {count} messages; give one value, or an array of {count}"
+    )
+
+
+_C = TypeVar("_C", bound=type)
+
+
+def batch_strategy(
+    name: str,
+    summary: str,
+    parameters: tuple[Parameter, ...] = (),
+    *,
+    options: tuple[str, ...] = (),
+    source: str = "",
+) -> Callable[[_C], _C]:
+    """Declare a class as a strategy that decides for all active agents of a population at once.
+
+    One object is made, with the population's options as keyword arguments; the agents' parameters come with
+    each observation.
+    """
+    return declare_class(Level.BATCH, name, summary, parameters, options, source)

@@ -32,13 +32,16 @@ from numba import from_dtype, types
 
 from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS, Level, Needs, Parameter, Strategy
 from simlab.core.jit import jit
-from simlab.core.types import M_ACCOUNT, M_CODE, M_EXPIRY, M_ORDER_ID, M_PRICE, M_QUANTITY
+from simlab.core.random import RNG_DTYPE
+from simlab.core.rows import packed
+from simlab.core.types import MESSAGE_WORDS, MessageKind, Side
 
 __all__ = [
     "DEPTH_LEVELS",
     "HISTORY_STEPS",
     "MAX_MESSAGES",
     "ME_DTYPE",
+    "ORDERS_DTYPE",
     "VIEW_DTYPE",
     "VISIBLE_ORDERS",
     "Needs",
@@ -129,38 +132,47 @@ ME_DTYPE = np.dtype(
 `visible_orders` resting orders in this instrument, oldest first, if the strategy asked for them.
 """
 
-# Row 0 of the `orders` array is a header, the messages follow.
-H_COUNT, H_NEXT_ORDER_ID, H_OVERFLOW, H_ACCOUNT = 0, 1, 2, 3
+ORDERS_DTYPE = np.dtype(
+    [
+        ("count", "i8"),
+        ("next_order_id", "i8"),
+        ("account", "i8"),
+        ("overflow", "i8"),
+        ("unused", "i8", (4,)),
+        ("messages", MESSAGE_WORDS, (MAX_MESSAGES,)),
+    ],
+    align=True,
+)
+"""Where a compiled strategy's messages go: how many, the id of the next order, whose they are, and they."""
 
 SIGNATURE = types.void(
-    from_dtype(VIEW_DTYPE),
-    from_dtype(ME_DTYPE),
-    types.Array(types.uint64, 1, "C"),
-    types.Array(types.int64, 2, "C"),
+    from_dtype(VIEW_DTYPE), from_dtype(ME_DTYPE), from_dtype(RNG_DTYPE), from_dtype(ORDERS_DTYPE)
 )
 
 _HISTORY_MASK = HISTORY_STEPS - 1
 
 
 @jit
-def _next_row(orders):
-    count = orders[0, H_COUNT]
+def _put(orders, code, order_id, price, quantity, expiry):
+    count = orders.count
     if count >= MAX_MESSAGES:
-        orders[0, H_OVERFLOW] = 1
-        return count  # overwrite the last row; the kernel stops the run for it
-    orders[0, H_COUNT] = count + 1
-    return count + 1
+        orders.overflow = 1  # the kernel stops the run for it
+        return
+    message = orders.messages[count]
+    message.code = code
+    message.order_id = order_id
+    message.account = orders.account
+    message.price = price
+    message.quantity = quantity
+    message.expiry = expiry
+    orders.count = count + 1
 
 
 @jit
-def _put(orders, code, order_id, price, quantity, expiry):
-    row = _next_row(orders)
-    orders[row, M_CODE] = code
-    orders[row, M_ORDER_ID] = order_id
-    orders[row, M_ACCOUNT] = orders[0, H_ACCOUNT]
-    orders[row, M_PRICE] = price
-    orders[row, M_QUANTITY] = quantity
-    orders[row, M_EXPIRY] = expiry
+def _new_id(orders):
+    order_id = orders.next_order_id
+    orders.next_order_id = order_id + 1
+    return order_id
 
 
 @jit
@@ -168,7 +180,7 @@ def _on_tick(view, side, price):
     tick = view.tick_size
     if tick == 1:
         return price
-    return price // tick * tick if side == 0 else -(-price // tick) * tick
+    return price // tick * tick if side == Side.BUY else -(-price // tick) * tick
 
 
 @jit
@@ -187,9 +199,8 @@ def limit(orders, view, side, price, quantity, time_in_force=0, post_only=0, exp
     quantity = _in_lots(view, quantity)
     if quantity <= 0:
         return 0
-    order_id = orders[0, H_NEXT_ORDER_ID]
-    orders[0, H_NEXT_ORDER_ID] = order_id + 1
-    code = (side << 8) | (time_in_force << 16) | (post_only << 24) | (view.instrument << 32)
+    order_id = _new_id(orders)
+    code = packed(MessageKind.LIMIT, side, time_in_force, post_only, view.instrument)
     _put(orders, code, order_id, _on_tick(view, side, price), quantity, expiry)
     return order_id
 
@@ -200,22 +211,21 @@ def market(orders, view, side, quantity):
     quantity = _in_lots(view, quantity)
     if quantity <= 0:
         return 0
-    order_id = orders[0, H_NEXT_ORDER_ID]
-    orders[0, H_NEXT_ORDER_ID] = order_id + 1
-    _put(orders, 1 | (side << 8) | (view.instrument << 32), order_id, 0, quantity, 0)
+    order_id = _new_id(orders)
+    _put(orders, packed(MessageKind.MARKET, side, 0, 0, view.instrument), order_id, 0, quantity, 0)
     return order_id
 
 
 @jit
 def cancel(orders, order_id):
     """Cancel one own order."""
-    _put(orders, 2, order_id, 0, 0, 0)
+    _put(orders, MessageKind.CANCEL.value, order_id, 0, 0, 0)
 
 
 @jit
 def replace(orders, view, side, order_id, price, quantity):
     """Give an own order a new price and remaining quantity; `side`, the order's own, says how to round."""
-    code = 3 | (side << 8) | (view.instrument << 32)
+    code = packed(MessageKind.REPLACE, side, 0, 0, view.instrument)
     quantity = _in_lots(view, quantity)
     _put(orders, code, order_id, _on_tick(view, side, price), quantity, 0)
 
@@ -223,7 +233,7 @@ def replace(orders, view, side, order_id, price, quantity):
 @jit
 def cancel_all(orders, view):
     """Cancel all own orders in the instrument of the view."""
-    _put(orders, 4 | (view.instrument << 32), 0, 0, 0, 0)
+    _put(orders, packed(MessageKind.CANCEL_ALL, 0, 0, 0, view.instrument), 0, 0, 0, 0)
 
 
 @jit

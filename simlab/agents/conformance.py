@@ -25,18 +25,15 @@ from numpy.typing import NDArray
 
 from simlab.agents.compiled import (
     DEPTH_LEVELS,
-    H_ACCOUNT,
-    H_COUNT,
-    H_NEXT_ORDER_ID,
-    H_OVERFLOW,
     MAX_MESSAGES,
     ME_DTYPE,
+    ORDERS_DTYPE,
     VIEW_DTYPE,
     VISIBLE_ORDERS,
 )
 from simlab.agents.strategy import Level, Parameter, Strategy
 from simlab.core.jit import address_of, call_decide, jit
-from simlab.core.random import RNG_WORDS, Role, name_key, reset
+from simlab.core.random import RNG_DTYPE, Role, name_key, reset
 from simlab.core.types import MAX_QUANTITY, MESSAGE_DTYPE, MessageKind, Side, TimeInForce
 from simlab.errors import StrategyError
 
@@ -52,11 +49,11 @@ _KINDS, _SIDES, _TIMES_IN_FORCE = (frozenset(map(int, values)) for values in (Me
 
 @dataclass
 class Case:
-    """One market and one account, as `decide` takes them: record arrays of length 1, and a stream."""
+    """One market, one account and one random stream, as `decide` takes them: record arrays of length 1."""
 
     view: np.recarray
     me: np.recarray
-    rng: NDArray[np.uint64]
+    rng: np.recarray
 
 
 @lru_cache(maxsize=64)
@@ -66,7 +63,7 @@ def _compiled(strategy: Strategy) -> Any:
 
 @jit
 def _call(address, views, accounts, rng, orders):
-    call_decide(address, views[0], accounts[0], rng, orders)
+    call_decide(address, views[0], accounts[0], rng[0], orders[0])
 
 
 def decide(strategy: Strategy, case: Case) -> NDArray[np.void]:
@@ -79,14 +76,13 @@ def decide(strategy: Strategy, case: Case) -> NDArray[np.void]:
     AssertionError
         If the strategy sent more than `MAX_MESSAGES` messages, or changed the header of its orders.
     """
-    orders = np.zeros((MAX_MESSAGES + 1, 8), np.int64)
-    orders[0, H_NEXT_ORDER_ID] = _FIRST_ORDER_ID
-    orders[0, H_ACCOUNT] = _ACCOUNT
-    _call(address_of(_compiled(strategy)), case.view, case.me, case.rng, orders)
-    count = int(orders[0, H_COUNT])
-    _require(orders[0, H_OVERFLOW] == 0, strategy, f"sends more than {MAX_MESSAGES} messages; send fewer")
-    _require(orders[0, H_ACCOUNT] == _ACCOUNT, strategy, "changes the account in the header of `orders`")
-    return orders[1 : count + 1].reshape(-1).view(MESSAGE_DTYPE)
+    sent = _blank(ORDERS_DTYPE)
+    orders = sent[0]
+    orders.next_order_id, orders.account = _FIRST_ORDER_ID, _ACCOUNT
+    _call(address_of(_compiled(strategy)), case.view, case.me, case.rng, sent)
+    _require(orders.overflow == 0, strategy, f"sends more than {MAX_MESSAGES} messages; send fewer")
+    _require(orders.account == _ACCOUNT, strategy, "changes the account in the header of `orders`")
+    return sent["messages"][0, : orders.count].view(MESSAGE_DTYPE)
 
 
 def random_case(strategy: Strategy, seed: int) -> Case:
@@ -251,9 +247,9 @@ def _check_message(strategy: Strategy, message: np.void, view: np.record, where:
     _require(expiry == 0 or expiry >= view.step, strategy, f"sends expiry {expiry}, in the past ({where})")
 
 
-def _stream(seed: int, step: int) -> NDArray[np.uint64]:
-    rng = np.zeros(RNG_WORDS, np.uint64)
-    reset(rng, name_key(seed, "agent", "conformance"), np.uint64(Role.DECIDE), np.uint64(step))
+def _stream(seed: int, step: int) -> np.recarray:
+    rng = _blank(RNG_DTYPE)
+    reset(rng[0], name_key(seed, "agent", "conformance"), np.uint64(Role.DECIDE), np.uint64(step))
     return rng
 
 

@@ -8,9 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["MAX_MEMORY", "MAX_PARAMETERS", "Level", "Needs", "Parameter", "Strategy"]
+from simlab.errors import StrategyError
+
+__all__ = [
+    "MAX_MEMORY",
+    "MAX_PARAMETERS",
+    "Level",
+    "Needs",
+    "Parameter",
+    "Strategy",
+    "declare_class",
+]
 
 MAX_PARAMETERS = 12
 MAX_MEMORY = 8
@@ -89,3 +99,35 @@ class Strategy:
     def __post_init__(self) -> None:
         if self.check is None:
             object.__setattr__(self, "check", getattr(self.make, "check_options", None))
+
+
+_C = TypeVar("_C", bound=type)
+
+
+def declare_class(
+    level: Level,
+    name: str,
+    summary: str,
+    parameters: tuple[Parameter, ...],
+    options: tuple[str, ...],
+    source: str,
+) -> Callable[[_C], _C]:
+    """Return a decorator that makes a class with a method `decide` a strategy."""
+
+    def declare(cls: _C) -> _C:
+        if not callable(getattr(cls, "decide", None)):
+            raise StrategyError(f"class {cls.__name__} needs a method decide(self, observation, orders)")
+        cls.strategy = Strategy(  # type: ignore[attr-defined]
+            name=name,
+            level=level,
+            make=cls,
+            summary=summary,
+            parameters=parameters,
+            needs=Needs(),
+            source=source,
+            defined_in=cls.__module__,
+            options=options,
+        )
+        return cls
+
+    return declare

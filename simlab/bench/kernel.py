@@ -11,40 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from simlab.agents.batch import BatchObservation, BatchOrders, batch_strategy
+from simlab.agents.each import Observation, Orders, agent_strategy
 from simlab.agents.library import STRATEGIES
-from simlab.agents.python import (
-    BatchObservation,
-    BatchOrders,
-    Observation,
-    Orders,
-    agent_strategy,
-    batch_strategy,
-)
 from simlab.agents.strategy import Strategy
 from simlab.core.hashing import hash_text
 from simlab.errors import SimlabError
 from simlab.kernel import Activation, Population, RecordingPlan, Simulation, SimulationSpec
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
-from simlab.processes import OutsideBlock
 
 __all__ = ["LEVELS", "bench_kernel", "run"]
 
 _PRICE = 10_000
 _LIFE_STEPS = 10
 """How long orders of the batch agents live: it keeps their book from growing."""
-
-
-class _FlatWorld:
-    """A fundamental that stays where it is."""
-
-    def block(self, start: int, steps: int) -> OutsideBlock:
-        return OutsideBlock(start, np.full((steps, 1), float(_PRICE)))
-
-    def state(self) -> dict[str, object]:
-        return {}
-
-    def restore(self, state: dict[str, object]) -> None:
-        pass
 
 
 @batch_strategy("benchmark_batch", "Sends one message an activation, for all agents at once.")
@@ -121,7 +101,6 @@ def _spec(agents: int, steps: int, level: str) -> SimulationSpec:
         steps=steps,
         instruments=(Instrument("X", _PRICE),),
         populations=(population,),
-        world=_FlatWorld(),
         recording=RecordingPlan(depth_every=0, accounts_every=0),
     )
 

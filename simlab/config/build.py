@@ -21,7 +21,7 @@ from simlab.config.models import (
     LatencyRange,
 )
 from simlab.config.problems import Problem, config_error
-from simlab.config.world import build_world
+from simlab.config.world import build_outside
 from simlab.core.types import SelfTrade
 from simlab.kernel.spec import Activation, Latency, Population, RecordingPlan, SimulationSpec
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
@@ -56,7 +56,7 @@ def build(config: ExperimentConfig) -> SimulationSpec:
         steps=config.steps,
         instruments=tuple(_instrument(name, it) for name, it in config.instruments.items()),
         populations=populations,
-        world=build_world(config),
+        outside=build_outside(config),
         simultaneous=config.activation == "simultaneous",
         step_duration_s=config.step_duration_s,
         recording=RecordingPlan(**config.recording.model_dump(exclude={"enabled"})),

@@ -141,7 +141,7 @@ def draw_column(
             raise DrawError(f"each has {len(value.each)} values for {count} agents; give one for every agent")
         return np.array(value.each, np.float64)
     from simlab.config.drawing import CHOICE, EXPONENTIAL, LOGNORMAL, NORMAL, UNIFORM, WHOLE_UNIFORM, draw
-    from simlab.core.random import RNG_WORDS, name_key
+    from simlab.core.random import name_key, new_stream
 
     kind, a, b = _numbers(value, low, high, integer)
     codes = {
@@ -161,7 +161,7 @@ def draw_column(
         (low, high, integer),
         name_key(seed, "parameter", f"{population}/{parameter}"),
         MAX_REDRAWS,
-        np.zeros(RNG_WORDS, np.uint64),
+        new_stream(),
         column,
     )
     if failed >= 0:

@@ -43,7 +43,7 @@ def draw(kind, a, b, choices, bounds, key, most, rng, out):
     key : uint64
     most : int
         Draws of one value before giving up.
-    rng : (RNG_WORDS,) uint64
+    rng : RNG_DTYPE record
         Room to draw in.
     out : (n,) float64
 

@@ -18,10 +18,9 @@ from simlab.processes import (
     OutsideSpec,
     PoissonNews,
     ScheduledNews,
-    World,
 )
 
-__all__ = ["build_outside", "build_world", "fundamental_file"]
+__all__ = ["build_outside", "fundamental_file"]
 
 
 def build_outside(config: ExperimentConfig) -> OutsideSpec:
@@ -44,12 +43,6 @@ def build_outside(config: ExperimentConfig) -> OutsideSpec:
     prices = {name: float(it.initial_price) for name, it in config.instruments.items()}
     Outside(spec, seed=config.seed, initial_prices=prices).check(config.steps)
     return spec
-
-
-def build_world(config: ExperimentConfig) -> World:
-    """Return `build_outside` as what the kernel asks for blocks."""
-    prices = [float(it.initial_price) for it in config.instruments.values()]
-    return World(config.seed, list(config.instruments), prices, **vars(build_outside(config)))
 
 
 def fundamental_file(config: ExperimentConfig, instrument: str) -> Path | None:

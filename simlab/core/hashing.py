@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simlab.core.jit import jit_inline
+from simlab.core.jit import jit, jit_inline
 
-__all__ = ["HASH_SEED", "hash_rows", "hash_text"]
+__all__ = ["HASH_SEED", "hash_rows", "hash_text", "hash_words"]
 
 HASH_SEED = np.uint64(0x9E3779B97F4A7C15)
 
@@ -38,6 +38,19 @@ def _fold(word, constant):
 
 
 @jit_inline
+def hash_words(state, w0, w1, w2, w3, w4, w5, w6, w7):
+    """Continue a hash over one row of eight uint64."""
+    a = (_fold(w0, _P0) * _P1 + _fold(w1, _P1)) * _P2 + _fold(w2, _P2)
+    b = (_fold(w4, _P4) * _P5 + _fold(w5, _P5)) * _P6 + _fold(w6, _P6)
+    a = a * _P3 + _fold(w3, _P3)
+    b = b * _P7 + _fold(w7, _P7)
+    x = state ^ (a * _P7 + b)
+    x = (x ^ (x >> _S30)) * _M1
+    x = (x ^ (x >> _S27)) * _M2
+    return x ^ (x >> _S31)
+
+
+@jit
 def hash_rows(state, rows, start, stop):
     """Continue a hash over ``rows[start:stop]``.
 
@@ -55,14 +68,7 @@ def hash_rows(state, rows, start, stop):
     """
     for i in range(start, stop):
         row = rows[i]
-        a = (_fold(row[0], _P0) * _P1 + _fold(row[1], _P1)) * _P2 + _fold(row[2], _P2)
-        b = (_fold(row[4], _P4) * _P5 + _fold(row[5], _P5)) * _P6 + _fold(row[6], _P6)
-        a = a * _P3 + _fold(row[3], _P3)
-        b = b * _P7 + _fold(row[7], _P7)
-        x = state ^ (a * _P7 + b)
-        x = (x ^ (x >> _S30)) * _M1
-        x = (x ^ (x >> _S27)) * _M2
-        state = x ^ (x >> _S31)
+        state = hash_words(state, row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7])
     return state
 
 

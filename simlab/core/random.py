@@ -3,9 +3,8 @@
 Every draw is a pure function of (run seed, role, name, step, position): Philox2x64-10 of Salmon et al.
 There is no generator state to save, and removing one agent cannot shift the draws of another.
 
-A stream is a small ``uint64`` array, the `rng` that a compiled strategy receives::
-
-    [key, role, step, blocks drawn, halves used, word 0, word 1]
+A stream is a `RNG_DTYPE` record, the `rng` that a compiled strategy receives; `new_stream` makes one for
+Python.
 
 References
 ----------
@@ -22,13 +21,14 @@ from simlab.core.jit import jit, jit_inline, multiply_high
 from simlab.core.numerics import log, normal_quantile
 
 __all__ = [
-    "RNG_WORDS",
+    "RNG_DTYPE",
     "Role",
     "block",
     "choice_weighted",
     "exponential",
     "integers",
     "name_key",
+    "new_stream",
     "normal",
     "open_unit",
     "philox",
@@ -38,8 +38,19 @@ __all__ = [
     "unit",
 ]
 
-RNG_WORDS = 7
-_KEY, _ROLE, _STEP, _BLOCKS, _USED, _W0 = 0, 1, 2, 3, 4, 5
+RNG_DTYPE = np.dtype(
+    [
+        ("key", "u8"),
+        ("role", "u8"),
+        ("step", "u8"),
+        ("blocks", "u8"),
+        ("used", "u8"),
+        ("word_0", "u8"),
+        ("word_1", "u8"),
+    ],
+    align=True,
+)
+"""Where a stream is: its counter, the blocks drawn, and the halves used of the latest block's two words."""
 
 _MULTIPLIER = np.uint64(0xD2B74407B1CE6E93)
 _WEYL = np.uint64(0x9E3779B97F4A7C15)
@@ -111,45 +122,50 @@ def open_unit(word):
     return (np.float64(word >> _S12) + 0.5) * _TO_OPEN_UNIT
 
 
+def new_stream() -> np.record:
+    """Return a record for `reset` to point at a stream, to draw from in Python."""
+    return np.zeros(1, RNG_DTYPE).view(np.recarray)[0]
+
+
 @jit_inline
 def reset(rng, key, role, step):
     """Point `rng` at the beginning of a stream's draws for one step."""
-    rng[_KEY] = key
-    rng[_ROLE] = np.uint64(role)
-    rng[_STEP] = np.uint64(step)
-    rng[_BLOCKS] = _ZERO
-    rng[_USED] = _FOUR
+    rng.key = key
+    rng.role = np.uint64(role)
+    rng.step = np.uint64(step)
+    rng.blocks = _ZERO
+    rng.used = _FOUR
 
 
 @jit
 def _refill(rng):
-    w0, w1 = block(rng[_KEY], rng[_ROLE], rng[_STEP], rng[_BLOCKS])
-    rng[_W0] = w0
-    rng[_W0 + 1] = w1
-    rng[_BLOCKS] += _ONE
-    rng[_USED] = _ZERO
+    w0, w1 = block(rng.key, rng.role, rng.step, rng.blocks)
+    rng.word_0 = w0
+    rng.word_1 = w1
+    rng.blocks += _ONE
+    rng.used = _ZERO
 
 
 @jit
 def _half(rng):
     """Draw 32 random bits."""
-    if rng[_USED] == _FOUR:
+    if rng.used == _FOUR:
         _refill(rng)
-    used = rng[_USED]
-    rng[_USED] = used + _ONE
-    word = rng[_W0] if used < _TWO else rng[_W0 + 1]
+    used = rng.used
+    rng.used = used + _ONE
+    word = rng.word_0 if used < _TWO else rng.word_1
     return word >> _S32 if used & _ONE else word & _MASK
 
 
 @jit
 def _whole(rng):
     """Draw 64 random bits; an odd half left over is dropped."""
-    used = rng[_USED] + (rng[_USED] & _ONE)
+    used = rng.used + (rng.used & _ONE)
     if used == _FOUR:
         _refill(rng)
         used = _ZERO
-    rng[_USED] = used + _TWO
-    return rng[_W0] if used == _ZERO else rng[_W0 + 1]
+    rng.used = used + _TWO
+    return rng.word_0 if used == _ZERO else rng.word_1
 
 
 @jit

@@ -1,9 +1,9 @@
 """Name the things of a market and fix how they lie in memory.
 
-Messages and events are rows of eight 64-bit words. Compiled code reads and writes them as
-``(n, 8) int64`` arrays through the column constants below; everybody else reads the same memory as a
-structured array (`MESSAGE_DTYPE`, `EVENT_DTYPE`) with named fields. Word 0 packs the small fields
-(little endian): kind, side, two more bytes, and the instrument in the upper half.
+Messages and events are rows of eight 64-bit words. Compiled code reads and writes them whole word by word
+(`MESSAGE_WORDS`, `EVENT_WORDS`); everybody else reads the same memory with all fields by name
+(`MESSAGE_DTYPE`, `EVENT_DTYPE`). Word 0, the code, holds the small fields: `pack` puts them together,
+`unpack` takes them apart.
 
 Prices are int64 price units, quantities int64 lots; time is an integer step.
 """
@@ -11,16 +11,19 @@ Prices are int64 price units, quantities int64 lots; time is an integer step.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
 __all__ = [
     "EVENT_DTYPE",
+    "EVENT_WORDS",
     "FLAG_MARKET",
     "FLAG_POST_ONLY",
     "FLAG_PRIORITY_KEPT",
     "MAX_QUANTITY",
     "MESSAGE_DTYPE",
+    "MESSAGE_WORDS",
     "NO_EXPIRY",
     "EventKind",
     "MessageKind",
@@ -28,6 +31,10 @@ __all__ = [
     "SelfTrade",
     "Side",
     "TimeInForce",
+    "pack",
+    "pack_accounts",
+    "unpack",
+    "unpack_accounts",
 ]
 
 
@@ -126,9 +133,6 @@ FLAG_POST_ONLY = 4
 FLAG_MARKET = 8
 FLAG_PRIORITY_KEPT = 16
 
-# Columns of a message row.
-M_CODE, M_ORDER_ID, M_ACCOUNT, M_PRICE, M_QUANTITY, M_EXPIRY, M_STEP, M_TAG = range(8)
-
 MESSAGE_DTYPE = np.dtype(
     [
         ("kind", "u1"),
@@ -147,8 +151,20 @@ MESSAGE_DTYPE = np.dtype(
 )
 """One message: 64 bytes. `price` in price units, `quantity` in lots, `expiry` the last step alive."""
 
-# Columns of an event row.
-E_CODE, E_SEQUENCE, E_STEP, E_ORDER_ID, E_ACCOUNTS, E_PRICE, E_QUANTITY, E_OTHER_ORDER_ID = range(8)
+MESSAGE_WORDS = np.dtype(
+    [
+        ("code", "i8"),
+        ("order_id", "i8"),
+        ("account", "i8"),
+        ("price", "i8"),
+        ("quantity", "i8"),
+        ("expiry", "i8"),
+        ("step", "i8"),
+        ("tag", "i8"),
+    ],
+    align=True,
+)
+"""The words of a message; its `code` packs kind, side, time in force, post-only and instrument."""
 
 EVENT_DTYPE = np.dtype(
     [
@@ -174,3 +190,50 @@ For a FILL `order_id` and `account` are the taker's, `other_order_id` and `other
 message asked (ACCEPTED, REJECTED, REPLACED) or what left the book (CANCELLED, EXPIRED); a CANCELLED with
 reason IOC_REMAINDER, MARKET_REMAINDER or SELF_TRADE may speak of an order that never rested.
 """
+
+EVENT_WORDS = np.dtype(
+    [
+        ("code", "i8"),
+        ("sequence", "i8"),
+        ("step", "i8"),
+        ("order_id", "i8"),
+        ("accounts", "i8"),
+        ("price", "i8"),
+        ("quantity", "i8"),
+        ("other_order_id", "i8"),
+    ],
+    align=True,
+)
+"""The words of an event.
+
+Its `code` packs kind, side, reason, flags and instrument, its `accounts` both accounts.
+"""
+
+
+def pack(kind: Any, side: Any, third: Any, fourth: Any, instrument: Any) -> Any:
+    """Put the small fields of a message or an event into its code, as they lie in memory (little endian).
+
+    `third` and `fourth` are time in force and post-only of a message, reason and flags of an event. Works
+    on integers, arrays of int64 and in compiled code; kind to `fourth` must lie in [0, 255].
+
+    Example
+    -------
+    >>> unpack(pack(MessageKind.MARKET, Side.SELL, 0, 0, -1))
+    (1, 1, 0, 0, -1)
+    """
+    return kind | (side << 8) | (third << 16) | (fourth << 24) | (instrument << 32)
+
+
+def unpack(code: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """Take a code apart: the inverse of `pack`."""
+    return code & 0xFF, (code >> 8) & 0xFF, (code >> 16) & 0xFF, (code >> 24) & 0xFF, code >> 32
+
+
+def pack_accounts(account: Any, other_account: Any) -> Any:
+    """Put both accounts of an event into one word; each must lie in [-2**31, 2**31)."""
+    return (account & 0xFFFFFFFF) | (other_account << 32)
+
+
+def unpack_accounts(accounts: Any) -> tuple[Any, Any]:
+    """Take both accounts of an event apart, as numbers from 0; -1 comes back as 2**32 - 1."""
+    return accounts & 0xFFFFFFFF, accounts >> 32

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from operator import index
 
-from simlab.core.types import SelfTrade, Side
+import numpy as np
+
+from simlab.core.types import MESSAGE_DTYPE, SelfTrade, Side
 from simlab.errors import EngineError
 
-__all__ = ["require_count", "require_depth", "require_known", "require_policy", "require_side"]
+__all__ = ["require_count", "require_depth", "require_fit", "require_known", "require_policy", "require_side"]
 
 _MOST = 2**31 - 1
 
@@ -17,6 +19,26 @@ def require_count(name: str, value: int) -> int:
     if not 1 <= value <= _MOST:
         raise EngineError(f"{name} must be 1 to {_MOST}, not {value}")
     return index(value)
+
+
+_FIELD_BOUNDS = tuple(
+    (name, int(np.iinfo(kind).min), int(np.iinfo(kind).max))
+    for name, (kind, _) in (MESSAGE_DTYPE.fields or {}).items()
+)
+
+
+def require_fit(*values: int) -> None:
+    """Raise EngineError when a value is no whole number or does not fit its field of `MESSAGE_DTYPE`.
+
+    `values` stand in the order of the fields; those left out at the end are not looked at.
+    """
+    for (name, low, high), value in zip(_FIELD_BOUNDS, values, strict=False):
+        try:
+            number = index(value)
+        except TypeError:
+            raise EngineError(f"{name} {value!r} is not a whole number; round it to an int first") from None
+        if not low <= number <= high:
+            raise EngineError(f"{name} {value} does not fit its field of a message; use {low} to {high}")
 
 
 def require_known(name: str, value: int, count: int) -> int:

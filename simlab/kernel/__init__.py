@@ -4,6 +4,15 @@ Imports engine, market, agents, processes (their data) and core.
 """
 
 from simlab.kernel.simulation import Simulation, Sink
-from simlab.kernel.spec import Activation, Latency, Population, RecordingPlan, SimulationSpec
+from simlab.kernel.spec import Activation, Capacities, Latency, Population, RecordingPlan, SimulationSpec
 
-__all__ = ["Activation", "Latency", "Population", "RecordingPlan", "Simulation", "SimulationSpec", "Sink"]
+__all__ = [
+    "Activation",
+    "Capacities",
+    "Latency",
+    "Population",
+    "RecordingPlan",
+    "Simulation",
+    "SimulationSpec",
+    "Sink",
+]

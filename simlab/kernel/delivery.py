@@ -4,145 +4,143 @@ from __future__ import annotations
 
 import numpy as np
 
-from simlab.core.hashing import hash_rows
+from simlab.core.hashing import hash_words
 from simlab.core.jit import jit, jit_inline
 from simlab.core.random import Role, block
-from simlab.core.types import M_ACCOUNT, M_CODE, M_EXPIRY, M_ORDER_ID, M_PRICE, M_QUANTITY, M_STEP, M_TAG
-from simlab.engine.compiled.arrays import S_EVENTS
-from simlab.engine.compiled.matching import DONE, emit_rejected, process, room_for
-from simlab.kernel.state import (
-    P_LATENCY_HIGH,
-    P_LATENCY_LOW,
-    T_FREE_MESSAGE,
-    T_HASH,
-    T_IN_FLIGHT,
-    T_MESSAGES,
-    T_OUT_COUNT,
-    T_OUT_CURSOR,
-    T_REPEAT,
-    T_SIMULTANEOUS,
-    T_STEP,
-    T_TOP_MESSAGE,
-)
+from simlab.core.rows import copy_row, unpacked
+from simlab.engine.compiled.events import DONE, emit_rejected, room_for
+from simlab.engine.compiled.matching import process
 from simlab.market.admission import admit
-from simlab.market.ledger import C_POPULATION, settle
+from simlab.market.ledger import settle
 
 __all__ = ["NEED_FLIGHT", "arrive", "deliver", "drain_outbox", "seal"]
 
 NEED_FLIGHT = 4
-"""Like the needs of `simlab.engine.compiled.matching`: more room for messages on their way."""
+"""Like the needs of `simlab.engine.compiled.events`: more room for messages on their way."""
 
 _LATENCY = np.uint64(Role.LATENCY)
 _S32 = np.uint64(32)
 
 
 @jit_inline
-def seal(book, ledger, world, words, first, old_price, old_quantity):
-    """Settle and hash the events from `first` on."""
-    last = book.state[S_EVENTS]
-    settle(ledger, book.events, first, last, old_price, old_quantity, world.clock[T_STEP])
-    world.clock[T_HASH] = np.int64(hash_rows(np.uint64(world.clock[T_HASH]), words, first, last))
+def _hash_events(hashed, events, first, last):
+    """Continue the event log's hash."""
+    for i in range(first, last):
+        event = events[i]
+        hashed = hash_words(
+            hashed, np.uint64(event.code), np.uint64(event.sequence), np.uint64(event.step),
+            np.uint64(event.order_id), np.uint64(event.accounts), np.uint64(event.price),
+            np.uint64(event.quantity), np.uint64(event.other_order_id),
+        )  # fmt: skip
+    return hashed
 
 
 @jit_inline
-def deliver(book, ledger, world, words, row):
-    """Bring one message row to the market; return DONE, or what must grow with nothing changed."""
-    code = row[M_CODE]
-    order_id, account, price, quantity = row[M_ORDER_ID], row[M_ACCOUNT], row[M_PRICE], row[M_QUANTITY]
-    kind = code & 0xFF
-    side = (code >> 8) & 0xFF
-    instrument = code >> 32
+def seal(state, first, old_price, old_quantity):
+    """Settle and hash the events from `first` on."""
+    book, clock = state.book, state.clock
+    last = book.counters.events
+    settle(state.ledger, book.events, first, last, old_price, old_quantity, clock.step)
+    clock.hash = _hash_events(clock.hash, book.events, first, last)
+
+
+@jit_inline
+def deliver(state, message):
+    """Bring one message to the market; return DONE, or what must grow with nothing changed."""
+    book, clock = state.book, state.clock
+    code, order_id, account = message.code, message.order_id, message.account
+    price, quantity = message.price, message.quantity
+    kind, side, _, _, instrument = unpacked(code)
     room = room_for(book, kind, side, instrument, account, quantity)
     if room != DONE:
         return room
-    first = book.state[S_EVENTS]
-    step = world.clock[T_STEP]
-    reason, old_price, old_quantity = admit(book, ledger, code, order_id, account, price, quantity, step)
+    first = book.counters.events
+    reason, old_price, old_quantity = admit(
+        book, state.ledger, code, order_id, account, price, quantity, clock.step
+    )
     if reason != 0:
         emit_rejected(book, reason, side, instrument, order_id, account, price, quantity)
     else:
-        process(book, code, order_id, account, price, quantity, row[M_EXPIRY])
-    seal(book, ledger, world, words, first, old_price, old_quantity)
-    world.clock[T_MESSAGES] += 1
+        process(book, code, order_id, account, price, quantity, message.expiry)
+    seal(state, first, old_price, old_quantity)
+    clock.messages += 1
     return DONE
 
 
 @jit
-def _take_off(world, row, arrival):
+def _take_off(state, message, arrival):
     """Put a message on its way; return False when there is no room."""
-    clock, flight, arrivals = world.clock, world.flight, world.arrivals
-    slot = clock[T_FREE_MESSAGE]
+    clock, flight = state.clock, state.flight
+    slot = clock.free_message
     if slot != 0:
-        clock[T_FREE_MESSAGE] = flight[slot, M_TAG]
+        clock.free_message = flight[slot].next
     else:
-        slot = clock[T_TOP_MESSAGE]
-        if slot >= flight.shape[0]:
+        slot = clock.top_message
+        if slot >= len(flight):
             return False
-        clock[T_TOP_MESSAGE] = slot + 1
-    for k in range(M_TAG):
-        flight[slot, k] = row[k]
-    flight[slot, M_TAG] = 0
-    bucket = arrival & (arrivals.shape[0] - 1)
-    last = arrivals[bucket, 1]
-    if last != 0:
-        flight[last, M_TAG] = slot
+        clock.top_message = slot + 1
+    copy_row(flight[slot], message)
+    flight[slot].next = 0
+    queue = state.arrivals[arrival & (len(state.arrivals) - 1)]
+    if queue.last != 0:
+        flight[queue.last].next = slot
     else:
-        arrivals[bucket, 0] = slot
-    arrivals[bucket, 1] = slot
-    clock[T_IN_FLIGHT] += 1
+        queue.first = slot
+    queue.last = slot
+    clock.in_flight += 1
     return True
 
 
 @jit_inline
-def _latency(world, population, account, index, step):
-    low = world.populations[population, P_LATENCY_LOW]
-    high = world.populations[population, P_LATENCY_HIGH]
+def _latency(state, account, index, step):
+    agent = state.agents[account]
+    population = state.populations[agent.population]
+    low, high = population.latency_low, population.latency_high
     if low == high:
         return low
-    word, _ = block(world.keys[account], _LATENCY, np.uint64(step), np.uint64(index))
+    word, _ = block(agent.key, _LATENCY, np.uint64(step), np.uint64(index))
     return low + np.int64(((word >> _S32) * np.uint64(high - low + 1)) >> _S32)
 
 
 @jit_inline
-def drain_outbox(book, ledger, world, words):
+def drain_outbox(state):
     """Deliver what the outbox holds, or put it on its way; return DONE or what must grow."""
-    clock, outbox = world.clock, world.outbox
-    while clock[T_OUT_CURSOR] < clock[T_OUT_COUNT]:
-        n = clock[T_OUT_CURSOR] + 1
-        row = outbox[n]
-        account = row[M_ACCOUNT]
-        repeat = clock[T_REPEAT] if n == 1 or outbox[n - 1, M_ACCOUNT] == account else 0
-        wait = 0
-        if 0 <= account < world.agents.shape[0]:
-            wait = _latency(world, ledger.accounts[account, C_POPULATION], account, repeat, clock[T_STEP])
-        row[M_STEP] = clock[T_STEP]
-        if wait == 0 and clock[T_SIMULTANEOUS] == 0:
-            room = deliver(book, ledger, world, words, row)
+    clock, outbox = state.clock, state.outbox
+    while clock.out_cursor < clock.out_count:
+        n = clock.out_cursor + 1
+        message = outbox[n]
+        account = message.account
+        repeat = clock.repeat if n == 1 or outbox[n - 1].account == account else 0
+        wait = _latency(state, account, repeat, clock.step) if 0 <= account < len(state.agents) else 0
+        message.step = clock.step
+        if wait == 0 and clock.simultaneous == 0:
+            room = deliver(state, message)
             if room != DONE:
                 return room
-        elif not _take_off(world, row, clock[T_STEP] + wait):
+        elif not _take_off(state, message, clock.step + wait):
             return NEED_FLIGHT
-        clock[T_REPEAT] = repeat + 1
-        clock[T_OUT_CURSOR] = n
-    clock[T_OUT_CURSOR] = 0
-    clock[T_OUT_COUNT] = 0
+        clock.repeat = repeat + 1
+        clock.out_cursor = n
+    clock.out_cursor = 0
+    clock.out_count = 0
     return DONE
 
 
 @jit
-def arrive(book, ledger, world, words):
+def arrive(state):
     """Deliver what arrives in this step, in the order it was sent; return DONE or what must grow."""
-    clock, flight, arrivals = world.clock, world.flight, world.arrivals
-    bucket = clock[T_STEP] & (arrivals.shape[0] - 1)
-    while arrivals[bucket, 0] != 0:
-        slot = arrivals[bucket, 0]
-        room = deliver(book, ledger, world, words, flight[slot])
+    clock, flight = state.clock, state.flight
+    queue = state.arrivals[clock.step & (len(state.arrivals) - 1)]
+    while queue.first != 0:
+        slot = queue.first
+        message = flight[slot]
+        room = deliver(state, message)
         if room != DONE:
             return room
-        arrivals[bucket, 0] = flight[slot, M_TAG]
-        if arrivals[bucket, 0] == 0:
-            arrivals[bucket, 1] = 0
-        flight[slot, M_TAG] = clock[T_FREE_MESSAGE]
-        clock[T_FREE_MESSAGE] = slot
-        clock[T_IN_FLIGHT] -= 1
+        queue.first = message.next
+        if queue.first == 0:
+            queue.last = 0
+        message.next = clock.free_message
+        clock.free_message = slot
+        clock.in_flight -= 1
     return DONE

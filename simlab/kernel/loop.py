@@ -2,21 +2,23 @@
 
 A step: orders expire, messages that travelled arrive, the step's actors are found and put in order, each
 observes and sends messages, deferred messages arrive (simultaneous activation), the step is sampled. The
-loop is a state machine over `clock`, so that it can return at any point (for room, for a Python agent, to
-hand over samples) and go on as if nothing had been.
+loop is a state machine over `State.clock`, so that it can return at any point (for room, for a Python agent,
+to hand over samples) and go on as if nothing had been.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 
-from simlab.agents.compiled import H_ACCOUNT, H_COUNT, H_NEXT_ORDER_ID, H_OVERFLOW
+from simlab.agents.compiled import ME_DTYPE, ORDERS_DTYPE, VIEW_DTYPE
 from simlab.agents.strategy import MAX_MEMORY
 from simlab.core.jit import call_decide, jit, jit_inline
-from simlab.core.random import Role, reset
-from simlab.core.shared import prefetch
-from simlab.engine.compiled.arrays import A_ORDERS, S_EVENTS
-from simlab.engine.compiled.matching import DONE, expire
+from simlab.core.random import RNG_DTYPE, Role, reset
+from simlab.core.rows import prefetch, record_reader
+from simlab.engine.compiled.events import DONE
+from simlab.engine.compiled.matching import expire
 from simlab.kernel.delivery import arrive, drain_outbox, seal
 from simlab.kernel.observing import (
     forget_fills,
@@ -26,295 +28,251 @@ from simlab.kernel.observing import (
     show_market,
     stream_key,
 )
-from simlab.kernel.pinned import find_book, find_ledger, find_world
 from simlab.kernel.schedule import collect
-from simlab.kernel.state import (
-    G_POPULATION,
-    LEVEL_COMPILED,
-    P_ADDRESS,
-    P_DEPTH,
-    P_FIRST,
-    P_INSTRUMENTS,
-    P_INSTRUMENTS_AT,
-    P_LEVEL,
-    P_MEMORY_AT,
-    PHASE_ACT,
-    PHASE_ARRIVE,
-    PHASE_BEGIN,
-    PHASE_COLLECT,
-    PHASE_DEFERRED,
-    PHASE_END,
-    PHASE_EXPIRE,
-    Q_ASK,
-    Q_ASK_DEPTH,
-    Q_BID,
-    Q_BID_DEPTH,
-    Q_INSTRUMENT,
-    Q_LAST,
-    Q_STEP,
-    Q_VOLUME,
-    T_ACCOUNTS_EVERY,
-    T_ACTIVATIONS,
-    T_ACTIVE,
-    T_AGENT,
-    T_BLOCK_START,
-    T_CURSOR,
-    T_DEPTH_EVERY,
-    T_LOOKED,
-    T_NEXT_ORDER_ID,
-    T_OUT_COUNT,
-    T_PHASE,
-    T_QUOTES,
-    T_QUOTES_EVERY,
-    T_REPEAT,
-    T_SIMULTANEOUS,
-    T_SLOT,
-    T_STEP,
-    X_LAST_MID,
-    X_RETURN_COUNT,
-    X_RETURNS,
-    X_SPREAD_COUNT,
-    X_SPREADS,
-    X_SQUARES,
-)
-from simlab.market.ledger import C_CASH, C_LAST_LOOK, P_INVENTORY
+from simlab.kernel.state import CallLevel, Phase, find_state
 
-__all__ = ["PYTHON_AGENT", "PYTHON_BATCH", "SAMPLE", "STOPPED", "TOO_MANY_MESSAGES", "advance"]
+__all__ = ["Stop", "advance"]
 
-STOPPED, PYTHON_AGENT, PYTHON_BATCH, SAMPLE, QUOTES_FULL, TOO_MANY_MESSAGES = 0, 10, 11, 12, 13, 14
-"""Why `advance` returned, beside the needs for room of the engine and of delivery (1 to 4)."""
+
+class Stop(IntEnum):
+    """Why `advance` returned, beside the needs for room of the engine and of delivery (1 to 4)."""
+
+    REACHED = 0
+    EACH = 10
+    BATCH = 11
+    SAMPLE = 12
+    QUOTES_FULL = 13
+    TOO_MANY_MESSAGES = 14
+
 
 _DECIDE = np.uint64(Role.DECIDE)
 _AHEAD = 6
 """How many actors ahead memory is asked for."""
 
+_read_view = record_reader(VIEW_DTYPE)
+_read_me = record_reader(ME_DTYPE)
+_read_rng = record_reader(RNG_DTYPE)
+_read_orders = record_reader(ORDERS_DTYPE)
+
 
 @jit_inline
-def _decide(book, ledger, world, views, me, population, agent, slot):
+def _decide(state, p, agent, slot):
     """Let the compiled strategy of an agent decide for one of its instruments."""
-    row = world.populations[population]
-    clock, outbox, memory = world.clock, world.outbox, world.memory
-    step = clock[T_STEP]
-    instrument = world.population_lists[row[P_INSTRUMENTS_AT] + slot]
-    view = views[instrument]
-    show_market(book, ledger, view, instrument, step)
-    if row[P_DEPTH] > 0:
-        show_depth(book, view, instrument, row[P_DEPTH])
-    show_agent(book, ledger, world, me, population, agent, instrument)
-    at = row[P_MEMORY_AT] + (agent - row[P_FIRST]) * row[P_INSTRUMENTS] + slot
+    population, clock, me = state.populations[p], state.clock, state.me
+    instrument = state.lists[population.instruments_at + slot]
+    view = show_market(state, instrument)
+    if population.depth > 0:
+        show_depth(state.book, view, instrument, population.depth)
+    show_agent(state, p, agent, instrument)
+    memory = state.memory[population.memory_at + (agent - population.first) * population.instruments + slot]
     for k in range(MAX_MEMORY):
-        me.memory[k] = memory[at, k]
-    outbox[0, H_COUNT] = 0
-    outbox[0, H_NEXT_ORDER_ID] = clock[T_NEXT_ORDER_ID]
-    outbox[0, H_ACCOUNT] = agent
-    reset(world.rng, stream_key(world, agent, instrument), _DECIDE, np.uint64(step))
-    call_decide(row[P_ADDRESS], view, me, world.rng, outbox)
+        me.memory[k] = memory.values[k]
+    orders = _read_orders(state.outbox[0])
+    orders.count = 0
+    orders.next_order_id = clock.next_order_id
+    orders.account = agent
+    rng = _read_rng(state.rng)
+    reset(rng, stream_key(state, agent, instrument), _DECIDE, np.uint64(clock.step))
+    call_decide(population.address, _read_view(view), _read_me(me), rng, orders)
     for k in range(MAX_MEMORY):
-        memory[at, k] = me.memory[k]
-    clock[T_NEXT_ORDER_ID] = outbox[0, H_NEXT_ORDER_ID]
-    clock[T_OUT_COUNT] = outbox[0, H_COUNT]
-    forget_fills(ledger, agent, instrument)
+        memory.values[k] = me.memory[k]
+    clock.next_order_id = orders.next_order_id
+    clock.out_count = orders.count
+    forget_fills(state.ledger, agent, instrument)
+    return orders.overflow == 0
 
 
 @jit
-def _show_python(book, ledger, world, views, population, agent):
-    """Bring the views of a Python population up to date, and one agent's summary if it decides alone."""
-    row = world.populations[population]
-    at = row[P_INSTRUMENTS_AT]
-    for slot in range(row[P_INSTRUMENTS]):
-        instrument = world.population_lists[at + slot]
-        show_market(book, ledger, views[instrument], instrument, world.clock[T_STEP])
+def _show_python(state, p, agent):
+    """Bring the views of a Python population up to date, and what one agent sees if it decides alone."""
+    population, seen, clock = state.populations[p], state.seen, state.clock
+    for slot in range(population.instruments):
+        show_market(state, state.lists[population.instruments_at + slot])
     if agent < 0:
         return
-    first = world.population_lists[at]
-    view = views[first]
-    summary = world.summary
-    summary[0] = world.clock[T_STEP]
-    summary[1] = agent
-    summary[2] = view.best_bid
-    summary[3] = view.bid_depth
-    summary[4] = view.best_ask
-    summary[5] = view.ask_depth
-    summary[6] = view.last_price
-    summary[7] = ledger.accounts[agent, C_CASH]
-    summary[8] = ledger.positions[agent * ledger.instruments.shape[0] + first, P_INVENTORY]
-    summary[9] = book.owners[agent, A_ORDERS]
-    summary[10] = world.clock[T_NEXT_ORDER_ID]
+    first = state.lists[population.instruments_at]
+    view, ledger = state.views[first], state.ledger
+    seen.step = clock.step
+    seen.agent = agent
+    seen.best_bid = view.best_bid
+    seen.bid_depth = view.bid_depth
+    seen.best_ask = view.best_ask
+    seen.ask_depth = view.ask_depth
+    seen.last_price = view.last_price
+    seen.cash = ledger.accounts[agent].cash
+    seen.inventory = ledger.positions[agent * len(ledger.terms) + first].inventory
+    seen.open_orders = state.book.owners[agent].orders
+    seen.next_order_id = clock.next_order_id
 
 
 @jit
-def _forget_python(ledger, world, agent):
+def _forget_python(state, agent):
     """Begin anew what a Python agent is told of its fills, now that it has looked."""
-    row = world.populations[world.agents[agent, G_POPULATION]]
-    for slot in range(row[P_INSTRUMENTS]):
-        forget_fills(ledger, agent, world.population_lists[row[P_INSTRUMENTS_AT] + slot])
-    ledger.accounts[agent, C_LAST_LOOK] = world.clock[T_STEP]
+    population = state.populations[state.agents[agent].population]
+    for slot in range(population.instruments):
+        forget_fills(state.ledger, agent, state.lists[population.instruments_at + slot])
+    state.ledger.accounts[agent].last_look = state.clock.step
 
 
 @jit_inline
-def _fetch_ahead(book, ledger, world, actor):
+def _fetch_ahead(state, actor):
     """Have the memory of an actor that is due soon brought near: with many agents it would be waited for."""
-    if actor < world.agents.shape[0]:
-        prefetch(world.agents, actor)
-        prefetch(world.keys, actor)
-        prefetch(world.memory, actor)  # its own row, if all agents are compiled and trade one instrument
+    if actor < len(state.agents):
+        ledger = state.ledger
+        prefetch(state.agents, actor)
+        prefetch(state.memory, actor)  # its own row, if all agents are compiled and trade one instrument
         prefetch(ledger.accounts, actor)
-        prefetch(ledger.positions, actor * ledger.instruments.shape[0])
-        prefetch(book.owners, actor)
+        prefetch(ledger.positions, actor * len(ledger.terms))
+        prefetch(state.book.owners, actor)
 
 
 @jit_inline
-def _act(book, ledger, world, words, views, mes):
+def _call_python(state, p, agent):
+    """Prepare a decision in Python."""
+    clock = state.clock
+    _show_python(state, p, agent)
+    clock.repeat = 0
+    clock.cursor += 1
+
+
+@jit_inline
+def _act(state):
     """Let the step's actors act, in order; return DONE when all have."""
-    clock = world.clock
-    agents = world.agents.shape[0]
-    if clock[T_LOOKED] >= 0:
-        _forget_python(ledger, world, clock[T_LOOKED])
-        clock[T_LOOKED] = -1
+    clock = state.clock
+    agents = len(state.agents)
+    if clock.looked >= 0:
+        _forget_python(state, clock.looked)
+        clock.looked = -1
     while True:
-        room = drain_outbox(book, ledger, world, words)
+        room = drain_outbox(state)
         if room != DONE:
             return room
-        if clock[T_CURSOR] >= clock[T_ACTIVE]:
+        if clock.cursor >= clock.active:
             return DONE
-        actor = np.int64(world.places[1, clock[T_CURSOR]])
-        if clock[T_CURSOR] + _AHEAD < clock[T_ACTIVE]:
-            _fetch_ahead(book, ledger, world, np.int64(world.places[1, clock[T_CURSOR] + _AHEAD]))
+        actor = state.places[clock.cursor].actor
+        if clock.cursor + _AHEAD < clock.active:
+            _fetch_ahead(state, state.places[clock.cursor + _AHEAD].actor)
         if actor >= agents:
-            _show_python(book, ledger, world, views, actor - agents, -1)
-            clock[T_REPEAT] = 0
-            clock[T_AGENT] = actor - agents
-            clock[T_CURSOR] += 1
-            return PYTHON_BATCH
-        population = world.agents[actor, G_POPULATION]
-        if world.populations[population, P_LEVEL] != LEVEL_COMPILED:
-            _show_python(book, ledger, world, views, population, actor)
-            clock[T_AGENT] = actor
-            clock[T_LOOKED] = actor
-            clock[T_REPEAT] = 0
-            clock[T_CURSOR] += 1
-            clock[T_ACTIVATIONS] += 1
-            return PYTHON_AGENT
-        slot = clock[T_SLOT]
+            clock.agent = actor - agents
+            _call_python(state, actor - agents, -1)
+            return Stop.BATCH.value
+        clock.agent = actor
+        p = state.agents[actor].population
+        population = state.populations[p]
+        if population.level != CallLevel.COMPILED:
+            clock.looked = actor
+            clock.activations += 1
+            _call_python(state, p, actor)
+            return Stop.EACH.value
+        slot = clock.slot
         if slot == 0:
-            clock[T_REPEAT] = 0
-        _decide(book, ledger, world, views, mes[0], population, actor, slot)
-        if slot + 1 < world.populations[population, P_INSTRUMENTS]:
-            clock[T_SLOT] = slot + 1
+            clock.repeat = 0
+        fits = _decide(state, p, actor, slot)
+        if slot + 1 < population.instruments:
+            clock.slot = slot + 1
         else:
-            clock[T_SLOT] = 0
-            clock[T_CURSOR] += 1
-            clock[T_ACTIVATIONS] += 1
-            ledger.accounts[actor, C_LAST_LOOK] = clock[T_STEP]
-        if world.outbox[0, H_OVERFLOW] != 0:
-            clock[T_AGENT] = actor
-            return TOO_MANY_MESSAGES
+            clock.slot = 0
+            clock.cursor += 1
+            clock.activations += 1
+            state.ledger.accounts[actor].last_look = clock.step
+        if not fits:
+            return Stop.TOO_MANY_MESSAGES.value
 
 
-@jit
-def _sample_tape(world, view, instrument):
+@jit_inline
+def _sample_tape(tape, view):
     """Add the step's spread and return to the sums for the summary."""
-    tape = world.tape
     if view.bid_depth > 0 and view.ask_depth > 0:
-        tape[instrument, X_SPREADS] += view.best_ask - view.best_bid
-        tape[instrument, X_SPREAD_COUNT] += 1.0
-    last = tape[instrument, X_LAST_MID]
-    if last > 0.0:
-        change = view.mid / last - 1.0
-        tape[instrument, X_RETURNS] += change
-        tape[instrument, X_SQUARES] += change * change
-        tape[instrument, X_RETURN_COUNT] += 1.0
-    tape[instrument, X_LAST_MID] = view.mid
+        tape.spreads += view.best_ask - view.best_bid
+        tape.spread_count += 1.0
+    if tape.last_mid > 0.0:
+        change = view.mid / tape.last_mid - 1.0
+        tape.returns += change
+        tape.squares += change * change
+        tape.return_count += 1.0
+    tape.last_mid = view.mid
+
+
+@jit_inline
+def _sample_quote(state, view, instrument):
+    clock = state.clock
+    quote = state.quotes[clock.quotes]
+    quote.step = view.step
+    quote.instrument = instrument
+    quote.best_bid = view.best_bid
+    quote.bid_depth = view.bid_depth
+    quote.best_ask = view.best_ask
+    quote.ask_depth = view.ask_depth
+    quote.last_price = view.last_price
+    quote.volume = view.volume
+    at = (view.step - clock.block_start) * len(state.views) + instrument
+    quote.fundamental = state.fundamental[at]
+    clock.quotes += 1
 
 
 @jit
-def _sample_quote(world, view, instrument, fundamental_bits):
-    quotes = world.quotes
-    n = world.clock[T_QUOTES]
-    quotes[n, Q_STEP] = view.step
-    quotes[n, Q_INSTRUMENT] = instrument
-    quotes[n, Q_BID] = view.best_bid
-    quotes[n, Q_BID_DEPTH] = view.bid_depth
-    quotes[n, Q_ASK] = view.best_ask
-    quotes[n, Q_ASK_DEPTH] = view.ask_depth
-    quotes[n, Q_LAST] = view.last_price
-    quotes[n, Q_VOLUME] = view.volume
-    quotes[n, Q_VOLUME + 1] = fundamental_bits
-    world.clock[T_QUOTES] = n + 1
-
-
-@jit
-def _finish_step(book, ledger, world, views, fundamental_bits):
-    """Sample the end of the step; return STOPPED, QUOTES_FULL or SAMPLE."""
-    clock = world.clock
-    step = clock[T_STEP]
-    every = clock[T_QUOTES_EVERY]
+def _finish_step(state):
+    """Sample the end of the step; return REACHED, QUOTES_FULL or SAMPLE."""
+    clock = state.clock
+    step, every = clock.step, clock.quotes_every
     wanted = every > 0 and step % every == 0
-    if wanted and clock[T_QUOTES] + views.shape[0] > world.quotes.shape[0]:
-        return QUOTES_FULL
-    for instrument in range(views.shape[0]):
-        view = views[instrument]
-        show_market(book, ledger, view, instrument, step)
-        remember_mid(view, step)
-        _sample_tape(world, view, instrument)
+    if wanted and clock.quotes + len(state.views) > len(state.quotes):
+        return Stop.QUOTES_FULL.value
+    for instrument in range(len(state.views)):
+        view = show_market(state, instrument)
+        remember_mid(view)
+        _sample_tape(state.tape[instrument], view)
         if wanted:
-            _sample_quote(world, view, instrument, fundamental_bits[step - clock[T_BLOCK_START], instrument])
-    clock[T_STEP] = step + 1
-    clock[T_PHASE] = PHASE_BEGIN
-    depth, accounts = clock[T_DEPTH_EVERY], clock[T_ACCOUNTS_EVERY]
+            _sample_quote(state, view, instrument)
+    clock.step = step + 1
+    clock.phase = Phase.BEGIN
+    depth, accounts = clock.depth_every, clock.accounts_every
     if (depth > 0 and step % depth == 0) or (accounts > 0 and (step + 1) % accounts == 0):
-        return SAMPLE
-    return STOPPED
+        return Stop.SAMPLE.value
+    return Stop.REACHED.value
 
 
 @jit
-def _expire(book, ledger, world, words):
-    first = book.state[S_EVENTS]
-    result = expire(book, world.clock[T_STEP])
-    seal(book, ledger, world, words, first, 0, 0)
+def _expire(state):
+    first = state.book.counters.events
+    result = expire(state.book, state.clock.step)
+    seal(state, first, 0, 0)
     return result
 
 
 @jit
-def _run(book, ledger, world, words, views, mes, fundamental_bits, until):
-    """Step until `until`; return why it stopped. Call again to go on."""
-    clock = world.clock
+def advance(address, until):
+    """Run the state at an address until step `until`; return why it stopped. Call again to go on."""
+    state = find_state(address)
+    clock = state.clock
     while True:
-        phase = clock[T_PHASE]
-        if phase == PHASE_BEGIN:
-            if clock[T_STEP] >= until:
-                return STOPPED
-            clock[T_PHASE] = PHASE_EXPIRE
-        elif phase == PHASE_EXPIRE:
-            result = _expire(book, ledger, world, words)
+        phase = clock.phase
+        if phase == Phase.BEGIN:
+            if clock.step >= until:
+                return Stop.REACHED.value
+            clock.phase = Phase.EXPIRE
+        elif phase == Phase.EXPIRE:
+            result = _expire(state)
             if result != DONE:
                 return result
-            clock[T_PHASE] = PHASE_ARRIVE
-        elif phase == PHASE_ARRIVE or phase == PHASE_DEFERRED:
-            result = arrive(book, ledger, world, words)
+            clock.phase = Phase.ARRIVE
+        elif phase == Phase.ARRIVE or phase == Phase.DEFERRED:
+            result = arrive(state)
             if result != DONE:
                 return result
-            clock[T_PHASE] = PHASE_COLLECT if phase == PHASE_ARRIVE else PHASE_END
-        elif phase == PHASE_COLLECT:
-            collect(world)
-            clock[T_REPEAT] = 0
-            clock[T_CURSOR] = 0
-            clock[T_SLOT] = 0
-            clock[T_PHASE] = PHASE_ACT
-        elif phase == PHASE_ACT:
-            result = _act(book, ledger, world, words, views, mes)
+            clock.phase = Phase.COLLECT if phase == Phase.ARRIVE else Phase.END
+        elif phase == Phase.COLLECT:
+            collect(state)
+            clock.repeat = 0
+            clock.cursor = 0
+            clock.slot = 0
+            clock.phase = Phase.ACT
+        elif phase == Phase.ACT:
+            result = _act(state)
             if result != DONE:
                 return result
-            clock[T_PHASE] = PHASE_DEFERRED if clock[T_SIMULTANEOUS] != 0 else PHASE_END
+            clock.phase = Phase.DEFERRED if clock.simultaneous != 0 else Phase.END
         else:
-            result = _finish_step(book, ledger, world, views, fundamental_bits)
-            if result != STOPPED:
+            result = _finish_step(state)
+            if result != Stop.REACHED:
                 return result
-
-
-@jit
-def advance(book, ledger, world, words, views, mes, fundamental_bits, until):
-    """Run until step `until` or until something is needed, on pinned state; see `_run`."""
-    return _run(
-        find_book(book), find_ledger(ledger), find_world(world), words, views, mes, fundamental_bits, until
-    )

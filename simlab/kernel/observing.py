@@ -9,42 +9,6 @@ from simlab.agents.strategy import MAX_PARAMETERS
 from simlab.core.jit import jit, jit_inline
 from simlab.core.numerics import normal_quantile
 from simlab.core.random import Role, block, open_unit
-from simlab.engine.compiled.arrays import (
-    A_HEAD,
-    A_ORDERS,
-    K_ACCOUNT_NEXT,
-    K_LEVEL,
-    L_DEPTH,
-    L_PRICE,
-    O_PRICE,
-    O_QUANTITY,
-)
-from simlab.engine.compiled.tables import L_LIST, O_ID
-from simlab.kernel.state import (
-    P_FIRST,
-    P_ORDERS,
-    P_PARAMETERS_AT,
-    P_PARAMETERS_STRIDE,
-    P_SIGNAL,
-    PF_SIGNAL_NOISE,
-    T_BLOCK_START,
-    T_PARAMETERS,
-    T_STEP,
-)
-from simlab.market.ledger import (
-    C_CASH,
-    C_LAST_LOOK,
-    I_HALTED_UNTIL,
-    I_LAST_PRICE,
-    I_LAST_QUANTITY,
-    I_LAST_SIDE,
-    I_TRADES,
-    I_VOLUME,
-    P_BOUGHT,
-    P_FILLS,
-    P_INVENTORY,
-    P_SOLD,
-)
 
 __all__ = [
     "forget_fills",
@@ -61,116 +25,119 @@ _HISTORY_MASK = HISTORY_STEPS - 1
 
 
 @jit_inline
-def show_market(book, ledger, view, instrument, step):
-    """Bring one instrument's view up to date."""
-    levels, instruments = book.levels, ledger.instruments
-    bid = np.int64(book.towers[2 * instrument, 0])
-    ask = np.int64(book.towers[2 * instrument + 1, 0])
-    view.step = step
-    view.best_bid = levels[bid, L_PRICE] if bid != 0 else 0
-    view.bid_depth = levels[bid, L_DEPTH] if bid != 0 else 0
-    view.best_ask = levels[ask, L_PRICE] if ask != 0 else 0
-    view.ask_depth = levels[ask, L_DEPTH] if ask != 0 else 0
+def show_market(state, instrument):
+    """Bring one instrument's view up to date; return it."""
+    book, terms, view = state.book, state.ledger.terms[instrument], state.views[instrument]
+    bid = book.nodes[2 * instrument].floors[0]
+    ask = book.nodes[2 * instrument + 1].floors[0]
+    view.step = state.clock.step
+    view.best_bid = book.levels[bid].price if bid != 0 else 0
+    view.bid_depth = book.levels[bid].depth if bid != 0 else 0
+    view.best_ask = book.levels[ask].price if ask != 0 else 0
+    view.ask_depth = book.levels[ask].depth if ask != 0 else 0
     if bid != 0 and ask != 0:
         view.mid = 0.5 * (view.best_bid + view.best_ask)
-    view.halted = 1 if step < instruments[instrument, I_HALTED_UNTIL] else 0
-    view.last_price = instruments[instrument, I_LAST_PRICE]
-    view.last_quantity = instruments[instrument, I_LAST_QUANTITY]
-    view.last_side = instruments[instrument, I_LAST_SIDE]
-    view.volume = instruments[instrument, I_VOLUME]
-    view.trades = instruments[instrument, I_TRADES]
+    view.halted = 1 if view.step < terms.halted_until else 0
+    view.last_price = terms.last_price
+    view.last_quantity = terms.last_quantity
+    view.last_side = terms.last_side
+    view.volume = terms.volume
+    view.trades = terms.trades
+    return view
+
+
+@jit_inline
+def _show_side(book, side_list, prices, depths, most):
+    n = 0
+    level = book.nodes[side_list].floors[0]
+    while level != 0 and n < most:
+        prices[n] = book.levels[level].price
+        depths[n] = book.levels[level].depth
+        level = book.nodes[level].floors[0]
+        n += 1
+    return n
 
 
 @jit
 def show_depth(book, view, instrument, depth):
     """Fill the view's best levels."""
-    n = 0
-    level = np.int64(book.towers[2 * instrument, 0])
-    while level != 0 and n < min(depth, DEPTH_LEVELS):
-        view.bid_prices[n] = book.levels[level, L_PRICE]
-        view.bid_depths[n] = book.levels[level, L_DEPTH]
-        level = np.int64(book.towers[level, 0])
-        n += 1
-    view.bid_levels = n
-    n = 0
-    level = np.int64(book.towers[2 * instrument + 1, 0])
-    while level != 0 and n < min(depth, DEPTH_LEVELS):
-        view.ask_prices[n] = book.levels[level, L_PRICE]
-        view.ask_depths[n] = book.levels[level, L_DEPTH]
-        level = np.int64(book.towers[level, 0])
-        n += 1
-    view.ask_levels = n
+    most = min(depth, DEPTH_LEVELS)
+    view.bid_levels = _show_side(book, 2 * instrument, view.bid_prices, view.bid_depths, most)
+    view.ask_levels = _show_side(book, 2 * instrument + 1, view.ask_prices, view.ask_depths, most)
 
 
 @jit
 def _show_orders(book, me, agent, instrument):
     n = 0
-    row = np.int64(book.owners[agent, A_HEAD])
+    row = book.owners[agent].head
     while row != 0 and n < VISIBLE_ORDERS:
-        side_list = book.levels[np.int64(book.links[row, K_LEVEL]), L_LIST]
+        order = book.orders[row]
+        side_list = book.nodes[order.level].side_list
         if side_list >> 1 == instrument:
-            me.order_ids[n] = book.orders[row, O_ID]
+            me.order_ids[n] = order.order_id
             me.order_sides[n] = side_list & 1
-            me.order_prices[n] = book.orders[row, O_PRICE]
-            me.order_quantities[n] = book.orders[row, O_QUANTITY]
+            me.order_prices[n] = order.price
+            me.order_quantities[n] = order.quantity
             n += 1
-        row = np.int64(book.links[row, K_ACCOUNT_NEXT])
+        row = order.account_next
     me.visible_orders = n
 
 
 @jit_inline
-def stream_key(world, agent, instrument):
+def stream_key(state, agent, instrument):
     """Return the key of what an agent draws for one instrument, whichever others there are."""
-    first = world.agents.shape[0] + world.populations.shape[0]
-    return world.keys[agent] ^ world.keys[first + instrument]
+    return state.agents[agent].key ^ state.instrument_keys[instrument]
 
 
 @jit
-def signal_of(world, population, agent, instrument):
+def signal_of(state, population, agent, instrument):
     """Return an agent's private signal: the fundamental plus its own noise, price units."""
-    step = world.clock[T_STEP]
-    value = world.fundamental[step - world.clock[T_BLOCK_START], instrument]
-    noise = world.population_floats[population, PF_SIGNAL_NOISE]
+    clock = state.clock
+    at = (clock.step - clock.block_start) * len(state.views) + instrument
+    value = state.fundamental[at]
+    noise = state.populations[population].signal_noise
     if noise > 0.0:
-        word, _ = block(stream_key(world, agent, instrument), _SIGNAL, np.uint64(step), np.uint64(0))
+        key = stream_key(state, agent, instrument)
+        word, _ = block(key, _SIGNAL, np.uint64(clock.step), np.uint64(0))
         value += noise * normal_quantile(open_unit(word))
     return value
 
 
 @jit_inline
-def show_agent(book, ledger, world, me, population, agent, instrument):
+def show_agent(state, p, agent, instrument):
     """Fill the record of an agent for one instrument, all but its memory."""
-    row = world.populations[population]
-    position = agent * ledger.instruments.shape[0] + instrument
+    me, ledger, population = state.me, state.ledger, state.populations[p]
+    position = ledger.positions[agent * len(ledger.terms) + instrument]
+    account = ledger.accounts[agent]
     me.agent = agent
-    me.cash = ledger.accounts[agent, C_CASH]
-    me.inventory = ledger.positions[position, P_INVENTORY]
-    me.open_orders = book.owners[agent, A_ORDERS]
-    me.bought = ledger.positions[position, P_BOUGHT]
-    me.sold = ledger.positions[position, P_SOLD]
-    me.fills = ledger.positions[position, P_FILLS]
-    me.last_look = ledger.accounts[agent, C_LAST_LOOK]
-    at = row[P_PARAMETERS_AT] + (agent - row[P_FIRST]) * row[P_PARAMETERS_STRIDE]
-    if at != world.clock[T_PARAMETERS]:
-        world.clock[T_PARAMETERS] = at
+    me.cash = account.cash
+    me.inventory = position.inventory
+    me.open_orders = state.book.owners[agent].orders
+    me.bought = position.bought
+    me.sold = position.sold
+    me.fills = position.fills
+    me.last_look = account.last_look
+    at = population.parameters_at + (agent - population.first) * population.parameters_each
+    if at != state.clock.parameters:
+        state.clock.parameters = at
         for k in range(MAX_PARAMETERS):
-            me.parameters[k] = world.parameters[at, k]
-    if row[P_SIGNAL] != 0:
-        me.signal = signal_of(world, population, agent, instrument)
-    if row[P_ORDERS] != 0:
-        _show_orders(book, me, agent, instrument)
+            me.parameters[k] = state.parameters[at].values[k]
+    if population.signal != 0:
+        me.signal = signal_of(state, p, agent, instrument)
+    if population.orders != 0:
+        _show_orders(state.book, me, agent, instrument)
 
 
 @jit_inline
 def forget_fills(ledger, agent, instrument):
     """Begin anew what an agent is told of its fills in an instrument, now that it has looked."""
-    position = agent * ledger.instruments.shape[0] + instrument
-    ledger.positions[position, P_BOUGHT] = 0
-    ledger.positions[position, P_SOLD] = 0
-    ledger.positions[position, P_FILLS] = 0
+    position = ledger.positions[agent * len(ledger.terms) + instrument]
+    position.bought = 0
+    position.sold = 0
+    position.fills = 0
 
 
-@jit
-def remember_mid(view, step):
+@jit_inline
+def remember_mid(view):
     """Append the mid price at the end of a step to the view's history."""
-    view.mids[step & _HISTORY_MASK] = view.mid
+    view.mids[view.step & _HISTORY_MASK] = view.mid

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from simlab.agents.strategy import Strategy
 from simlab.market.instruments import AccountPolicy, Instrument
-from simlab.processes import OutsideWorld
+from simlab.market.ledger import ExchangeAccount
+from simlab.processes import OutsideSpec
 
-__all__ = ["Activation", "Latency", "Population", "RecordingPlan", "SimulationSpec"]
+__all__ = ["Activation", "Capacities", "Latency", "Population", "RecordingPlan", "SimulationSpec"]
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,52 @@ class RecordingPlan:
 
 
 @dataclass(frozen=True)
+class Capacities:
+    """Room that is made at the start, in rows; all of it grows when it is full, so none changes a result.
+
+    `orders` and `levels` are of the books, `orders` None for two an agent. `events` and `quotes` wait in
+    memory until they are handed to the recorder, `messages` are on their way.
+    """
+
+    orders: int | None = None
+    levels: int = 256
+    events: int = 1 << 16
+    quotes: int = 1 << 15
+    messages: int = 1024
+
+
+@dataclass(frozen=True)
 class SimulationSpec:
-    """One experiment, ready to run. Order of instruments and populations does not matter."""
+    """One experiment, ready to run: plain data that can be run any number of times.
+
+    Instruments and populations are kept in the order of their names, whichever way they are given.
+    """
 
     seed: int
     steps: int
     instruments: tuple[Instrument, ...]
     populations: tuple[Population, ...]
-    world: OutsideWorld
+    outside: OutsideSpec = field(default_factory=OutsideSpec)
     simultaneous: bool = False
     step_duration_s: float = 1.0
     recording: RecordingPlan = field(default_factory=RecordingPlan)
     name: str = "experiment"
+    capacities: Capacities = field(default_factory=Capacities)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "instruments", tuple(sorted(self.instruments, key=lambda item: item.name)))
+        object.__setattr__(self, "populations", tuple(sorted(self.populations, key=lambda item: item.name)))
+
+    @property
+    def agents(self) -> int:
+        """Number of agents, which are the accounts 0 to ``agents - 1``."""
+        return sum(population.count for population in self.populations)
+
+    def account_name(self, account: int) -> str:
+        """Return whose account it is: a population and the number therein, or ``exchange/fees``."""
+        first = 0
+        for population in self.populations:
+            if account < first + population.count:
+                return f"{population.name}/{account - first}"
+            first += population.count
+        return f"exchange/{ExchangeAccount(account - first).name.lower()}"

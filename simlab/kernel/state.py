@@ -1,135 +1,180 @@
-"""Lay out the kernel's own state in arrays: agents, populations, what is due, messages on their way."""
+"""Declare all of a running market in tables: book, ledger, agents, what is due, messages on their way."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from simlab.agents.compiled import ME_DTYPE, VIEW_DTYPE
 from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS
+from simlab.core.random import RNG_DTYPE
+from simlab.core.rows import Tables, column, opener, part, record, table
+from simlab.core.types import MESSAGE_WORDS
+from simlab.engine.compiled.tables import Book
+from simlab.market.ledger import Ledger
 
-__all__ = ["World"]
-
-# agents: (agents, 4) int64: population, step it is due, next agent due in the same bucket, cursor in steps
-G_POPULATION, G_DUE, G_NEXT, G_CURSOR = range(4)
-
-# populations: (populations, 20) int64
-(
-    P_FIRST,
-    P_COUNT,
-    P_LEVEL,
-    P_ADDRESS,
-    P_ACTIVATION,
-    P_PERIOD,
-    P_STEPS_AT,
-    P_STEPS,
-    P_LATENCY_LOW,
-    P_LATENCY_HIGH,
-    P_DEPTH,
-    P_ORDERS,
-    P_SIGNAL,
-    P_INSTRUMENTS_AT,
-    P_INSTRUMENTS,
-    P_PARAMETERS_AT,
-    P_PARAMETERS_STRIDE,
-    P_MEMORY_AT,
-    P_PRESENT,
-    P_DUE_COUNT,
-) = range(20)
-
-LEVEL_COMPILED, LEVEL_BATCH, LEVEL_AGENT = range(3)
-EVERY_STEP, BY_RATE, BY_PERIOD, BY_STEPS = range(4)
-
-# population_floats: (populations, 2) float64
-PF_LOG_QUIET, PF_SIGNAL_NOISE = range(2)
-
-# clock: (32,) int64
-(
-    T_STEP,
-    T_PHASE,
-    T_CURSOR,
-    T_ACTIVE,
-    T_NEXT_ORDER_ID,
-    T_FREE_MESSAGE,
-    T_TOP_MESSAGE,
-    T_IN_FLIGHT,
-    T_OUT_CURSOR,
-    T_OUT_COUNT,
-    T_AGENT,
-    T_SLOT,
-    T_HASH,
-    T_MESSAGES,
-    T_ACTIVATIONS,
-    T_QUOTES,
-    T_BLOCK_START,
-    T_SIMULTANEOUS,
-    T_QUOTES_EVERY,
-    T_DEPTH_EVERY,
-    T_ACCOUNTS_EVERY,
-    T_EXPIRED_FROM,
-    T_REPEAT,
-    T_PARAMETERS,
-    T_LOOKED,
-) = range(25)
-
-(PHASE_BEGIN, PHASE_EXPIRE, PHASE_ARRIVE, PHASE_COLLECT, PHASE_ACT, PHASE_DEFERRED, PHASE_END) = range(7)
-
-# quotes: (n, 9) int64; the last column holds the bits of a float64
-Q_STEP, Q_INSTRUMENT, Q_BID, Q_BID_DEPTH, Q_ASK, Q_ASK_DEPTH, Q_LAST, Q_VOLUME, Q_FUNDAMENTAL = range(9)
-
-# tape: (instruments, 8) float64: sums for the summary
-X_SPREADS, X_SPREAD_COUNT, X_LAST_MID, X_RETURNS, X_SQUARES, X_RETURN_COUNT = range(6)
-
-ME_SUMMARY = 11
-"""Numbers that a Python agent reads at once; the last is the next order id."""
+__all__ = [
+    "AGENT",
+    "ARRIVAL",
+    "MEMORY",
+    "PARAMETERS",
+    "PLACE",
+    "POPULATION",
+    "QUOTE",
+    "TAPE",
+    "TRAVELLING",
+    "Activated",
+    "CallLevel",
+    "Phase",
+    "State",
+    "find_state",
+]
 
 
-class World(NamedTuple):
-    """Everything of a running simulation that is neither book nor ledger, in arrays."""
+def _row(kind: str, *names: str) -> list[tuple[str, str]]:
+    return [(name, kind) for name in names]
 
-    clock: NDArray[np.int64]
-    agents: NDArray[np.int64]
-    keys: NDArray[np.uint64]
-    """Of the random streams: of every agent, then of every population, then of every instrument."""
-    populations: NDArray[np.int64]
-    population_floats: NDArray[np.float64]
-    population_lists: NDArray[np.int64]
+
+AGENT = np.dtype([("key", "u8"), ("due", "i8"), ("next", "i4"), ("population", "i4"), ("cursor", "i8")])
+"""One agent: the key of its random streams, the step it is due, the next agent due in the same bucket, and
+how many of its explicit steps are past.
+"""
+
+
+class CallLevel(IntEnum):
+    """At which level a population's strategy is called."""
+
+    COMPILED = 0
+    BATCH = 1
+    EACH = 2
+
+
+class Activated(IntEnum):
+    """How a population's agents become due."""
+
+    EVERY_STEP = 0
+    BY_RATE = 1
+    BY_PERIOD = 2
+    BY_STEPS = 3
+
+
+POPULATION = np.dtype(
+    [
+        ("key", "u8"),
+        ("log_quiet", "f8"),
+        ("signal_noise", "f8"),
+        *_row("i8", "first", "count", "present", "due_count", "level", "address"),
+        *_row("i8", "activated", "period", "steps_at", "steps"),
+        *_row("i8", "latency_low", "latency_high"),
+        *_row("i8", "depth", "orders", "signal"),
+        *_row("i8", "instruments_at", "instruments"),
+        *_row("i8", "parameters_at", "parameters_each", "memory_at"),
+    ]
+)
+"""One population: its agents, how its strategy is called and what it sees.
+
+`log_quiet` is the logarithm of the probability not to act in a step. `instruments_at` and `steps_at` point
+into `State.lists`, `parameters_at` and `memory_at` into the tables of these names; `parameters_each` is 1
+when each agent has parameters of its own, else 0. `address` is where its compiled function is.
+"""
+
+PARAMETERS = np.dtype([("values", "f8", (MAX_PARAMETERS,))])
+MEMORY = np.dtype([("values", "f8", (MAX_MEMORY,))])
+
+PLACE = np.dtype([("place", "u8"), ("actor", "i8")])
+"""Who acts in a step: the place drawn, and an agent or (numbered after all agents) a batch population."""
+
+TRAVELLING = np.dtype([*MESSAGE_WORDS.descr[:-1], ("next", "i8")])
+"""One message on its way; `next` chains those that arrive in the same step, and the free rows."""
+
+ARRIVAL = np.dtype(_row("i8", "first", "last"))
+"""The messages that arrive in one step of a ring of steps."""
+
+QUOTE = np.dtype(
+    [
+        *_row("i8", "step", "instrument", "best_bid", "bid_depth", "best_ask", "ask_depth"),
+        *_row("i8", "last_price", "volume"),
+        ("fundamental", "f8"),
+    ]
+)
+"""One instrument at the end of a step, as it is recorded."""
+
+TAPE = np.dtype(_row("f8", "spreads", "spread_count", "last_mid", "returns", "squares", "return_count"))
+"""Sums over the steps of one instrument, for the summary."""
+
+SEEN = np.dtype(
+    _row(
+        "i8", "step", "agent", "best_bid", "bid_depth", "best_ask", "ask_depth", "last_price", "cash",
+        "inventory", "open_orders", "next_order_id",
+    )
+)  # fmt: skip
+"""What an agent written in Python is shown at once, of its first instrument; the rest it asks for."""
+
+
+class Phase(IntEnum):
+    """Where in a step the loop is."""
+
+    BEGIN = 0
+    EXPIRE = 1
+    ARRIVE = 2
+    COLLECT = 3
+    ACT = 4
+    DEFERRED = 5
+    END = 6
+
+
+CLOCK = np.dtype(
+    [
+        ("hash", "u8"),
+        *_row("i8", "step", "phase", "simultaneous", "next_order_id", "messages", "activations"),
+        *_row("i8", "active", "cursor", "slot", "agent", "looked", "parameters"),
+        *_row("i8", "out_count", "out_cursor", "repeat"),
+        *_row("i8", "free_message", "top_message", "in_flight"),
+        *_row("i8", "block_start", "quotes", "quotes_every", "depth_every", "accounts_every"),
+    ]
+)
+"""Where the loop is.
+
+`active` actors of the step stand in `State.places`, of which `cursor` have acted; `slot` is the next of the
+present agent's instruments. `looked` is a Python agent that is to forget the fills it saw, `parameters` the
+row that `State.me` shows; both -1 for none. `repeat` counts an agent's messages of one decision.
+"""
+
+
+class State(Tables):
+    """All of a running market."""
+
+    book = part(Book)
+    ledger = part(Ledger)
+    clock = record(CLOCK)
+    agents = table(AGENT)
+    populations = table(POPULATION)
+    instrument_keys = column("u8")
+    lists = column("i8")
     """Instruments and explicit steps of all populations, one after the other."""
-    parameters: NDArray[np.float64]
-    memory: NDArray[np.float64]
-    wheel: NDArray[np.int64]
+    parameters = table(PARAMETERS)
+    memory = table(MEMORY)
+    wheel = column("i4")
     """First agent due in each bucket of steps, -1 for none."""
-    places: NDArray[np.uint64]
-    """(4, agents + populations): places drawn, who drew them, and room to sort both."""
-    due: NDArray[np.int32]
+    places = table(PLACE)
+    sorting = table(PLACE)
+    buckets = column("i8")
+    due = column("i4")
     """Agents of batch populations that are due, from each population's first agent on."""
-    buckets: NDArray[np.int64]
-    flight: NDArray[np.int64]
-    """Messages on their way; the last word chains those that arrive in the same step."""
-    arrivals: NDArray[np.int64]
-    """(steps, 2): first and last message that arrives in each step of a ring."""
-    outbox: NDArray[np.int64]
-    fundamental: NDArray[np.float64]
-    quotes: NDArray[np.int64]
-    tape: NDArray[np.float64]
-    rng: NDArray[np.uint64]
-    summary: NDArray[np.int64]
+    flight = table(TRAVELLING)
+    arrivals = table(ARRIVAL)
+    outbox = table(MESSAGE_WORDS)
+    """Row 0 is the head of an `ORDERS_DTYPE` record, the messages of the present decision follow."""
+    fundamental = column("f8")
+    """Values from step `clock.block_start` on, instrument by instrument."""
+    quotes = table(QUOTE)
+    tape = table(TAPE)
+    views = table(VIEW_DTYPE)
+    me = record(ME_DTYPE)
+    rng = record(RNG_DTYPE)
+    seen = record(SEEN)
 
-    TABLES = {  # noqa: RUF012
-        "clock": 1,
-        "agents": 4,
-        "keys": 1,
-        "populations": 20,
-        "population_floats": 2,
-        "population_lists": 1,
-        "parameters": MAX_PARAMETERS,
-        "memory": MAX_MEMORY,
-        "wheel": 1,
-        "due": 1,
-        "flight": 8,
-        "arrivals": 2,
-        "quotes": 9,
-        "tape": 8,
-        "summary": 1,
-    }
+
+find_state = opener(State)
+"""Give compiled code the state at an address."""

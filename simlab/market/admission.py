@@ -5,73 +5,25 @@ Cancels always pass. What the order book itself refuses (unknown ids, sides, qua
 
 from __future__ import annotations
 
-import numpy as np
-
 from simlab.core.jit import jit, jit_inline
-from simlab.core.types import MAX_QUANTITY, MessageKind, Reason, SelfTrade
-from simlab.engine.compiled.arrays import (
-    A_HEAD,
-    A_ORDERS,
-    B_SELF_TRADE,
-    K_ACCOUNT,
-    K_ACCOUNT_NEXT,
-    K_LEVEL,
-    L_DEPTH,
-    L_PRICE,
-    O_PRICE,
-    O_QUANTITY,
-)
-from simlab.engine.compiled.tables import L_LIST, find_id
-from simlab.market.ledger import (
-    C_CASH,
-    C_POPULATION,
-    C_RESERVED,
-    C_SENT,
-    C_WINDOW,
-    I_BAND_HIGH,
-    I_BAND_LOW,
-    I_HALTED_UNTIL,
-    I_LOT,
-    I_TICK,
-    P_INVENTORY,
-    P_OPEN_BUY,
-    P_OPEN_SELL,
-    R_BORROWING,
-    R_OPEN_ORDERS,
-    R_POSITION,
-    R_RATE,
-    R_RESERVE,
-    R_SHORT,
-    R_WINDOW,
-    unit_cost,
-)
+from simlab.core.rows import unpacked
+from simlab.core.types import MAX_QUANTITY, MessageKind, Reason, SelfTrade, Side, TimeInForce
+from simlab.engine.compiled.hashed import find_id
+from simlab.market.ledger import unit_cost
 
 __all__ = ["admit"]
-
-_LIMIT, _MARKET, _CANCEL, _REPLACE, _CANCEL_ALL = (int(kind) for kind in MessageKind)
-_CANCEL_RESTING = int(SelfTrade.CANCEL_RESTING)
-_UNKNOWN_INSTRUMENT = int(Reason.UNKNOWN_INSTRUMENT)
-_INVALID_ACCOUNT = int(Reason.INVALID_ACCOUNT)
-_HALTED = int(Reason.MARKET_HALTED)
-_OFF_TICK = int(Reason.PRICE_OFF_TICK)
-_OFF_LOT = int(Reason.QUANTITY_OFF_LOT)
-_BAND = int(Reason.PRICE_BAND)
-_FUNDS = int(Reason.FUNDS)
-_SHORT_LIMIT = int(Reason.SHORT_LIMIT)
-_POSITION_LIMIT = int(Reason.POSITION_LIMIT)
-_RATE_LIMIT = int(Reason.RATE_LIMIT)
-_OPEN_ORDER_LIMIT = int(Reason.OPEN_ORDER_LIMIT)
 
 
 @jit
 def _own_depth(book, level, account):
     """Return the lots of an account's own orders at a price level. O(its resting orders)."""
     lots = 0
-    row = np.int64(book.owners[account, A_HEAD])
+    row = book.owners[account].head
     while row != 0:
-        if book.links[row, K_LEVEL] == level:
-            lots += book.orders[row, O_QUANTITY]
-        row = np.int64(book.links[row, K_ACCOUNT_NEXT])
+        order = book.orders[row]
+        if order.level == level:
+            lots += order.quantity
+        row = order.account_next
     return lots
 
 
@@ -79,127 +31,138 @@ def _own_depth(book, level, account):
 def _cost_to_take(book, ledger, instrument, account, quantity):
     """Return the most that buying up to `quantity` lots from the asks can cost now, with fees. O(levels)."""
     cost = 0
-    position = account * ledger.instruments.shape[0] + instrument
     # own asks that self-trade prevention will cancel give no lots: the order goes on to dearer ones
     skips_own = (
-        book.books[instrument, B_SELF_TRADE] == _CANCEL_RESTING
-        and ledger.positions[position, P_OPEN_SELL] > 0
+        book.self_trade[instrument] == SelfTrade.CANCEL_RESTING
+        and ledger.positions[account * len(ledger.terms) + instrument].open_sell > 0
     )
-    level = np.int64(book.towers[2 * instrument + 1, 0])
+    level = book.nodes[2 * instrument + 1].floors[0]
     while level != 0 and quantity > 0:
-        depth = book.levels[level, L_DEPTH]
+        depth = book.levels[level].depth
         if skips_own:
             depth -= _own_depth(book, level, account)
         taken = min(quantity, depth)
-        cost += taken * unit_cost(ledger.instruments, instrument, book.levels[level, L_PRICE])
+        cost += taken * unit_cost(ledger.terms[instrument], book.levels[level].price)
         quantity -= taken
-        level = np.int64(book.towers[level, 0])
+        level = book.nodes[level].floors[0]
     return cost
 
 
 @jit_inline
-def _refuse_terms(instruments, kind, instrument, price, quantity, step):
+def _refuse_terms(terms, kind, price, quantity, step):
     """Check an order against its instrument's terms."""
-    if step < instruments[instrument, I_HALTED_UNTIL]:
-        return _HALTED
-    if kind != _MARKET:
-        tick = instruments[instrument, I_TICK]
-        if tick != 1 and price % tick != 0:
-            return _OFF_TICK
-        if price < instruments[instrument, I_BAND_LOW] or price > instruments[instrument, I_BAND_HIGH]:
-            return _BAND
-    lot = instruments[instrument, I_LOT]
-    if lot != 1 and quantity % lot != 0:
-        return _OFF_LOT
+    if step < terms.halted_until:
+        return Reason.MARKET_HALTED.value
+    if kind != MessageKind.MARKET:
+        if terms.tick_size != 1 and price % terms.tick_size != 0:
+            return Reason.PRICE_OFF_TICK.value
+        if price < terms.band_low or price > terms.band_high:
+            return Reason.PRICE_BAND.value
+    if terms.lot_size != 1 and quantity % terms.lot_size != 0:
+        return Reason.QUANTITY_OFF_LOT.value
     return 0
 
 
 @jit_inline
-def _refuse_rate(accounts, account, limit, window, step):
+def _refuse_rate(account, policy, step):
     """Count a message against the account's rate limit."""
-    if limit < 0:
+    if policy.rate_limit < 0:
         return 0
-    present = step // window + 1
-    if accounts[account, C_WINDOW] != present:
-        accounts[account, C_WINDOW] = present
-        accounts[account, C_SENT] = 0
-    if accounts[account, C_SENT] >= limit:
-        return _RATE_LIMIT
-    accounts[account, C_SENT] += 1
+    present = step // policy.rate_window + 1
+    if account.window != present:
+        account.window = present
+        account.sent = 0
+    if account.sent >= policy.rate_limit:
+        return Reason.RATE_LIMIT.value
+    account.sent += 1
     return 0
 
 
 @jit_inline
-def _refuse_position(book, ledger, kind, side, instrument, account, price, quantity, old_price, old_quantity):
-    """Check funds, short selling and position limits; an order being replaced is taken out first."""
-    accounts, instruments = ledger.accounts, ledger.instruments
-    population = accounts[account, C_POPULATION]
-    reserve = ledger.policies[population, R_RESERVE]
-    position = account * instruments.shape[0] + instrument
-    limit = ledger.policies[population, R_POSITION]
-    inventory = ledger.positions[position, P_INVENTORY]
-    if side == 1:
-        short = ledger.policies[population, R_SHORT]
-        if reserve != 0:
-            inventory -= ledger.positions[position, P_OPEN_SELL] - old_quantity
-        if short >= 0 and inventory - quantity < -short:
-            return _SHORT_LIMIT
-        return _POSITION_LIMIT if limit >= 0 and inventory - quantity < -limit else 0
-    if reserve != 0:
-        inventory += ledger.positions[position, P_OPEN_BUY] - old_quantity
-    if limit >= 0 and inventory + quantity > limit:
-        return _POSITION_LIMIT
-    borrowing = ledger.policies[population, R_BORROWING]
-    if borrowing < 0:
+def _refuse_sale(position, policy, quantity, old_quantity):
+    """Check short selling and the position limit."""
+    inventory = position.inventory - quantity
+    if policy.reserve != 0:
+        inventory -= position.open_sell - old_quantity
+    if policy.short_limit >= 0 and inventory < -policy.short_limit:
+        return Reason.SHORT_LIMIT.value
+    if policy.position_limit >= 0 and inventory < -policy.position_limit:
+        return Reason.POSITION_LIMIT.value
+    return 0
+
+
+@jit_inline
+def _refuse_purchase(
+    book, ledger, kind, instrument, account_number, price, quantity, old_price, old_quantity
+):
+    """Check the position limit and funds."""
+    account, terms = ledger.accounts[account_number], ledger.terms[instrument]
+    policy = ledger.policies[account.population]
+    position = ledger.positions[account_number * len(ledger.terms) + instrument]
+    inventory = position.inventory + quantity
+    if policy.reserve != 0:
+        inventory += position.open_buy - old_quantity
+    if policy.position_limit >= 0 and inventory > policy.position_limit:
+        return Reason.POSITION_LIMIT.value
+    if policy.borrowing < 0:
         return 0
-    available = accounts[account, C_CASH] + borrowing
-    if reserve != 0:
-        available -= accounts[account, C_RESERVED]
+    available = account.cash + policy.borrowing
+    if policy.reserve != 0:
+        available -= account.reserved
         if old_quantity > 0:
-            available += old_quantity * unit_cost(instruments, instrument, old_price)
-    if kind == _MARKET:
-        return _FUNDS if _cost_to_take(book, ledger, instrument, account, quantity) > available else 0
-    return _FUNDS if quantity * unit_cost(instruments, instrument, price) > available else 0
+            available += old_quantity * unit_cost(terms, old_price)
+    if kind == MessageKind.MARKET:
+        cost = _cost_to_take(book, ledger, instrument, account_number, quantity)
+    else:
+        cost = quantity * unit_cost(terms, price)
+    return Reason.FUNDS.value if cost > available else 0
+
+
+@jit_inline
+def _refuse_account(
+    book, ledger, kind, side, may_rest, instrument, number, price, quantity, old_price, old_quantity, step
+):
+    """Check an order against what its account may do; an order being replaced is taken out first."""
+    account = ledger.accounts[number]
+    policy = ledger.policies[account.population]
+    reason = _refuse_rate(account, policy, step)
+    if reason != 0:
+        return reason
+    if may_rest and policy.open_orders >= 0 and book.owners[number].orders >= policy.open_orders:
+        return Reason.OPEN_ORDER_LIMIT.value
+    if side == Side.SELL:
+        position = ledger.positions[number * len(ledger.terms) + instrument]
+        return _refuse_sale(position, policy, quantity, old_quantity)
+    return _refuse_purchase(book, ledger, kind, instrument, number, price, quantity, old_price, old_quantity)
 
 
 @jit_inline
 def admit(book, ledger, code, order_id, account, price, quantity, step):
     """Return (0 or the reason to refuse, old price, old quantity): what a replaced order is now."""
-    kind = code & 0xFF
-    side = (code >> 8) & 0xFF
-    may_rest = kind == _LIMIT and (code >> 16) & 0xFF == 0
-    instrument = code >> 32
-    if account < 0 or account >= ledger.accounts.shape[0]:
-        return _INVALID_ACCOUNT, 0, 0
-    if kind == _CANCEL or kind == _CANCEL_ALL:
+    kind, side, tif, _, instrument = unpacked(code)
+    if account < 0 or account >= len(ledger.accounts):
+        return Reason.INVALID_ACCOUNT.value, 0, 0
+    if kind == MessageKind.CANCEL or kind == MessageKind.CANCEL_ALL:
         return 0, 0, 0
     old_price = 0
     old_quantity = 0
-    if kind == _REPLACE:
-        row = np.int64(find_id(book.ids, book.orders, order_id))
-        if row == 0 or book.links[row, K_ACCOUNT] != account:
+    if kind == MessageKind.REPLACE:
+        row = find_id(book, order_id)
+        if row == 0 or book.orders[row].account != account:
             return 0, 0, 0
-        level = np.int64(book.links[row, K_LEVEL])
-        side = book.levels[level, L_LIST] & 1
-        instrument = book.levels[level, L_LIST] >> 1
-        old_price, old_quantity = book.orders[row, O_PRICE], book.orders[row, O_QUANTITY]
-    if instrument < 0 or instrument >= ledger.instruments.shape[0]:
-        return _UNKNOWN_INSTRUMENT, 0, 0
-    if (side != 0 and side != 1) or quantity < 1 or quantity > MAX_QUANTITY:
+        order = book.orders[row]
+        side_list = book.nodes[order.level].side_list
+        side, instrument = side_list & 1, side_list >> 1
+        old_price, old_quantity = order.price, order.quantity
+    if instrument < 0 or instrument >= len(ledger.terms):
+        return Reason.UNKNOWN_INSTRUMENT.value, 0, 0
+    if (side != Side.BUY and side != Side.SELL) or quantity < 1 or quantity > MAX_QUANTITY:
         return 0, old_price, old_quantity
-    reason = _refuse_terms(ledger.instruments, kind, instrument, price, quantity, step)
+    reason = _refuse_terms(ledger.terms[instrument], kind, price, quantity, step)
     if reason == 0:
-        population = ledger.accounts[account, C_POPULATION]
-        policies = ledger.policies
-        reason = _refuse_rate(
-            ledger.accounts, account, policies[population, R_RATE], policies[population, R_WINDOW], step
-        )
-        if reason == 0 and may_rest:
-            most = policies[population, R_OPEN_ORDERS]
-            if most >= 0 and book.owners[account, A_ORDERS] >= most:
-                reason = _OPEN_ORDER_LIMIT
-    if reason == 0:
-        reason = _refuse_position(
-            book, ledger, kind, side, instrument, account, price, quantity, old_price, old_quantity
-        )
+        may_rest = kind == MessageKind.LIMIT and tif == TimeInForce.GTC
+        reason = _refuse_account(
+            book, ledger, kind, side, may_rest, instrument, account, price, quantity, old_price, old_quantity,
+            step,
+        )  # fmt: skip
     return reason, old_price, old_quantity

@@ -1,7 +1,7 @@
 """Keep the books: cash, inventory, reserves, fees and realised profit, in integers, from events alone.
 
 Double entry: every fill moves cash from buyer to seller, lots from seller to buyer, and fees from both to
-the fee account, which is the last but one; the last is the error account, from which shocks trade.
+the fee account. Shocks trade from the error account; both belong to the exchange (`ExchangeAccount`).
 A fee is ``ceil(notional * ppm / 1e6)`` money units: rounded towards the fee account, so a rebate (a negative
 fee) is rounded towards zero. `cost` is what an open position cost, signed: positive for a long position;
 closing part of it takes out its share rounded down. At every moment and for every account::
@@ -11,71 +11,113 @@ closing part of it takes out its share rounded down. At every moment and for eve
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simlab.core.jit import jit_inline
-from simlab.core.types import (
-    E_ACCOUNTS,
-    E_CODE,
-    E_ORDER_ID,
-    E_OTHER_ORDER_ID,
-    E_PRICE,
-    E_QUANTITY,
-    FLAG_MARKET,
-    EventKind,
+from simlab.core.rows import Tables, record, table, unpacked
+from simlab.core.types import FLAG_MARKET, EventKind, Side, unpack_accounts
+
+__all__ = ["FILL_LOG", "ExchangeAccount", "Ledger", "fee", "hold", "settle", "unit_cost"]
+
+ACCOUNT = np.dtype(
+    [
+        ("cash", "i8"),
+        ("reserved", "i8"),
+        ("fees", "i8"),
+        ("population", "i8"),
+        ("last_look", "i8"),
+        ("window", "i8"),
+        ("sent", "i8"),
+        ("fill_log", "i8"),
+    ]
 )
+"""One account, a cache line. `window` and `sent` are of its rate limit; `fill_log` 0 says it has none."""
 
-__all__ = ["FILL_LOG", "Ledger", "fee", "settle", "unit_cost"]
+POSITION = np.dtype(
+    [
+        ("inventory", "i8"),
+        ("cost", "i8"),
+        ("realised", "i8"),
+        ("open_buy", "i8"),
+        ("open_sell", "i8"),
+        ("bought", "i8"),
+        ("sold", "i8"),
+        ("fills", "i8"),
+    ]
+)
+"""One account in one instrument, a cache line; the last three count since the agent last looked."""
 
-# accounts: (accounts, 8) int64; the last three are of the agent's observation and rate limit
-C_CASH, C_RESERVED, C_FEES, C_POPULATION, C_LAST_LOOK, C_WINDOW, C_SENT, C_FILL_ROW = range(8)
-# positions: (accounts * instruments, 8) int64; the last three count since the agent last looked
-P_INVENTORY, P_COST, P_REALISED, P_OPEN_BUY, P_OPEN_SELL, P_BOUGHT, P_SOLD, P_FILLS = range(8)
-# instruments: (instruments, 16) int64
-(
-    I_TICK,
-    I_LOT,
-    I_MULTIPLIER,
-    I_BAND_LOW,
-    I_BAND_HIGH,
-    I_MAKER_PPM,
-    I_TAKER_PPM,
-    I_HALTED_UNTIL,
-    I_LAST_PRICE,
-    I_LAST_QUANTITY,
-    I_LAST_SIDE,
-    I_VOLUME,
-    I_TRADES,
-    I_INITIAL_PRICE,
-) = range(14)
-# policies: (populations, 8) int64
-R_BORROWING, R_SHORT, R_POSITION, R_RESERVE, R_RATE, R_WINDOW, R_OPEN_ORDERS = range(7)
-# stats: (populations, 4) int64
-T_ORDERS, T_FILLS, T_VOLUME, T_REFUSED = range(4)
-# fills: (rows, FILL_LOG, 4) int64: step, signed quantity, price, order id
+TERMS = np.dtype(
+    [
+        ("tick_size", "i8"),
+        ("lot_size", "i8"),
+        ("multiplier", "i8"),
+        ("band_low", "i8"),
+        ("band_high", "i8"),
+        ("maker_ppm", "i8"),
+        ("taker_ppm", "i8"),
+        ("halted_until", "i8"),
+        ("last_price", "i8"),
+        ("last_quantity", "i8"),
+        ("last_side", "i8"),
+        ("volume", "i8"),
+        ("trades", "i8"),
+    ]
+)
+"""One instrument: its terms, and what traded last and altogether."""
+
+POLICY = np.dtype(
+    [
+        ("borrowing", "i8"),
+        ("short_limit", "i8"),
+        ("position_limit", "i8"),
+        ("reserve", "i8"),
+        ("rate_limit", "i8"),
+        ("rate_window", "i8"),
+        ("open_orders", "i8"),
+    ]
+)
+"""What the accounts of one population may do; the last row is the exchange's own."""
+
+STATS = np.dtype([("orders", "i8"), ("fills", "i8"), ("volume", "i8"), ("refused", "i8")])
+"""What the accounts of one population did, in total."""
+
+
+class ExchangeAccount(IntEnum):
+    """An account of the exchange's own; they are numbered after all agents, in this order."""
+
+    FEES = 0
+    ERRORS = 1
+
+
+EXCHANGE = np.dtype([("fees", "i8"), ("errors", "i8")])
+"""The numbers of the exchange's own accounts."""
+
+OWN_FILL = np.dtype([("step", "i8"), ("quantity", "i8"), ("price", "i8"), ("order_id", "i8")])
+"""One fill of an account that keeps a log; `quantity` is negative for a sale."""
+
 FILL_LOG = 16
+"""Latest fills that an account with a log remembers in each instrument."""
 
-_ACCEPTED, _REJECTED, _FILL, _CANCELLED, _REPLACED, _EXPIRED = (int(kind) for kind in EventKind)
-_MARKET = FLAG_MARKET << 24
 _MILLION = 1_000_000
 _SMALL = 2**31
-_LOW_HALF = 0xFFFFFFFF
+
+accounts_of = jit_inline(unpack_accounts)
 
 
-class Ledger(NamedTuple):
-    """All accounts of a market, as arrays; rows of `positions` are ``account * instruments + instrument``."""
+class Ledger(Tables):
+    """All accounts of a market; rows of `positions` are ``account * instruments + instrument``."""
 
-    accounts: NDArray[np.int64]
-    positions: NDArray[np.int64]
-    instruments: NDArray[np.int64]
-    policies: NDArray[np.int64]
-    stats: NDArray[np.int64]
-    fills: NDArray[np.int64]
-
-    TABLES = {"accounts": 8, "positions": 8, "instruments": 16, "policies": 8, "stats": 4}  # noqa: RUF012
+    accounts = table(ACCOUNT)
+    positions = table(POSITION)
+    terms = table(TERMS)
+    policies = table(POLICY)
+    stats = table(STATS)
+    exchange = record(EXCHANGE)
+    fills = table(OWN_FILL)
+    """`FILL_LOG` rows for each account with a log and instrument, used in turn."""
 
 
 @jit_inline
@@ -89,10 +131,10 @@ def fee(notional, ppm):
 
 
 @jit_inline
-def unit_cost(instruments, instrument, price):
+def unit_cost(terms, price):
     """Return the most that one lot bought at a price can cost with fees, money units."""
-    notional = price * instruments[instrument, I_MULTIPLIER]
-    ppm = max(instruments[instrument, I_MAKER_PPM], instruments[instrument, I_TAKER_PPM])
+    notional = price * terms.multiplier
+    ppm = max(terms.maker_ppm, terms.taker_ppm)
     return notional + (fee(notional, ppm) if ppm > 0 else 0)
 
 
@@ -110,80 +152,81 @@ def _share(cost, part, whole):
 @jit_inline
 def hold(ledger, account, instrument, side, price, quantity):
     """Reserve (or with a negative quantity release) what a resting order may use."""
-    position = account * ledger.instruments.shape[0] + instrument
-    if side == 0:
-        ledger.positions[position, P_OPEN_BUY] += quantity
-        ledger.accounts[account, C_RESERVED] += quantity * unit_cost(ledger.instruments, instrument, price)
+    position = ledger.positions[account * len(ledger.terms) + instrument]
+    if side == Side.BUY:
+        position.open_buy += quantity
+        ledger.accounts[account].reserved += quantity * unit_cost(ledger.terms[instrument], price)
     else:
-        ledger.positions[position, P_OPEN_SELL] += quantity
+        position.open_sell += quantity
 
 
 @jit_inline
-def _change_position(positions, row, side, quantity, unit):
-    """Book a fill of `quantity` lots at `unit` money units a lot into a position."""
-    inventory = positions[row, P_INVENTORY]
-    signed = quantity if side == 0 else -quantity
-    positions[row, P_INVENTORY] = inventory + signed
+def _change_position(position, signed, unit):
+    """Book `signed` lots, negative for a sale, at `unit` money units a lot into a position."""
+    inventory = position.inventory
+    position.inventory = inventory + signed
     if inventory == 0 or (inventory > 0) == (signed > 0):
-        positions[row, P_COST] += signed * unit
+        position.cost += signed * unit
         return
     held = abs(inventory)
+    quantity = abs(signed)
     closed = min(held, quantity)
-    removed = _share(positions[row, P_COST], closed, held)
+    removed = _share(position.cost, closed, held)
     sign = 1 if inventory > 0 else -1
-    positions[row, P_REALISED] += sign * closed * unit - removed
-    positions[row, P_COST] += sign * -(quantity - closed) * unit - removed
+    position.realised += sign * closed * unit - removed
+    position.cost += sign * -(quantity - closed) * unit - removed
 
 
 @jit_inline
-def _book_side(ledger, account, instrument, side, price, quantity, ppm, step, order_id):
+def _book_side(ledger, account_number, instrument, side, price, quantity, ppm, step, order_id):
     """Book one side of a fill; return the fee."""
-    accounts, positions, instruments = ledger.accounts, ledger.positions, ledger.instruments
-    row = account * instruments.shape[0] + instrument
-    unit = price * instruments[instrument, I_MULTIPLIER]
+    account = ledger.accounts[account_number]
+    row = account_number * len(ledger.terms) + instrument
+    position = ledger.positions[row]
+    signed = quantity if side == Side.BUY else -quantity
+    unit = price * ledger.terms[instrument].multiplier
     paid = fee(unit * quantity, ppm)
-    accounts[account, C_CASH] += (-unit * quantity if side == 0 else unit * quantity) - paid
-    accounts[account, C_FEES] += paid
-    _change_position(positions, row, side, quantity, unit)
-    positions[row, P_BOUGHT + side] += quantity
-    positions[row, P_FILLS] += 1
-    population = accounts[account, C_POPULATION]
-    ledger.stats[population, T_FILLS] += 1
-    ledger.stats[population, T_VOLUME] += quantity
-    log = accounts[account, C_FILL_ROW]
-    if log > 0:
-        slot = (positions[row, P_FILLS] - 1) % FILL_LOG
-        ledger.fills[log * instruments.shape[0] + instrument, slot, 0] = step
-        ledger.fills[log * instruments.shape[0] + instrument, slot, 1] = quantity if side == 0 else -quantity
-        ledger.fills[log * instruments.shape[0] + instrument, slot, 2] = price
-        ledger.fills[log * instruments.shape[0] + instrument, slot, 3] = order_id
+    account.cash -= unit * signed + paid
+    account.fees += paid
+    _change_position(position, signed, unit)
+    if side == Side.BUY:
+        position.bought += quantity
+    else:
+        position.sold += quantity
+    position.fills += 1
+    stats = ledger.stats[account.population]
+    stats.fills += 1
+    stats.volume += quantity
+    if account.fill_log > 0:
+        at = (account.fill_log * len(ledger.terms) + instrument) * FILL_LOG
+        own = ledger.fills[at + (position.fills - 1) % FILL_LOG]
+        own.step = step
+        own.quantity = signed
+        own.price = price
+        own.order_id = order_id
     return paid
 
 
 @jit_inline
-def _settle_fill(ledger, events, i, instrument, side, limit_price, is_market, step):
-    accounts, instruments = ledger.accounts, ledger.instruments
-    taker = events[i, E_ACCOUNTS] & _LOW_HALF
-    maker = events[i, E_ACCOUNTS] >> 32
-    price = events[i, E_PRICE]
-    quantity = events[i, E_QUANTITY]
+def _settle_fill(ledger, event, instrument, side, limit_price, is_market, step):
+    terms = ledger.terms[instrument]
+    taker, maker = accounts_of(event.accounts)
+    price, quantity = event.price, event.quantity
     if not is_market:
         hold(ledger, taker, instrument, side, limit_price, -quantity)
     hold(ledger, maker, instrument, 1 - side, price, -quantity)
-    maker_ppm, taker_ppm = instruments[instrument, I_MAKER_PPM], instruments[instrument, I_TAKER_PPM]
-    paid = _book_side(
-        ledger, taker, instrument, side, price, quantity, taker_ppm, step, events[i, E_ORDER_ID]
-    )
+    paid = _book_side(ledger, taker, instrument, side, price, quantity, terms.taker_ppm, step, event.order_id)
     paid += _book_side(
-        ledger, maker, instrument, 1 - side, price, quantity, maker_ppm, step, events[i, E_OTHER_ORDER_ID]
+        ledger, maker, instrument, 1 - side, price, quantity, terms.maker_ppm, step, event.other_order_id
     )
-    accounts[accounts.shape[0] - 2, C_CASH] += paid
-    accounts[accounts.shape[0] - 2, C_FEES] -= paid
-    instruments[instrument, I_LAST_PRICE] = price
-    instruments[instrument, I_LAST_QUANTITY] = quantity
-    instruments[instrument, I_LAST_SIDE] = side
-    instruments[instrument, I_VOLUME] += quantity
-    instruments[instrument, I_TRADES] += 1
+    fee_account = ledger.accounts[ledger.exchange.fees]
+    fee_account.cash += paid
+    fee_account.fees -= paid
+    terms.last_price = price
+    terms.last_quantity = quantity
+    terms.last_side = side
+    terms.volume += quantity
+    terms.trades += 1
 
 
 @jit_inline
@@ -196,28 +239,24 @@ def settle(ledger, events, start, stop, old_price, old_quantity, step):
     is_market = False
     taker_id = 0
     for i in range(start, stop):
-        code = events[i, E_CODE]
-        kind = code & 0xFF
-        side = (code >> 8) & 0xFF
-        instrument = code >> 32
-        if kind == _FILL:
-            _settle_fill(ledger, events, i, instrument, side, limit_price, is_market, step)
-        elif kind == _REJECTED:
-            account = events[i, E_ACCOUNTS] & _LOW_HALF
-            if account < ledger.accounts.shape[0]:
-                ledger.stats[ledger.accounts[account, C_POPULATION], T_REFUSED] += 1
-        else:
-            account = events[i, E_ACCOUNTS] & _LOW_HALF
-            price, quantity = events[i, E_PRICE], events[i, E_QUANTITY]
-            if kind == _ACCEPTED or kind == _REPLACED:
-                limit_price = price
-                is_market = (code & _MARKET) != 0
-                taker_id = events[i, E_ORDER_ID]
-                if kind == _ACCEPTED:
-                    ledger.stats[ledger.accounts[account, C_POPULATION], T_ORDERS] += 1
-                else:
-                    hold(ledger, account, instrument, side, old_price, -old_quantity)
-                if not is_market:
-                    hold(ledger, account, instrument, side, price, quantity)
-            elif not (is_market and events[i, E_ORDER_ID] == taker_id):
-                hold(ledger, account, instrument, side, price, -quantity)
+        event = events[i]
+        kind, side, _, flags, instrument = unpacked(event.code)
+        if kind == EventKind.FILL:
+            _settle_fill(ledger, event, instrument, side, limit_price, is_market, step)
+            continue
+        account, _ = accounts_of(event.accounts)
+        if kind == EventKind.REJECTED:
+            if account < len(ledger.accounts):
+                ledger.stats[ledger.accounts[account].population].refused += 1
+        elif kind == EventKind.ACCEPTED or kind == EventKind.REPLACED:
+            limit_price = event.price
+            is_market = (flags & FLAG_MARKET) != 0
+            taker_id = event.order_id
+            if kind == EventKind.ACCEPTED:
+                ledger.stats[ledger.accounts[account].population].orders += 1
+            else:
+                hold(ledger, account, instrument, side, old_price, -old_quantity)
+            if not is_market:
+                hold(ledger, account, instrument, side, event.price, event.quantity)
+        elif not (is_market and event.order_id == taker_id):
+            hold(ledger, account, instrument, side, event.price, -event.quantity)

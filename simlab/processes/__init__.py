@@ -9,7 +9,6 @@ from simlab.processes.happenings import NewsItem, OutsideBlock, Shock, ShockKind
 from simlab.processes.news import PoissonNews, ScheduledNews
 from simlab.processes.outside import Outside, OutsideSpec, OutsideState
 from simlab.processes.shocks import FatFinger, FundamentalJump, Halt, Join, Leave
-from simlab.processes.world import OutsideWorld, World
 
 __all__ = [
     "FatFinger",
@@ -23,10 +22,8 @@ __all__ = [
     "OutsideBlock",
     "OutsideSpec",
     "OutsideState",
-    "OutsideWorld",
     "PoissonNews",
     "ScheduledNews",
     "Shock",
     "ShockKind",
-    "World",
 ]

@@ -14,21 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from simlab.core.jit import jit
+from simlab.core.jit import jit, jit_inline
+from simlab.core.rows import Tables, column, opener, part, record, table, unpacked
 from simlab.core.types import (
-    E_ACCOUNTS,
-    E_CODE,
-    E_ORDER_ID,
-    E_OTHER_ORDER_ID,
-    E_PRICE,
-    E_QUANTITY,
-    E_SEQUENCE,
-    E_STEP,
+    EVENT_WORDS,
     FLAG_MARKET,
     FLAG_POST_ONLY,
     FLAG_PRIORITY_KEPT,
     EventKind,
     Reason,
+    unpack_accounts,
 )
 from simlab.errors import RecordingError
 from simlab.recording.schema import TABLES, Column, Table, nearest_hint
@@ -52,35 +47,32 @@ _REASON_CODES = _code_of(TABLES["messages"].column("reason").categories, Reason)
 _TIME_IN_FORCE_UNKNOWN = np.full(256, _TIME_IN_FORCE_BITS, np.uint8)
 _TIME_IN_FORCE_UNKNOWN[[EventKind.ACCEPTED, EventKind.REPLACED]] = 0
 
-_FILL = int(EventKind.FILL)
-_MESSAGE_COLUMNS = (
-    "sequence", "step", "event", "order_id", "account", "instrument", "side", "price", "quantity",
-    "time_in_force", "post_only", "market", "priority_kept", "reason",
-)  # fmt: skip
-_TRADE_COLUMNS = (
-    "sequence", "step", "instrument", "price", "quantity", "aggressor_side", "taker_order_id",
-    "taker_account", "maker_order_id", "maker_account",
-)  # fmt: skip
-
 _NUMPY_TYPES = {"category": np.int8, "bool": np.bool_, "int32": np.int32, "int64": np.int64}
 
 
-class _TableColumns:
-    """Buffers for one row group of one table."""
+def _buffers_of(name: str) -> type[Tables]:
+    """Return the class of the column buffers of a table."""
+    columns = {it.name: column(_NUMPY_TYPES[it.dtype]) for it in TABLES[name].columns}
+    return type(f"_{name.capitalize()}", (Tables,), columns | {"__module__": __name__})
 
-    def __init__(self, table: Table, names: Sequence[str], capacity: int) -> None:
-        self.table = table
-        self.capacity = capacity
-        self.rows = 0
-        self.buffers: list[NDArray[Any]] = [
-            np.empty(capacity, _NUMPY_TYPES[table.column(name).dtype]) for name in names
-        ]
-        self._by_name = dict(zip(names, self.buffers, strict=True))
 
-    def arrow(self) -> pa.Table:
-        """Return the rows as a table that is valid until the buffers are used again."""
-        arrays = [_wrap(column, self._by_name[column.name][: self.rows]) for column in self.table.columns]
-        return pa.Table.from_arrays(arrays, schema=self.table.schema)
+_Messages, _Trades = _buffers_of("messages"), _buffers_of("trades")
+
+
+class _Split(Tables):
+    """Events, and the column buffers that they are split into."""
+
+    events = table(EVENT_WORDS)
+    messages = part(_Messages)
+    trades = part(_Trades)
+    rows = record([("done", "i8"), ("capacity", "i8"), ("messages", "i8"), ("trades", "i8")])
+    event_codes = column("i1")
+    reason_codes = column("i1")
+    no_time_in_force = column("u1")
+
+
+_find_split = opener(_Split)
+_accounts = jit_inline(unpack_accounts)
 
 
 def _wrap(column: Column, values: NDArray[Any]) -> pa.Array:
@@ -102,77 +94,88 @@ class EventColumns:
 
     def __init__(self, capacity: int, sink: Callable[[str, pa.Table], None]) -> None:
         self._sink = sink
-        self._messages = _TableColumns(TABLES["messages"], _MESSAGE_COLUMNS, capacity)
-        self._trades = _TableColumns(TABLES["trades"], _TRADE_COLUMNS, capacity)
+        buffers = (
+            kind(**{name: np.zeros(capacity, field.dtype) for name, field in kind.FIELDS.items()})
+            for kind in (_Messages, _Trades)
+        )
+        self._split = _Split(
+            messages=next(buffers),
+            trades=next(buffers),
+            event_codes=_EVENT_CODES,
+            reason_codes=_REASON_CODES,
+            no_time_in_force=_TIME_IN_FORCE_UNKNOWN,
+        )
+        self._split.rows["capacity"] = capacity
 
     def add(self, events: NDArray[np.void]) -> None:
         """Split ``(n,) EVENT_DTYPE`` events and keep copies."""
-        words = np.ascontiguousarray(events).view(np.int64).reshape(-1, 8)
-        messages, trades = self._messages, self._trades
-        done = 0
-        while done < len(words):
-            done, messages.rows, trades.rows = _split(
-                words, done, messages.rows, trades.rows, _EVENT_CODES, _REASON_CODES, _TIME_IN_FORCE_UNKNOWN,
-                *messages.buffers, *trades.buffers,
-            )  # fmt: skip
-            for columns in (messages, trades):
-                if columns.rows == columns.capacity:
-                    self._give(columns)
+        split = self._split
+        split.events = np.ascontiguousarray(events).view(EVENT_WORDS)
+        split.rows["done"] = 0
+        while split.rows["done"][0] < len(events):
+            _split(split.address)
+            for name in ("messages", "trades"):
+                if split.rows[name][0] == split.rows["capacity"][0]:
+                    self._give(name)
 
     def flush(self) -> None:
         """Give the sink what is gathered."""
-        for columns in (self._messages, self._trades):
-            if columns.rows:
-                self._give(columns)
+        for name in ("messages", "trades"):
+            if self._split.rows[name][0]:
+                self._give(name)
 
-    def _give(self, columns: _TableColumns) -> None:
-        self._sink(columns.table.name, columns.arrow())
-        columns.rows = 0
+    def _give(self, name: str) -> None:
+        count, buffers = int(self._split.rows[name][0]), getattr(self._split, name)
+        arrays = [_wrap(it, getattr(buffers, it.name)[:count]) for it in TABLES[name].columns]
+        self._sink(name, pa.Table.from_arrays(arrays, schema=TABLES[name].schema))
+        self._split.rows[name] = 0
+
+
+@jit_inline
+def _split_trade(trades, t, event, side, instrument):
+    trades.sequence[t] = event.sequence
+    trades.step[t] = event.step
+    trades.instrument[t] = instrument
+    trades.price[t] = event.price
+    trades.quantity[t] = event.quantity
+    trades.aggressor_side[t] = side
+    trades.taker_order_id[t] = event.order_id
+    trades.maker_order_id[t] = event.other_order_id
+    trades.taker_account[t], trades.maker_account[t] = _accounts(event.accounts)
 
 
 @jit
-def _split(
-    words, start, m, t, event_codes, reason_codes, no_time_in_force,
-    m_sequence, m_step, m_event, m_order_id, m_account, m_instrument, m_side, m_price, m_quantity,
-    m_time_in_force, m_post_only, m_market, m_priority_kept, m_reason,
-    t_sequence, t_step, t_instrument, t_price, t_quantity, t_aggressor_side, t_taker_order_id,
-    t_taker_account, t_maker_order_id, t_maker_account,
-):  # fmt: skip
-    """Write events into columns in one pass until one table is full; return (next event, rows, rows)."""
-    for i in range(start, words.shape[0]):
-        if m == m_sequence.shape[0] or t == t_sequence.shape[0]:
-            return i, m, t
-        code, accounts = words[i, E_CODE], words[i, E_ACCOUNTS]
-        kind, side, flags = code & 0xFF, (code >> 8) & 0xFF, (code >> 24) & 0xFF
-        if kind == _FILL:
-            t_sequence[t] = words[i, E_SEQUENCE]
-            t_step[t] = words[i, E_STEP]
-            t_instrument[t] = code >> 32
-            t_price[t] = words[i, E_PRICE]
-            t_quantity[t] = words[i, E_QUANTITY]
-            t_aggressor_side[t] = side
-            t_taker_order_id[t] = words[i, E_ORDER_ID]
-            t_taker_account[t] = accounts
-            t_maker_order_id[t] = words[i, E_OTHER_ORDER_ID]
-            t_maker_account[t] = accounts >> 32
-            t += 1
+def _split(address):
+    """Write events into columns in one pass until one table is full or all are written."""
+    split = _find_split(address)
+    rows, messages = split.rows, split.messages
+    for i in range(rows.done, len(split.events)):
+        if rows.messages == rows.capacity or rows.trades == rows.capacity:
+            rows.done = i
+            return
+        event = split.events[i]
+        kind, side, reason, flags, instrument = unpacked(event.code)
+        if kind == EventKind.FILL:
+            _split_trade(split.trades, rows.trades, event, side, instrument)
+            rows.trades += 1
             continue
-        m_sequence[m] = words[i, E_SEQUENCE]
-        m_step[m] = words[i, E_STEP]
-        m_event[m] = event_codes[kind]
-        m_order_id[m] = words[i, E_ORDER_ID]
-        m_account[m] = accounts
-        m_instrument[m] = code >> 32
-        m_side[m] = side
-        m_price[m] = words[i, E_PRICE]
-        m_quantity[m] = words[i, E_QUANTITY]
-        m_time_in_force[m] = (flags & _TIME_IN_FORCE_BITS) | no_time_in_force[kind]
-        m_post_only[m] = (flags & FLAG_POST_ONLY) != 0
-        m_market[m] = (flags & FLAG_MARKET) != 0
-        m_priority_kept[m] = (flags & FLAG_PRIORITY_KEPT) != 0
-        m_reason[m] = reason_codes[(code >> 16) & 0xFF]
-        m += 1
-    return words.shape[0], m, t
+        m = rows.messages
+        messages.sequence[m] = event.sequence
+        messages.step[m] = event.step
+        messages.event[m] = split.event_codes[kind]
+        messages.order_id[m] = event.order_id
+        messages.account[m], _ = _accounts(event.accounts)
+        messages.instrument[m] = instrument
+        messages.side[m] = side
+        messages.price[m] = event.price
+        messages.quantity[m] = event.quantity
+        messages.time_in_force[m] = (flags & _TIME_IN_FORCE_BITS) | split.no_time_in_force[kind]
+        messages.post_only[m] = (flags & FLAG_POST_ONLY) != 0
+        messages.market[m] = (flags & FLAG_MARKET) != 0
+        messages.priority_kept[m] = (flags & FLAG_PRIORITY_KEPT) != 0
+        messages.reason[m] = split.reason_codes[reason]
+        rows.messages = m + 1
+    rows.done = len(split.events)
 
 
 def arrow_table(table: Table, columns: Mapping[str, Any]) -> pa.Table:

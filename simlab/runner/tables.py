@@ -25,7 +25,7 @@ _COPIED = (
 def agent_columns(simulation: Simulation) -> dict[str, list[Any]]:
     """Return the columns of the table ``agents``: one row an account, the exchange's own two last."""
     names, populations, strategies = [], [], []
-    for population in simulation.populations:
+    for population in simulation.spec.populations:
         names += [f"{population.name}/{i}" for i in range(population.count)]
         populations += [population.name] * population.count
         strategies += [population.strategy.name] * population.count
@@ -40,7 +40,7 @@ def agent_columns(simulation: Simulation) -> dict[str, list[Any]]:
 
 def instrument_columns(simulation: Simulation) -> dict[str, list[Any]]:
     """Return the columns of the table ``instruments``: one row an instrument, in the kernel's order."""
-    instruments = simulation.instruments
+    instruments = simulation.spec.instruments
     columns: dict[str, list[Any]] = {name: [getattr(it, name) for it in instruments] for name in _COPIED}
     return columns | {
         "instrument": list(range(len(instruments))),

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from simlab.agents.compiled import H_ACCOUNT, H_COUNT, H_NEXT_ORDER_ID, MAX_MESSAGES
+from simlab.agents.compiled import ORDERS_DTYPE
 from simlab.agents.conformance import plain_case
 from simlab.agents.library import STRATEGIES
 from simlab.core.jit import address_of, call_decide, jit
@@ -19,7 +19,7 @@ AGENTS, STEPS = 30, 400
 
 @jit
 def call(address, views, accounts, rng, orders):
-    call_decide(address, views[0], accounts[0], rng, orders)
+    call_decide(address, views[0], accounts[0], rng[0], orders[0])
 
 
 def look(view: np.record, book: CompiledOrderBook) -> None:
@@ -38,8 +38,8 @@ def run() -> tuple[list[int], Counter[int], int]:
     cases = [plain_case(strategy) for _ in range(AGENTS)]
     keys = [name_key(1, "agent", f"benchmark/{i}") for i in range(AGENTS)]
     book = CompiledOrderBook(1, accounts=AGENTS)
-    orders = np.zeros((MAX_MESSAGES + 1, 8), np.int64)
-    orders[0, H_NEXT_ORDER_ID] = 1
+    orders = np.zeros(1, ORDERS_DTYPE).view(np.recarray)
+    orders.next_order_id = 1
     resting, kinds, refused = [], Counter(), 0
     for step in range(STEPS):
         for agent, case in enumerate(cases):
@@ -47,10 +47,10 @@ def run() -> tuple[list[int], Counter[int], int]:
                 case.view[0].mid = cases[agent - 1].view[0].mid
             look(case.view[0], book)
             case.me[0].open_orders = len(book.orders_of(agent))
-            reset(case.rng, keys[agent], np.uint64(Role.DECIDE), np.uint64(step))
-            orders[0, H_COUNT], orders[0, H_ACCOUNT] = 0, agent
+            reset(case.rng[0], keys[agent], np.uint64(Role.DECIDE), np.uint64(step))
+            orders.count, orders.account = 0, agent
             call(address_of(function), case.view, case.me, case.rng, orders)
-            messages = orders[1 : orders[0, H_COUNT] + 1].reshape(-1).view(MESSAGE_DTYPE)
+            messages = orders["messages"][0, : orders["count"][0]].view(MESSAGE_DTYPE)
             kinds.update(messages["kind"].tolist())
             refused += int((book.process(messages)["kind"] == EventKind.REJECTED).sum())
         resting.append(book.resting_orders())

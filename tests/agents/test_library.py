@@ -337,10 +337,10 @@ def test_benchmark_sends_one_message_from_one_block_in_the_given_shares() -> Non
     case = make_case("benchmark")
     kinds = []
     for step in range(3_000):
-        reset(case.rng, name_key(1, "agent", "bench"), np.uint64(Role.DECIDE), np.uint64(step))
+        reset(case.rng[0], name_key(1, "agent", "bench"), np.uint64(Role.DECIDE), np.uint64(step))
         case.me[0].open_orders = 5
         [message] = decide(STRATEGIES["benchmark"], case)
-        assert case.rng[3] == 1
+        assert case.rng[0].blocks == 1
         assert message["kind"] == CANCEL or 1 <= message["quantity"] <= 100
         if message["kind"] == LIMIT:
             assert 1 <= abs(message["price"] - 10_000) <= 10
@@ -353,7 +353,7 @@ def test_benchmark_cancels_the_newest_order_and_all_above_its_limit() -> None:
     case = make_case("benchmark", max_orders=16)
     sent: list[int] = []
     for step in range(200):
-        reset(case.rng, name_key(2, "agent", "bench"), np.uint64(Role.DECIDE), np.uint64(step))
+        reset(case.rng[0], name_key(2, "agent", "bench"), np.uint64(Role.DECIDE), np.uint64(step))
         case.me[0].open_orders = 1
         case.me[0].memory[:2] = 41, 40
         [message] = decide(STRATEGIES["benchmark"], case)

@@ -21,7 +21,7 @@ def act(case: Case, step: int, filled: int = 0) -> list[tuple[int, int]]:
     me = case.me[0]
     me.bought, me.sold = (filled, 0) if me.memory[1] == Side.BUY else (0, filled)
     case.view[0].step = step
-    reset(case.rng, name_key(1, "agent", "splitter"), np.uint64(Role.DECIDE), np.uint64(step))
+    reset(case.rng[0], name_key(1, "agent", "splitter"), np.uint64(Role.DECIDE), np.uint64(step))
     sent = decide(SPLITTER, case)
     assert set(sent["kind"].tolist()) <= {MessageKind.MARKET}
     return [(int(side), int(quantity)) for side, quantity in zip(sent["side"], sent["quantity"], strict=True)]

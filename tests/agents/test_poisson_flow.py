@@ -25,7 +25,7 @@ def sent(name: str, count: int, case: Case | None = None, **parameters: float) -
         drawn.view[:] = case.view
     found = []
     for i in range(count):
-        reset(drawn.rng, name_key(1, "agent", "crowd"), np.uint64(Role.DECIDE), np.uint64(i))
+        reset(drawn.rng[0], name_key(1, "agent", "crowd"), np.uint64(Role.DECIDE), np.uint64(i))
         found.append(decide(STRATEGIES[name], drawn))
     return np.concatenate(found)
 

@@ -13,7 +13,7 @@ from simlab.errors import ConfigError
 Write = Callable[[str, str], Path]
 
 PICKY = """
-from simlab.agents.python import batch_strategy
+from simlab.agents.batch import batch_strategy
 from simlab.errors import StrategyError
 
 

@@ -18,7 +18,6 @@ from simlab.core.types import SelfTrade
 from simlab.errors import ConfigError
 from simlab.kernel.spec import SimulationSpec
 from simlab.market.instruments import UNLIMITED
-from simlab.processes import OutsideWorld
 
 Write = Callable[[str, str], Path]
 
@@ -79,11 +78,6 @@ def full(write: Write) -> Path:
     return write("full.yaml", FULL)
 
 
-def _same_block(a: OutsideWorld, b: OutsideWorld) -> bool:
-    first, second = vars(a.block(0, 10)), vars(b.block(0, 10))
-    return np.array_equal(first.pop("fundamental"), second.pop("fundamental")) and first == second
-
-
 def _assert_same(a: SimulationSpec, b: SimulationSpec) -> None:
     for field in fields(a):
         one, other = getattr(a, field.name), getattr(b, field.name)
@@ -92,8 +86,6 @@ def _assert_same(a: SimulationSpec, b: SimulationSpec) -> None:
                 replace(it, parameters=None) for it in other
             ]
             assert all(np.array_equal(x.parameters, y.parameters) for x, y in zip(one, other, strict=True))
-        elif field.name == "world":
-            assert _same_block(one, other)
         else:
             assert one == other
 

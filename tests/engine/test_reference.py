@@ -27,11 +27,6 @@ def test_apply_takes_numpy_integers_without_their_overflow() -> None:
     assert book.snapshot(Side.BUY) == [(100, 3 * MAX_QUANTITY, 3)]
 
 
-def test_a_float_quantity_is_a_type_error() -> None:
-    with pytest.raises(TypeError):
-        ReferenceOrderBook().apply(MessageKind.LIMIT, 0, 100, 2.5, 1)
-
-
 @pytest.mark.parametrize(
     "options", [{"instruments": 0}, {"accounts": 0}, {"accounts": 2**31}, {"self_trade": 7}]
 )

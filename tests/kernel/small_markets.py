@@ -11,16 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simlab.agents.batch import BatchObservation, BatchOrders, batch_strategy
 from simlab.agents.compiled import Needs, cancel, cancel_all, compiled_strategy, limit, market, replace
-from simlab.agents.python import (
-    BatchObservation,
-    BatchOrders,
-    Observation,
-    Orders,
-    Parameter,
-    agent_strategy,
-    batch_strategy,
-)
+from simlab.agents.each import Observation, Orders, Parameter, agent_strategy
 from simlab.agents.strategy import Strategy
 from simlab.config import build, load
 from simlab.core.hashing import hash_text
@@ -28,7 +21,7 @@ from simlab.core.random import integers, uniform
 from simlab.core.types import EVENT_DTYPE
 from simlab.kernel import Population, RecordingPlan, Simulation, SimulationSpec, Sink
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
-from simlab.processes import World
+from simlab.processes import OutsideSpec
 
 FREE = AccountPolicy(borrowing=UNLIMITED, short_limit=UNLIMITED)
 """Terms of an account that nothing stops."""
@@ -178,15 +171,13 @@ def simulation(
     **outside: Iterable[Any],
 ) -> Simulation:
     """Return a market ready to run; `outside` goes to the outside world."""
-    names = [item.name for item in instruments]
-    prices = [float(item.initial_price) for item in instruments]
     return Simulation(
         SimulationSpec(
             seed=seed,
             steps=steps,
             instruments=tuple(instruments),
             populations=populations,
-            world=World(seed, names, prices, **{key: list(value) for key, value in outside.items()}),
+            outside=OutsideSpec(**{key: tuple(value) for key, value in outside.items()}),
             simultaneous=simultaneous,
             recording=recording or RecordingPlan(),
         ),

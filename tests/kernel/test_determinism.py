@@ -16,8 +16,7 @@ from small_markets import MIXED, EventLog, mixed_hash
 
 from simlab.config import build, load
 from simlab.core.hashing import HASH_SEED, hash_rows, hash_text
-from simlab.engine.compiled.arrays import B_SELF_TRADE, allocate
-from simlab.kernel import RecordingPlan, Simulation, SimulationSpec
+from simlab.kernel import Capacities, RecordingPlan, Simulation, SimulationSpec
 from simlab.recording import RunWriter, open_run
 
 
@@ -112,26 +111,16 @@ def test_advance_to_the_past_or_beyond_the_end_does_nothing(expected: str) -> No
     assert hash_text(simulation.event_log_hash) == expected
 
 
-def shrink(simulation: Simulation) -> None:
-    """Give a new simulation the smallest buffers that can hold anything."""
-    accounts = len(simulation.ledger.accounts)
-    book = allocate(len(simulation.instruments), accounts, orders=1, levels=1, events=1)
-    book.books[:, B_SELF_TRADE] = simulation.book.books[:, B_SELF_TRADE]
-    simulation.book = book
-    flight = np.zeros((2, 8), np.int64)
-    quotes = np.zeros((len(simulation.instruments), 9), np.int64)
-    simulation.world = simulation.world._replace(flight=flight, quotes=quotes)
-    simulation._bind()
+SMALLEST = Capacities(orders=1, levels=1, events=1, quotes=1, messages=1)
 
 
 @pytest.mark.parametrize("sink", [EventLog, lambda: None], ids=["recorded", "unrecorded"])
 def test_buffers_that_must_grow_change_nothing(sink: Callable[[], EventLog | None], expected: str) -> None:
     log = sink()
-    simulation = Simulation(spec(), sink=log)
-    shrink(simulation)
+    simulation = Simulation(replace(spec(), capacities=SMALLEST), sink=log)
     assert hash_of(simulation) == expected
-    assert len(simulation.world.flight) > 2
-    assert len(simulation.book.orders) > 16
+    assert len(simulation.state.flight) > 2
+    assert len(simulation.state.book.orders) > 16
     if log is not None:
         plain = EventLog()
         hash_of(Simulation(spec(), sink=plain))

@@ -10,7 +10,7 @@ import pytest
 from small_markets import SHARE, Scripted, ScriptedBatch, acts, population, run, scripted
 
 from simlab.agents.compiled import Needs, compiled_strategy, mid_ago, past_return
-from simlab.agents.python import Fill, RestingOrder
+from simlab.agents.each import Fill, RestingOrder
 from simlab.core.types import Side
 from simlab.kernel import Activation
 from simlab.market.instruments import AccountPolicy, Instrument
@@ -61,7 +61,7 @@ def test_compiled_agents_see_the_market() -> None:
         shocks=[Halt(4, "M", 1), FundamentalJump(3, "M", 12.5)],
         news=[ScheduledNews(3, "M", "up", sentiment=0.25)],
     )
-    memory = simulation.world.memory[0]
+    memory = simulation.state.memory["values"][0]
     # the bid of 1003 was hit for one lot of two in step 2; before that the mid was 1000
     assert memory[0] == 1_003 * 1_000 + 1
     assert memory[1] == 1_005 * 1_000 + 6
@@ -79,7 +79,7 @@ def test_compiled_agents_find_their_memory_and_account_again() -> None:
         steps=9,
         instruments=(OTHER,),
     )
-    assert simulation.world.memory[:2, :4].tolist() == [[0, 0, 4, 3], [0, 0, 4, 3]]
+    assert simulation.state.memory["values"][:2, :4].tolist() == [[0, 0, 4, 3], [0, 0, 4, 3]]
 
 
 def test_agents_see_depth_trades_and_themselves() -> None:
@@ -344,4 +344,4 @@ def test_the_last_look_is_the_same_in_all_instruments() -> None:
         steps=9,
         instruments=(SHARE, OTHER),
     )
-    assert simulation.world.memory[:2, 2].tolist() == [4, 4]
+    assert simulation.state.memory["values"][:2, 2].tolist() == [4, 4]

@@ -11,16 +11,9 @@ import numpy as np
 import pytest
 from small_markets import ScriptedBatch, acts, population, run, scripted
 
+from simlab.agents.batch import BatchObservation, BatchOrders, batch_strategy
 from simlab.agents.compiled import MAX_MESSAGES, compiled_strategy, limit
-from simlab.agents.python import (
-    BatchObservation,
-    BatchOrders,
-    Observation,
-    Orders,
-    Parameter,
-    agent_strategy,
-    batch_strategy,
-)
+from simlab.agents.each import Observation, Orders, Parameter, agent_strategy
 from simlab.core.types import EventKind
 from simlab.errors import StrategyError
 from simlab.kernel import Population
@@ -150,8 +143,8 @@ def test_what_is_not_a_message_is_refused(act: Callable[[Orders], Any], message:
     [
         (lambda orders: orders.limit([0], 0, [100.5], 1), "price must be whole numbers"),
         (lambda orders: orders.market([0], 0, [0.5]), "quantity must be whole numbers"),
-        (lambda orders: orders.limit([1], 0, 100, 1), "who must be positions"),
-        (lambda orders: orders.limit([0], 0, 100, 1, instrument=1), "IndexError"),
+        (lambda orders: orders.limit([1], 0, 100, 1), "who 1 is out of range; use 0 to 0"),
+        (lambda orders: orders.limit([0], 0, 100, 1, instrument=1), "instrument 1 is out of range"),
     ],
 )
 def test_what_is_not_a_message_of_a_batch_is_refused(act: Callable[[BatchOrders], Any], message: str) -> None:

@@ -71,8 +71,10 @@ def check_against_reference(simulation: Simulation, log: EventLog) -> NDArray[An
     events = log.all
     assert np.array_equal(events["sequence"], np.arange(len(events)))
     events = events[events["kind"] != EventKind.REJECTED]
-    book = ReferenceOrderBook(len(simulation.instruments), accounts=len(simulation.ledger.accounts))
-    for i, item in enumerate(simulation.instruments):
+    book = ReferenceOrderBook(
+        len(simulation.spec.instruments), accounts=len(simulation.state.ledger.accounts)
+    )
+    for i, item in enumerate(simulation.spec.instruments):
         book.set_self_trade(i, item.self_trade)
     answered = np.concatenate(list(replay(events, book)))
     for found, expected in zip(events[COMPARED].tolist(), answered[COMPARED].tolist(), strict=True):

@@ -7,7 +7,6 @@ from small_markets import SHARE, acts, run, scripted
 
 from simlab.core.types import EventKind, Reason, Side
 from simlab.kernel import Latency
-from simlab.market import ledger as m
 from simlab.market.instruments import Instrument
 from simlab.processes import FatFinger, Halt, Join, Leave
 
@@ -34,8 +33,8 @@ def test_a_fat_finger_trades_from_the_error_account_before_anybody_acts() -> Non
     assert events["account"].tolist() == [simulation.error_account] * 3
     assert events["quantity"].tolist() == [8, 5, 3]
     assert seen[1:] == [990, None, None]
-    assert simulation.ledger.accounts[simulation.error_account, m.C_CASH] == 5 * 990
-    assert simulation.ledger.positions[simulation.error_account, m.P_INVENTORY] == -5
+    assert simulation.state.ledger.accounts["cash"][simulation.error_account] == 5 * 990
+    assert simulation.state.ledger.positions["inventory"][simulation.error_account] == -5
     assert simulation.agent_name(simulation.error_account) == "exchange/errors"
 
 
@@ -118,7 +117,7 @@ def test_orders_live_until_the_end_of_their_last_step() -> None:
     expired = log.all[log.all["kind"] == EventKind.EXPIRED]
     assert expired[["step", "price"]].tolist() == [(2, 101), (4, 100)]
     assert [depths[step] for step in range(1, 6)] == [3, 2, 2, 1, 1]
-    assert simulation.ledger.accounts[0, m.C_RESERVED] == 102
+    assert simulation.state.ledger.accounts["reserved"][0] == 102
 
 
 def test_samples_are_of_the_ends_of_steps() -> None:

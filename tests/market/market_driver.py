@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.agents.python import Observation, Orders, agent_strategy
+from simlab.agents.each import Observation, Orders, agent_strategy
 from simlab.core.types import EVENT_DTYPE, EventKind, Reason, SelfTrade
 from simlab.kernel import Population, Simulation, SimulationSpec
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
-from simlab.market.ledger import C_CASH, P_INVENTORY
-from simlab.processes import World
+from simlab.processes import OutsideSpec
 
 FREE = AccountPolicy(borrowing=UNLIMITED, short_limit=UNLIMITED)
 """Terms of an account that nothing stops."""
@@ -67,8 +66,6 @@ class Market:
         self.last_id = 0
         self._inbox: dict[int, list[Command]] = {}
         self.log = EventLog()
-        names = [item.name for item in instruments]
-        prices = [float(item.initial_price) for item in instruments]
         self.simulation = Simulation(
             SimulationSpec(
                 seed=1,
@@ -85,7 +82,7 @@ class Market:
                     )
                     for i, policy in enumerate(policies)
                 ),
-                world=World(1, names, prices, shocks=list(shocks)),
+                outside=OutsideSpec(shocks=tuple(shocks)),
             ),
             sink=self.log,
         )
@@ -131,11 +128,15 @@ class Market:
 
     def cash(self, account: int) -> int:
         """Return an account's cash, money units."""
-        return int(self.simulation.ledger.accounts[account, C_CASH])
+        return int(self.simulation.state.ledger.accounts["cash"][account])
 
     def inventory(self, account: int) -> int:
         """Return an account's inventory in the first instrument, lots."""
-        return int(self.simulation.ledger.positions[account * len(self.simulation.instruments), P_INVENTORY])
+        return int(
+            self.simulation.state.ledger.positions["inventory"][
+                account * len(self.simulation.spec.instruments)
+            ]
+        )
 
 
 def refusal(events: NDArray[Any]) -> Reason:

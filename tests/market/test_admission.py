@@ -8,33 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from market_driver import FREE, ONE_SHARE, Market, refusal
 
-from simlab.core.types import EventKind, Reason, SelfTrade
-from simlab.kernel import Simulation, SimulationSpec
+from simlab.core.types import MESSAGE_DTYPE, EventKind, MessageKind, Reason, SelfTrade
+from simlab.kernel.callbacks import put_messages
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
-from simlab.market.ledger import C_LAST_LOOK
-from simlab.processes import Halt, OutsideBlock, Shock, ShockKind
+from simlab.processes import Halt
 
 COARSE = (Instrument("X", 100, tick_size=5, lot_size=10, price_band=(50, 150), self_trade=SelfTrade.OFF),)
 COSTLY = (
     Instrument("X", 100, multiplier=10, maker_fee_ppm=1_000, taker_fee_ppm=2_500, self_trade=SelfTrade.OFF),
 )
-
-
-class TypingError:
-    """An outside world in which somebody types a wrong instrument."""
-
-    def __init__(self, *instruments: int) -> None:
-        self._instruments = instruments
-
-    def block(self, start: int, steps: int) -> OutsideBlock:
-        shocks = tuple(Shock(0, ShockKind.FAT_FINGER, i, quantity=1) for i in self._instruments)
-        return OutsideBlock(start, np.full((steps, 1), 100.0), shocks=shocks)
-
-    def state(self) -> dict[str, object]:
-        return {}
-
-    def restore(self, state: dict[str, object]) -> None:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -43,16 +25,11 @@ class TypingError:
 )
 def test_unknown_instrument(instrument: int, reason: Reason) -> None:
     market = Market(FREE)
-    spec = market.simulation.spec
-    simulation = Simulation(
-        SimulationSpec(
-            seed=1, steps=1, instruments=spec.instruments, populations=(), world=TypingError(instrument)
-        ),
-        sink=market.log,
-    )
-    simulation.advance()
-    simulation.finish()
-    assert refusal(market.log.take()) == reason
+    message = np.zeros(1, MESSAGE_DTYPE)
+    message["kind"], message["quantity"], message["instrument"] = MessageKind.MARKET, 1, instrument
+    message["order_id"] = 1
+    put_messages(market.simulation.state, message)
+    assert refusal(market.wait(1)) == reason
 
 
 @pytest.mark.parametrize(
@@ -282,11 +259,11 @@ def test_messages_that_the_book_refuses_are_left_to_it() -> None:
 
 def test_refusals_are_counted_and_change_nothing() -> None:
     market = Market(AccountPolicy(cash=100), FREE)
-    before = market.simulation.ledger.accounts[0].copy()
+    before = market.simulation.state.ledger.accounts[0].copy()
     assert market.limit(0, "buy", 101, 1) == Reason.FUNDS
     assert market.cancel(0, 7) == Reason.UNKNOWN_ORDER
-    after = market.simulation.ledger.accounts[0].copy()
-    after[C_LAST_LOOK] = before[C_LAST_LOOK]
+    after = market.simulation.state.ledger.accounts[0].copy()
+    after["last_look"] = before["last_look"]
     assert np.array_equal(before, after)
     assert [row["refused"] for row in market.simulation.summary()["populations"]] == [2, 0]
 

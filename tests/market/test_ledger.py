@@ -16,8 +16,8 @@ from market_driver import FREE, Market
 
 from simlab.core.types import Reason, SelfTrade, Side
 from simlab.kernel.summary import profits
-from simlab.market import ledger as m
 from simlab.market.instruments import AccountPolicy, Instrument
+from simlab.market.ledger import fee
 
 ACCOUNTS = 3
 POOR = AccountPolicy(cash=3_000, inventory=(("X", 25), ("Y", 5)), position_limit=40)
@@ -81,26 +81,26 @@ def carry_out(market: Market, command: dict[str, Any]) -> Any:
 
 def compare(market: Market, model: LedgerModel) -> None:
     """Check every number of the ledger against the model."""
-    ledger, count = market.simulation.ledger, len(market.simulation.instruments)
+    ledger, count = market.simulation.state.ledger, len(market.simulation.spec.instruments)
     for account in range(ACCOUNTS):
         row = ledger.accounts[account]
-        assert row[m.C_CASH] == model.cash[account]
-        assert row[m.C_FEES] == model.fees[account]
-        assert row[m.C_RESERVED] == model.reserved(account)
+        assert row["cash"] == model.cash[account]
+        assert row["fees"] == model.fees[account]
+        assert row["reserved"] == model.reserved(account)
         for i in range(count):
             position, expected = ledger.positions[account * count + i], model.positions[account, i]
-            assert position[m.P_INVENTORY] == expected.inventory
-            assert position[m.P_COST] == expected.cost
-            assert position[m.P_REALISED] == expected.realised
-            assert position[m.P_OPEN_BUY] == model.on_order(account, i, Side.BUY)
-            assert position[m.P_OPEN_SELL] == model.on_order(account, i, Side.SELL)
-    assert ledger.accounts[market.simulation.fee_account, m.C_CASH] == model.cash[FEES]
+            assert position["inventory"] == expected.inventory
+            assert position["cost"] == expected.cost
+            assert position["realised"] == expected.realised
+            assert position["open_buy"] == model.on_order(account, i, Side.BUY)
+            assert position["open_sell"] == model.on_order(account, i, Side.SELL)
+    assert ledger.accounts["cash"][market.simulation.fee_account] == model.cash[FEES]
 
 
 def play(market: Market, drawn: list[dict[str, Any]], check: Callable[[], None]) -> LedgerModel:
     """Send all commands; after each check the model, the audit and what the test wants."""
     simulation = market.simulation
-    model = LedgerModel(simulation.instruments, market.policies)
+    model = LedgerModel(simulation.spec.instruments, market.policies)
     lots = [sum(model.positions[a, i].inventory for a in range(ACCOUNTS)) for i in range(2)]
     cash = sum(model.cash.values())
     for command in drawn:
@@ -151,12 +151,12 @@ def order(account: int, side: str, price: int, quantity: int, kind: str = "limit
 )
 def test_reserves_keep_cash_and_inventory_from_falling_below_zero(terms, drawn) -> None:
     market = Market(*[POOR] * ACCOUNTS, instruments=shares(**terms))
-    ledger = market.simulation.ledger
+    ledger = market.simulation.state.ledger
 
     def check() -> None:
-        assert ledger.accounts[:ACCOUNTS, m.C_CASH].min() >= 0
-        assert (ledger.accounts[:ACCOUNTS, m.C_CASH] >= ledger.accounts[:ACCOUNTS, m.C_RESERVED]).all()
-        inventory = ledger.positions[: 2 * ACCOUNTS, m.P_INVENTORY]
+        assert ledger.accounts["cash"][:ACCOUNTS].min() >= 0
+        assert (ledger.accounts["cash"][:ACCOUNTS] >= ledger.accounts["reserved"][:ACCOUNTS]).all()
+        inventory = ledger.positions["inventory"][: 2 * ACCOUNTS]
         assert inventory.min() >= 0
         assert inventory.max() <= POOR.position_limit
 
@@ -168,11 +168,11 @@ def test_reserves_keep_cash_and_inventory_from_falling_below_zero(terms, drawn) 
 def test_profit_is_what_an_account_is_worth_more_than_at_the_start(terms, drawn) -> None:
     market = Market(*[FREE] * ACCOUNTS, instruments=shares(**terms))
     model = play(market, drawn, has_no_check)
-    mids, made = market.simulation.views["mid"], profits(market.simulation)
+    mids, made = market.simulation.state.views["mid"], profits(market.simulation.state)
     for account in range(ACCOUNTS):
         held = sum(
             model.positions[account, i].inventory * mids[i] * item.multiplier
-            for i, item in enumerate(market.simulation.instruments)
+            for i, item in enumerate(market.simulation.spec.instruments)
         )
         assert made[account] == pytest.approx(model.cash[account] + held)
     assert made.sum() == pytest.approx(0.0)
@@ -201,7 +201,7 @@ def test_fees_are_rounded_towards_the_fee_account(maker, taker, maker_paid, take
 
 @given(st.integers(-(2**62), 2**62), st.integers(-1_000_000, 1_000_000))
 def test_fee_is_exact_for_any_notional(notional: int, ppm: int) -> None:
-    rounded = int(m.fee(np.int64(notional), np.int64(ppm)))
+    rounded = int(fee(np.int64(notional), np.int64(ppm)))
     assert rounded == ceil(Fraction(notional * ppm, 10**6))
 
 
@@ -223,16 +223,16 @@ def test_profit_of_a_round_trip_by_average_cost() -> None:
         market.rest(1, "sell" if side == "buy" else "buy", price, quantity)
         market.market(0, side, quantity)
     # 10 at 100 and 5 at 110 cost 1550; 6 of 15 take out 620, the other 9 take out 930; 3 are sold short at 90
-    position = market.simulation.ledger.positions[0]
-    assert position[m.P_INVENTORY] == -3
-    assert position[m.P_COST] == -270
-    assert position[m.P_REALISED] == (720 - 620) + (810 - 930)
+    position = market.simulation.state.ledger.positions[0]
+    assert position["inventory"] == -3
+    assert position["cost"] == -270
+    assert position["realised"] == (720 - 620) + (810 - 930)
 
 
 def test_starting_inventory_is_booked_at_the_initial_price() -> None:
     market = Market(AccountPolicy(inventory=(("X", 10),), cash=50), FREE)
-    assert market.simulation.ledger.positions[0, m.P_COST] == 1_000
+    assert market.simulation.state.ledger.positions["cost"][0] == 1_000
     market.rest(1, "buy", 107, 4)
     market.market(0, "sell", 4)
-    assert market.simulation.ledger.positions[0, m.P_REALISED] == 4 * 7
+    assert market.simulation.state.ledger.positions["realised"][0] == 4 * 7
     market.simulation.audit()

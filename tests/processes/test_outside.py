@@ -30,7 +30,6 @@ from simlab.processes import (
     PoissonNews,
     ScheduledNews,
     ShockKind,
-    World,
 )
 
 SPECS = (
@@ -229,15 +228,6 @@ def test_threads_share_one_outside() -> None:
 def test_a_state_of_another_market_is_refused() -> None:
     with pytest.raises(SimlabError, match=r"one of 1 instruments, and there are 2 \(BETA, GAMMA\)"):
         _outside().advance(OutsideState(3, np.ones(1)), 5)
-
-
-def test_a_world_starts_anew_at_step_0_and_else_goes_on() -> None:
-    world = World(7, ["GAMMA", "BETA"], [10_000.0, 5_000.0], **vars(_spec()))
-    first = world.block(0, 10)
-    with pytest.raises(SimlabError, match="next block starts at step 10"):
-        world.block(11, 5)
-    assert _same(world.block(10, 20), _blocks(_outside(), [10, 20])[1])
-    assert _same(world.block(0, 10), first)
 
 
 def test_shocks_appear_in_the_block_of_their_step() -> None:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.agents.python import BatchObservation, BatchOrders, Parameter, batch_strategy
+from simlab.agents.batch import BatchObservation, BatchOrders, Parameter, batch_strategy
 from simlab.agents.strategy import Strategy
 from simlab.core.types import MessageKind
 from simlab.errors import StrategyError

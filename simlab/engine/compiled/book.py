@@ -2,109 +2,110 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simlab.core.jit import jit
-from simlab.core.shared import share
-from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, SelfTrade, Side
-from simlab.engine.arguments import require_count, require_depth, require_known, require_policy, require_side
-from simlab.engine.compiled.arrays import (
-    A_HEAD,
-    B_ASKS,
-    B_BIDS,
-    B_SELF_TRADE,
-    K_ACCOUNT,
-    K_ACCOUNT_NEXT,
-    K_LEVEL,
-    K_NEXT,
-    L_DEPTH,
-    L_HEAD,
-    L_ORDERS,
-    L_PRICE,
-    L_TAIL,
-    O_EXPIRY,
-    O_PRICE,
-    O_QUANTITY,
-    S_EVENTS,
-    S_ORDERS,
-    S_SEQUENCE,
-    S_STEP,
+from simlab.core.rows import Tables, new_rows, opener, table
+from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, MESSAGE_WORDS, SelfTrade, Side
+from simlab.engine.arguments import (
+    require_count,
+    require_depth,
+    require_fit,
+    require_known,
+    require_policy,
+    require_side,
+)
+from simlab.engine.compiled.events import DONE, NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
+from simlab.engine.compiled.hashed import find_id, find_level
+from simlab.engine.compiled.matching import expire, run_messages
+from simlab.engine.compiled.tables import (
     Book,
     allocate,
+    find_book,
     grow_events,
     grow_levels,
     grow_orders,
 )
-from simlab.engine.compiled.matching import (
-    DONE,
-    NEED_EVENTS,
-    NEED_LEVELS,
-    NEED_ORDERS,
-    expire,
-    process,
-    room_for,
-    run_messages,
-)
-from simlab.engine.compiled.tables import L_KEY, O_ID, find_id, find_level
 from simlab.engine.interface import ORDER_DTYPE, Level, state_hash
 from simlab.errors import EngineError
 
-__all__ = ["CompiledOrderBook", "grown"]
+__all__ = ["CompiledOrderBook", "grow"]
 
 
-def grown(book: Book, need: int) -> Book:
-    """Return the book with twice as much of what it needs."""
+def grow(book: Book, need: int) -> None:
+    """Make room for twice as much of what a book needs."""
     if need == NEED_ORDERS:
-        return grow_orders(book)
-    if need == NEED_LEVELS:
-        return grow_levels(book)
-    return grow_events(book, 2 * len(book.events))
+        grow_orders(book)
+    elif need == NEED_LEVELS:
+        grow_levels(book)
+    else:
+        grow_events(book, 2 * len(book.events))
+
+
+class _Batch(Tables):
+    """Messages to be processed."""
+
+    messages = table(MESSAGE_WORDS)
+
+
+_find_batch = opener(_Batch)
+
+_MESSAGE = struct.Struct("<4Bi5q")
+"""The fields of a message up to its expiry: it refuses what is no whole number or does not fit."""
 
 
 @jit
-def _apply(
-    orders, links, levels, towers, ids, level_map, heap, owners, books, state, events,
-    code, order_id, account, price, quantity, expiry,
-):  # fmt: skip
-    book = share(Book(orders, links, levels, towers, ids, level_map, heap, owners, books, state, events))
-    order_id, account, price = np.int64(order_id), np.int64(account), np.int64(price)
-    room = room_for(book, code & 0xFF, (code >> 8) & 0xFF, code >> 32, account, quantity)
-    if room != DONE:
-        return -room
-    process(book, code, order_id, account, price, np.int64(quantity), np.int64(expiry))
-    return state[S_EVENTS]
+def _run(address, batch, start):
+    return run_messages(find_book(address), _find_batch(batch).messages, start)
 
 
 @jit
-def _run(book, messages, start):
-    return run_messages(share(book), messages, start)
+def _apply(address, batch):
+    """Process one message; return the number of its events, or what must grow, negative."""
+    book = find_book(address)
+    book.counters.events = 0
+    _, need = run_messages(book, _find_batch(batch).messages, 0)
+    return book.counters.events if need == DONE else -need
 
 
 @jit
-def _expire(book, step):
-    return expire(share(book), step)
+def _expire(address, step):
+    return expire(find_book(address), step)
 
 
 @jit
-def _fill_orders(book, first_level, out):
-    """Write the resting orders of one side in priority order; return how many."""
+def _find_order(address, order_id):
+    return find_id(find_book(address), order_id)
+
+
+@jit
+def _find_level(address, side_list, key):
+    return find_level(find_book(address), side_list, key)
+
+
+@jit
+def _fill_orders(address, side_list, out):
+    """Write the resting orders of one side in priority order."""
+    book = find_book(address)
     n = 0
-    level = first_level
+    level = book.nodes[side_list].floors[0]
     while level != 0:
-        row = np.int64(book.levels[level, L_HEAD])
+        row = book.levels[level].head
         while row != 0:
-            out[n, 2] = book.orders[row, O_PRICE]
-            out[n, 3] = book.orders[row, O_QUANTITY]
-            out[n, 4] = book.orders[row, O_ID]
-            out[n, 5] = book.links[row, K_ACCOUNT]
-            out[n, 6] = book.orders[row, O_EXPIRY]
+            order = book.orders[row]
+            out[n, 2] = order.price
+            out[n, 3] = order.quantity
+            out[n, 4] = order.order_id
+            out[n, 5] = order.account
+            out[n, 6] = order.expiry
             n += 1
-            row = np.int64(book.links[row, K_NEXT])
-        level = np.int64(book.towers[level, 0])
-    return n
+            row = order.next
+        level = book.nodes[level].floors[0]
 
 
 class CompiledOrderBook:
@@ -134,16 +135,20 @@ class CompiledOrderBook:
     ) -> None:
         self.instruments = require_count("instruments", instruments)
         self.accounts = require_count("accounts", accounts)
-        self._use(allocate(instruments, accounts))
-        self._book.books[:, B_SELF_TRADE] = require_policy(self_trade)
+        self._book = allocate(instruments, accounts)
+        self._book.self_trade[:] = require_policy(self_trade)
+        self._records = self._book.events.view(EVENT_DTYPE)
+        self._one = _Batch(messages=new_rows(1, MESSAGE_WORDS))
+        self._one_message = memoryview(self._one.messages.view(np.uint8))
+        self._addresses = self._book.address, self._one.address
 
-    def _use(self, book: Book) -> None:
-        self._book = book
-        self._records = book.events.view(EVENT_DTYPE).reshape(-1)
+    def _grow(self, need: int) -> None:
+        grow(self._book, need)
+        self._records = self._book.events.view(EVENT_DTYPE)
 
     def set_self_trade(self, instrument: int, policy: SelfTrade | int) -> None:
         """Set one instrument's self-trade policy."""
-        self._book.books[self._known(instrument), B_SELF_TRADE] = require_policy(policy)
+        self._book.self_trade[self._known(instrument)] = require_policy(policy)
 
     def process(self, messages: NDArray[np.void]) -> NDArray[np.void]:
         """Apply ``(n,) MESSAGE_DTYPE`` messages in order; return all their events, ``(m,) EVENT_DTYPE``."""
@@ -152,15 +157,21 @@ class CompiledOrderBook:
                 f"messages must be a 1-D array of MESSAGE_DTYPE, not {_described(messages)}; "
                 "make one with np.zeros(n, MESSAGE_DTYPE)"
             )
-        rows = np.ascontiguousarray(messages).view(np.int64).reshape(-1, 8)
-        if len(self._book.events) < 2 * len(rows):
-            self._use(grow_events(self._book, 2 * len(rows)))
-        self._book.state[S_EVENTS] = 0
-        done, need = _run(self._book, rows, 0)
+        book, batch = self._book, _Batch(messages=np.ascontiguousarray(messages).view(MESSAGE_WORDS))
+        if len(book.events) < 2 * len(messages):
+            grow_events(book, 2 * len(messages))
+            self._records = book.events.view(EVENT_DTYPE)
+        book.counters["events"] = 0
+        done, need = _run(book.address, batch.address, 0)
         while need != DONE:
-            self._use(grown(self._book, need))
-            done, need = _run(self._book, rows, done)
-        return self._records[: self._book.state[S_EVENTS]].copy()
+            self._grow(need)
+            done, need = _run(book.address, batch.address, done)
+        return self._events()
+
+    def _events(self) -> NDArray[np.void]:
+        """Return a copy of the events; as plain words, since a copy of records goes field by field."""
+        count = int(self._book.counters["events"][0])
+        return self._book.events[:count].view(np.int64).copy().view(EVENT_DTYPE)
 
     def apply(
         self,
@@ -175,23 +186,45 @@ class CompiledOrderBook:
         post_only: int = 0,
         expiry: int = 0,
     ) -> NDArray[np.void]:
-        """Apply one message; return its events, ``(m,) EVENT_DTYPE``, valid until the next call."""
-        code = kind | side << 8 | time_in_force << 16 | post_only << 24 | instrument << 32
-        while True:
-            self._book.state[S_EVENTS] = 0
-            count = _apply(*self._book, code, order_id, account, price, quantity, expiry)
-            if count >= 0:
-                return self._records[:count]
-            self._use(grown(self._book, -count))
+        """Apply one message; return its events, ``(m,) EVENT_DTYPE``, valid until the next call.
+
+        Raises
+        ------
+        EngineError
+            When a value is no whole number or does not fit its field of `MESSAGE_DTYPE`.
+        """
+        values = (
+            kind,
+            side,
+            time_in_force,
+            post_only,
+            instrument,
+            order_id,
+            account,
+            price,
+            quantity,
+            expiry,
+        )
+        try:
+            _MESSAGE.pack_into(self._one_message, 0, *values)
+        except struct.error:
+            require_fit(*values)
+            raise
+        count = _apply(*self._addresses)
+        while count < 0:
+            self._grow(-count)
+            count = _apply(*self._addresses)
+        return self._records[:count]
 
     def advance(self, step: int) -> NDArray[np.void]:
         """Set the present step; return the EXPIRED events. Raises EngineError when `step` goes back."""
-        if step < self._book.state[S_STEP]:
-            raise EngineError(f"step {step} lies before the present step {self._book.state[S_STEP]}")
-        self._book.state[S_EVENTS] = 0
-        while _expire(self._book, step) != DONE:
-            self._use(grown(self._book, NEED_EVENTS))
-        return self._records[: self._book.state[S_EVENTS]].copy()
+        counters = self._book.counters
+        if step < counters["step"][0]:
+            raise EngineError(f"step {step} lies before the present step {counters['step'][0]}")
+        counters["events"] = 0
+        while _expire(self._book.address, step) != DONE:
+            self._grow(NEED_EVENTS)
+        return self._events()
 
     def best_bid(self, instrument: int = 0) -> int | None:
         """Return the highest buy price, or None. O(1)."""
@@ -202,62 +235,73 @@ class CompiledOrderBook:
         return self._best(2 * self._known(instrument) + 1)
 
     def _best(self, side_list: int) -> int | None:
-        level = self._book.towers[side_list, 0]
-        return int(self._book.levels[level, L_PRICE]) if level else None
+        level = self._book.nodes["floors"][side_list, 0]
+        return int(self._book.levels["price"][level]) if level else None
 
     def snapshot(self, side: Side | int, *, depth: int | None = None, instrument: int = 0) -> list[Level]:
         """Return the best `depth` levels of a side (all of them by default), best first. O(depth)."""
-        levels, towers = self._book.levels, self._book.towers
-        level = towers[2 * self._known(instrument) + require_side(side), 0]
+        side_list = 2 * self._known(instrument) + require_side(side)
         require_depth(depth)
         found: list[Level] = []
-        while level and (depth is None or len(found) < depth):
-            row = levels[level]
-            found.append(Level(int(row[L_PRICE]), int(row[L_DEPTH]), int(row[L_ORDERS])))
-            level = towers[level, 0]
+        for row in self._level_rows(side_list, depth):
+            level = self._book.levels[row]
+            found.append(Level(int(level["price"]), int(level["depth"]), int(level["orders"])))
         return found
+
+    def _level_rows(self, side_list: int, depth: int | None = None) -> Iterator[int]:
+        """Walk over the rows of the levels of a side, best first."""
+        floors = self._book.nodes["floors"]
+        row = int(floors[side_list, 0])
+        while row and depth != 0:
+            yield row
+            row = int(floors[row, 0])
+            depth = None if depth is None else depth - 1
 
     def orders(self, side: Side | int | None = None, *, instrument: int = 0) -> NDArray[np.void]:
         """Return resting orders in priority order, ``(n,) ORDER_DTYPE``; bids before asks for side None."""
         if side is None:
             return np.concatenate([self.orders(s, instrument=instrument) for s in Side])
-        count = int(self._book.books[self._known(instrument), B_BIDS + require_side(side)])
-        out = np.zeros((count, 8), np.int64)
+        side_list = 2 * self._known(instrument) + require_side(side)
+        out = np.zeros((int(self._book.levels["orders"][side_list]), 8), np.int64)
         out[:, 0] = instrument
         out[:, 1] = side
-        _fill_orders(self._book, np.int64(self._book.towers[2 * instrument + side, 0]), out)
+        _fill_orders(self._book.address, side_list, out)
         return out.view(ORDER_DTYPE).reshape(-1)
 
     def orders_of(self, account: int) -> list[int]:
         """Return the ids of an account's resting orders, oldest first."""
+        orders = self._book.orders
+        row = self._book.owners["head"][require_known("account", account, self.accounts)]
         found = []
-        row = self._book.owners[require_known("account", account, self.accounts), A_HEAD]
         while row:
-            found.append(int(self._book.orders[row, O_ID]))
-            row = self._book.links[row, K_ACCOUNT_NEXT]
+            found.append(int(orders["order_id"][row]))
+            row = orders["account_next"][row]
         return found
 
     def queue_position(self, order_id: int) -> int | None:
         """Return how many lots stand before an order at its price, or None. O(orders before it)."""
-        target = find_id(self._book.ids, self._book.orders, order_id)
+        book = self._book
+        target = _find_order(book.address, order_id)
         if target == 0:
             return None
-        row = self._book.levels[self._book.links[target, K_LEVEL], L_HEAD]
+        row = book.levels["head"][book.orders["level"][target]]
         before = 0
         while row != target:
-            before += int(self._book.orders[row, O_QUANTITY])
-            row = self._book.links[row, K_NEXT]
+            before += int(book.orders["quantity"][row])
+            row = book.orders["next"][row]
         return before
 
     def resting_orders(self, instrument: int | None = None) -> int:
         """Return the number of resting orders of one instrument, or of all."""
         if instrument is None:
-            return int(self._book.state[S_ORDERS])
-        return int(self._book.books[self._known(instrument), [B_BIDS, B_ASKS]].sum())
+            return int(self._book.counters["orders"][0])
+        first = 2 * self._known(instrument)
+        return int(self._book.levels["orders"][first : first + 2].sum())
 
     def state_hash(self) -> int:
         """Return a 64-bit hash of all resting orders in priority order, the present step and the sequence."""
-        return state_hash(self, int(self._book.state[S_STEP]), int(self._book.state[S_SEQUENCE]))
+        counters = self._book.counters[0]
+        return state_hash(self, int(counters["step"]), int(counters["sequence"]))
 
     def check(self) -> None:
         """Raise EngineError at the first broken invariant. O(orders)."""
@@ -271,30 +315,26 @@ class CompiledOrderBook:
             raise EngineError("the number of resting orders is not the sum over the instruments")
 
     def _check_side(self, instrument: int, side: Side) -> None:
-        book, side_list = self._book, 2 * instrument + side
+        book, side_list, last_key = self._book, 2 * instrument + side, None
         where = f"instrument {instrument} {'bid' if side == Side.BUY else 'ask'}"
-        level, last_key = int(book.towers[side_list, 0]), None
-        while level:
-            key, price = int(book.levels[level, L_KEY]), int(book.levels[level, L_PRICE])
+        for row in self._level_rows(side_list):
+            key, price = int(book.nodes["key"][row]), int(book.levels["price"][row])
             if last_key is not None and key <= last_key:
                 raise EngineError(f"{where} levels are out of order at {price}")
-            if find_level(book.level_map, book.levels, side_list, key) != level:
+            if _find_level(book.address, side_list, np.int64(key)) != row:
                 raise EngineError(f"{where} level {price} is not in the price table")
-            self._check_queue(level, f"{where} level {price}")
-            last_key, level = key, int(book.towers[level, 0])
+            self._check_queue(row, f"{where} level {price}")
+            last_key = key
 
     def _check_queue(self, level: int, where: str) -> None:
         book = self._book
-        depth, count, row, last = 0, 0, int(book.levels[level, L_HEAD]), 0
+        depth, count, row, last = 0, 0, int(book.levels["head"][level]), 0
         while row:
-            if (
-                find_id(book.ids, book.orders, book.orders[row, O_ID]) != row
-                or book.orders[row, O_QUANTITY] < 1
-            ):
-                raise EngineError(f"{where} holds a broken order {book.orders[row, O_ID]}")
-            depth, count, last = depth + int(book.orders[row, O_QUANTITY]), count + 1, row
-            row = int(book.links[row, K_NEXT])
-        stated = tuple(int(x) for x in book.levels[level, [L_DEPTH, L_ORDERS, L_TAIL]])
+            order = book.orders[row]
+            if _find_order(book.address, order["order_id"]) != row or order["quantity"] < 1:
+                raise EngineError(f"{where} holds a broken order {order['order_id']}")
+            depth, count, last, row = depth + int(order["quantity"]), count + 1, row, int(order["next"])
+        stated = tuple(int(book.levels[name][level]) for name in ("depth", "orders", "tail"))
         if (depth, count, last) != stated or count == 0:
             raise EngineError(
                 f"{where} says (depth, orders, tail) {stated}, its queue {(depth, count, last)}"

@@ -1,135 +1,151 @@
-"""Hash tables in arrays: order id to row, and price to level. Open addressing, at most half full."""
+"""Lay the compiled order book out in tables: one pool of orders and levels for all instruments.
+
+Rows are numbered from 1 where 0 means "none", so that fresh tables of zeros are an empty book. The levels of
+one side of one instrument form a skip list ordered best first; the first ``2 * instruments`` rows of `levels`
+and `nodes` are the heads of these lists, in the order bids and asks of instrument 0, of instrument 1, and so
+on. Memory follows live orders and levels, never the span of prices.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from simlab.core.jit import jit, jit_inline
+from simlab.core.rows import Tables, column, grown, new_rows, opener, record, table
+from simlab.core.types import EVENT_WORDS
+from simlab.engine.compiled.hashed import ENTRY, rehashed
 
-__all__ = [
-    "find_id",
-    "find_level",
-    "insert_id",
-    "insert_level_entry",
-    "rebuild_ids",
-    "rebuild_level_map",
-    "remove_id",
-    "remove_level_entry",
-]
+__all__ = ["MAX_HEIGHT", "Book", "allocate", "find_book", "grow_events", "grow_levels", "grow_orders"]
 
-O_ID = 0
-"""Column of `orders` that identifies an order."""
+MAX_HEIGHT = 12
+"""Height of the skip lists: a quarter of the towers reach each next floor, enough for 16 million levels."""
 
-L_KEY, L_LIST = 0, 1
-"""Columns of `levels` that identify a level: its sort key, and the side of an instrument it belongs to."""
+ORDER = np.dtype(
+    [
+        ("order_id", "i8"),
+        ("price", "i8"),
+        ("quantity", "i8"),
+        ("expiry", "i8"),
+        ("level", "i4"),
+        ("next", "i4"),
+        ("previous", "i4"),
+        ("account", "i4"),
+        ("account_next", "i4"),
+        ("account_previous", "i4"),
+        ("heap", "i4"),
+        ("unused", "i4"),
+    ]
+)
+"""One resting order, a cache line: what it is, its neighbours in the queue of its level and in the list of
+its account, and its place in the heap of expiring orders. `next` also chains the free rows.
+"""
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_ODD = np.uint64(0xC2B2AE3D27D4EB4F)
-_S32 = np.uint64(32)
+NODE = np.dtype([("key", "i8"), ("side_list", "i4"), ("height", "i4"), ("floors", "i4", (MAX_HEIGHT,))])
+"""One level's place in the skip list of its side, a cache line: its key and the next level on each floor."""
 
+LEVEL = np.dtype(
+    [
+        ("price", "i8"),
+        ("depth", "i8"),
+        ("head", "i4"),
+        ("tail", "i4"),
+        ("orders", "i4"),
+        ("unused", "i4"),
+    ]
+)
+"""One price level: lots and number of orders that rest there, and the first and last in its queue.
 
-@jit_inline
-def _home_of_id(order_id, mask):
-    """Spread groups of 16 ids over the table, each group side by side: new ids share a cache line."""
-    x = np.uint64(order_id >> 4) * _GOLDEN
-    return ((np.int64(x >> _S32) << 4) | (order_id & 15)) & mask
+In the head of a side `orders` counts the whole side; in a free row `head` chains the free rows.
+"""
 
+OWNER = np.dtype([("head", "i4"), ("tail", "i4"), ("orders", "i4"), ("unused", "i4")])
+"""One account: the first and last of its resting orders by age, and their number."""
 
-@jit_inline
-def find_id(ids, orders, order_id):
-    """Return the row of an order, or 0. Expected O(1)."""
-    mask = ids.shape[0] - 1
-    i = _home_of_id(order_id, mask)
-    while ids[i] != 0:
-        if orders[ids[i], O_ID] == order_id:
-            return np.int64(ids[i])
-        i = (i + 1) & mask
-    return 0
-
-
-@jit_inline
-def insert_id(ids, orders, row):
-    """Enter an order that has its id but is not in the table."""
-    mask = ids.shape[0] - 1
-    i = _home_of_id(orders[row, O_ID], mask)
-    while ids[i] != 0:
-        i = (i + 1) & mask
-    ids[i] = row
-
-
-@jit_inline
-def remove_id(ids, orders, row):
-    """Remove an order that is there, closing the gap so that no probe is cut short."""
-    mask = ids.shape[0] - 1
-    gap = _home_of_id(orders[row, O_ID], mask)
-    while ids[gap] != row:
-        gap = (gap + 1) & mask
-    i = (gap + 1) & mask
-    while ids[i] != 0:
-        home = _home_of_id(orders[ids[i], O_ID], mask)
-        if ((i - home) & mask) >= ((i - gap) & mask):
-            ids[gap] = ids[i]
-            gap = i
-        i = (i + 1) & mask
-    ids[gap] = 0
+COUNTERS = np.dtype(
+    [
+        ("step", "i8"),
+        ("sequence", "i8"),
+        ("events", "i8"),
+        ("orders", "i8"),
+        ("free_order", "i8"),
+        ("top_order", "i8"),
+        ("levels", "i8"),
+        ("free_level", "i8"),
+        ("top_level", "i8"),
+        ("expiring", "i8"),
+        ("coin", "i8"),
+    ]
+)
+"""Numbers of a book: what is in use, the next free rows, the present step, the next sequence number."""
 
 
-@jit_inline
-def _home_of_level(side_list, key, mask):
-    x = (np.uint64(key) ^ (np.uint64(side_list) * _ODD)) * _GOLDEN
-    x = (x ^ (x >> _S32)) * _ODD
-    return np.int64((x >> _S32) ^ x) & mask
+class Book(Tables):
+    """All state of the compiled book."""
+
+    orders = table(ORDER)
+    levels = table(LEVEL)
+    nodes = table(NODE)
+    ids = table(ENTRY)
+    """Hash table from order id to order: open addressing, at most half full."""
+    prices = table(ENTRY)
+    """Hash table from (side of an instrument, price) to level, likewise."""
+    heap = column("i4")
+    """Binary heap of the rows of expiring orders by (expiry, id), from index 1."""
+    owners = table(OWNER)
+    self_trade = column("i8")
+    """Policy of each instrument."""
+    counters = record(COUNTERS)
+    events = table(EVENT_WORDS)
 
 
-@jit_inline
-def find_level(level_map, levels, side_list, key):
-    """Return the level of a side at a price key, or 0. Expected O(1)."""
-    mask = level_map.shape[0] - 1
-    i = _home_of_level(side_list, key, mask)
-    while level_map[i] != 0:
-        level = level_map[i]
-        if levels[level, L_KEY] == key and levels[level, L_LIST] == side_list:
-            return np.int64(level)
-        i = (i + 1) & mask
-    return 0
+find_book = opener(Book)
+"""Give compiled code the book at an address."""
 
 
-@jit
-def insert_level_entry(level_map, levels, level):
-    mask = level_map.shape[0] - 1
-    i = _home_of_level(levels[level, L_LIST], levels[level, L_KEY], mask)
-    while level_map[i] != 0:
-        i = (i + 1) & mask
-    level_map[i] = level
+def allocate(
+    instruments: int, accounts: int, *, orders: int = 64, levels: int = 64, events: int = 256
+) -> Book:
+    """Return an empty book with room for at least so many resting orders, levels and events."""
+    order_rows = _power_of_two(orders + 2)
+    level_rows = _power_of_two(levels + 2 * instruments + 2)
+    book = Book(
+        orders=new_rows(order_rows, ORDER),
+        levels=new_rows(level_rows, LEVEL),
+        nodes=new_rows(level_rows, NODE),
+        ids=new_rows(2 * order_rows, ENTRY),
+        prices=new_rows(2 * level_rows, ENTRY),
+        heap=new_rows(order_rows + 1, "i4"),
+        owners=new_rows(accounts, OWNER),
+        self_trade=new_rows(instruments, "i8"),
+        events=new_rows(events, EVENT_WORDS),
+    )
+    book.nodes["side_list"][: 2 * instruments] = np.arange(2 * instruments)
+    book.counters["top_order"] = 1
+    book.counters["top_level"] = book.counters["levels"] = 2 * instruments
+    book.counters["coin"] = 0x2545F491
+    return book
 
 
-@jit
-def remove_level_entry(level_map, levels, level):
-    mask = level_map.shape[0] - 1
-    gap = _home_of_level(levels[level, L_LIST], levels[level, L_KEY], mask)
-    while level_map[gap] != level:
-        gap = (gap + 1) & mask
-    i = (gap + 1) & mask
-    while level_map[i] != 0:
-        home = _home_of_level(levels[level_map[i], L_LIST], levels[level_map[i], L_KEY], mask)
-        if ((i - home) & mask) >= ((i - gap) & mask):
-            level_map[gap] = level_map[i]
-            gap = i
-        i = (i + 1) & mask
-    level_map[gap] = 0
+def grow_orders(book: Book) -> None:
+    """Make room for twice the resting orders."""
+    book.ids = rehashed(book.ids, 2 * len(book.ids))
+    book.orders = grown(book.orders, 2 * len(book.orders))
+    book.heap = grown(book.heap, 2 * len(book.heap))
 
 
-@jit
-def rebuild_ids(old, new, orders):
-    """Insert every entry of one table into a larger, empty one."""
-    for i in range(old.shape[0]):
-        if old[i] != 0:
-            insert_id(new, orders, old[i])
+def grow_levels(book: Book) -> None:
+    """Make room for twice the price levels."""
+    book.prices = rehashed(book.prices, 2 * len(book.prices))
+    book.levels = grown(book.levels, 2 * len(book.levels))
+    book.nodes = grown(book.nodes, 2 * len(book.nodes))
 
 
-@jit
-def rebuild_level_map(old, new, levels):
-    """Insert every entry of one table into a larger, empty one."""
-    for i in range(old.shape[0]):
-        if old[i] != 0:
-            insert_level_entry(new, levels, old[i])
+def grow_events(book: Book, capacity: int) -> None:
+    """Give the event buffer room for `capacity` events, its present ones kept."""
+    events = new_rows(capacity, EVENT_WORDS)
+    kept = int(book.counters["events"][0])
+    events[:kept] = book.events[:kept]
+    book.events = events
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << max(4, (least - 1).bit_length())

@@ -70,6 +70,39 @@ class OrderBookProperties(ABC):
         for wrong in arguments:
             assert raises_engine_error(partial(book.process, wrong))
 
+    def test_apply_refuses_what_does_not_fit_its_field(self) -> None:
+        book = self.make_book()
+        limit(book, BUY, 100, 5, 1)
+        before = book.state_hash()
+        good = {"side": BUY, "price": 100, "quantity": 5, "order_id": 2}
+        for name, value in (
+            ("price", 2**63),
+            ("price", -(2**63) - 1),
+            ("price", 100.0),
+            ("quantity", 2.5),
+            ("quantity", None),
+            ("side", 256),
+            ("side", -1),
+            ("post_only", 300),
+            ("instrument", 2**31),
+            ("order_id", np.uint64(2**63)),
+            ("expiry", float("nan")),
+        ):
+            assert raises_engine_error(partial(book.apply, MessageKind.LIMIT, **good | {name: value})), name
+        assert book.state_hash() == before
+        assert book.apply(MessageKind.LIMIT, **good | {"price": np.int32(100)})["kind"].tolist() == [0]
+
+    def test_results_that_are_kept_do_not_change(self) -> None:
+        book = self.make_book(2, accounts=3)
+        kept, copies = [], []
+        for part in np.array_split(random_messages(2000, seed=8), 8):
+            kept += [book.process(part), book.orders()]
+            copies += [kept[-2].copy(), kept[-1].copy()]
+        kept.append(book.advance(7))
+        copies.append(kept[-1].copy())
+        book.process(random_messages(3000, seed=9))
+        assert all(np.array_equal(one, other) for one, other in zip(kept, copies, strict=True))
+
     def test_the_state_hash_follows_the_content(self) -> None:
         one, two = self.make_book(), self.make_book()
         seen = {one.state_hash()}

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, EventKind, Reason, Side
+from simlab.core.types import EVENT_DTYPE, EventKind, Reason, Side
 from simlab.engine.reference.resting import Order
-from simlab.errors import EngineError
 
 __all__ = ["Answers", "Message"]
 
@@ -31,18 +30,6 @@ class Message(NamedTuple):
     expiry: int
     step: int = 0
     tag: int = 0
-
-    def require_fit(self) -> None:
-        """Raise EngineError when a value does not fit its field of `MESSAGE_DTYPE`."""
-        for (name, low, high), value in zip(_FIELD_BOUNDS, self, strict=True):
-            if not low <= value <= high:
-                raise EngineError(f"{name} {value} does not fit its field of a message; use {low} to {high}")
-
-
-_FIELD_BOUNDS = tuple(
-    (name, int(np.iinfo(MESSAGE_DTYPE[name]).min), int(np.iinfo(MESSAGE_DTYPE[name]).max))
-    for name in Message._fields
-)
 
 
 class Answers:

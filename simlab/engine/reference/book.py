@@ -26,7 +26,14 @@ from simlab.core.types import (
     Side,
     TimeInForce,
 )
-from simlab.engine.arguments import require_count, require_depth, require_known, require_policy, require_side
+from simlab.engine.arguments import (
+    require_count,
+    require_depth,
+    require_fit,
+    require_known,
+    require_policy,
+    require_side,
+)
 from simlab.engine.interface import ORDER_DTYPE, Level, state_hash
 from simlab.engine.reference.answers import Answers, Message
 from simlab.engine.reference.resting import Order, RestingOrders
@@ -130,8 +137,8 @@ class ReferenceOrderBook:
             When a value does not fit its field of `MESSAGE_DTYPE`.
         """
         words = (kind, side, time_in_force, post_only, instrument, order_id, account, price, quantity, expiry)
+        require_fit(*words)
         message = Message._make((*map(index, words), 0, 0))
-        message.require_fit()
         self._answer(message)
         return self._answers.take()
 

@@ -1,11 +1,11 @@
-"""Write a strategy in plain Python: a class per agent, or one for a whole population with arrays.
+"""Write a strategy as a plain class, of which every agent has an object of its own.
 
-Both have one method, ``decide(self, observation, orders)``: look at the observation, send messages through
+It has one method, ``decide(self, observation, orders)``: look at the observation, send messages through
 `orders`. It may be ``async``. Prices are ints in price units, quantities ints in lots.
 
 Example
 -------
->>> from simlab.agents.python import Parameter, agent_strategy
+>>> from simlab.agents.each import Parameter, agent_strategy
 >>> size = Parameter("size", 1, "lots", "Order size.")
 >>> @agent_strategy("penny_bidder", "Outbids the best bid by one unit.", (size,))
 ... class PennyBidder:
@@ -20,34 +20,31 @@ Example
 
 from __future__ import annotations
 
-import operator
+import struct
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from simlab.agents.batch import BatchObservation, BatchOrders
-from simlab.agents.strategy import Level, Needs, Parameter, Strategy
+from simlab.agents.checking import ORDER_SIDES, TIMES_IN_FORCE, chosen, whole
+from simlab.agents.strategy import Level, Needs, Parameter, declare_class
 from simlab.core.types import MessageKind, Side, TimeInForce
 from simlab.errors import StrategyError
 
 __all__ = [
-    "BatchObservation",
-    "BatchOrders",
     "Fill",
-    "Market",
+    "Host",
+    "InstrumentView",
     "Needs",
     "Observation",
     "Orders",
     "Parameter",
     "RestingOrder",
     "agent_strategy",
-    "batch_strategy",
 ]
 
-_SIDES: dict[Any, int] = {0: 0, 1: 1, "buy": 0, "sell": 1}
-_TIMES: dict[Any, int] = {0: 0, 1: 1, 2: 2, "GTC": 0, "IOC": 1, "FOK": 2}
-_LIMIT, _MARKET, _CANCEL, _REPLACE, _CANCEL_ALL = (int(kind) for kind in MessageKind)
+_MESSAGE = struct.Struct("<4Bi7q")
+"""One message as it lies in memory: it refuses what is no whole number or does not fit."""
 
 
 class Fill(NamedTuple):
@@ -68,14 +65,59 @@ class RestingOrder(NamedTuple):
     quantity: int
 
 
-class Market:
+class Host(Protocol):
+    """Whoever shows a market to agents: observations ask it when they are asked.
+
+    A kernel is one; so is any client that lets a strategy trade elsewhere. Instruments go by number.
+    """
+
+    instruments: dict[str, int]
+    """The instruments that the agent trades, by name."""
+
+    def view(self, instrument: int) -> Any:
+        """Return the fields of `simlab.agents.compiled.VIEW_DTYPE` by name, as they are now."""
+
+    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return ([(price, lots), ...] of bids, the same of asks), best first."""
+
+    def past_return(self, instrument: int, steps: int) -> float:
+        """Return the relative change of the mid price over the last `steps` steps."""
+
+    def signal(self, agent: int, instrument: int) -> float:
+        """Return an agent's private signal of the fundamental, price units."""
+
+    def inventory(self, agent: int, instrument: int) -> int:
+        """Return an agent's inventory, lots."""
+
+    def resting(self, agent: int, instrument: int) -> list[RestingOrder]:
+        """Return an agent's resting orders, oldest first."""
+
+    def fills(self, agent: int, instrument: int) -> list[Fill]:
+        """Return an agent's latest fills since it last looked, oldest first."""
+
+    def fill_count(self, agent: int, instrument: int) -> int:
+        """Return the number of an agent's fills since it last looked."""
+
+    def random(self, agent: int) -> np.random.Generator:
+        """Return an agent's own random stream."""
+
+
+class InstrumentView:
     """What one agent sees of one instrument, and of itself in it. Valid during `decide` only."""
 
-    def __init__(self, source: Any, instrument: int, name: str) -> None:
-        self._source = source
-        self._view = source.views[instrument]
-        self.instrument = instrument
+    def __init__(self, host: Host, observation: Observation, name: str) -> None:
+        self._host = host
+        self._observation = observation
+        self.instrument = host.instruments[name]
         self.name = name
+
+    @property
+    def _view(self) -> Any:
+        return self._host.view(self.instrument)
+
+    @property
+    def _agent(self) -> int:
+        return self._observation.agent
 
     @property
     def best_bid(self) -> int | None:
@@ -129,11 +171,11 @@ class Market:
 
     def depth(self, levels: int = 10) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Return ([(price, lots), ...] of bids, the same of asks), best first, at most 10 levels a side."""
-        return self._source.depth(self.instrument, levels)
+        return self._host.depth(self.instrument, min(levels, 10))
 
     def past_return(self, steps: int) -> float:
         """Return the relative change of the mid price over the last `steps` steps (at most 1023)."""
-        return self._source.past_return(self.instrument, steps)
+        return self._host.past_return(self.instrument, whole(steps, "steps"))
 
     def last_trades(self) -> tuple[int, int, Side | None]:
         """Return (price, lots, aggressor side) of the last trade; the side is None before any."""
@@ -143,50 +185,64 @@ class Market:
     @property
     def signal(self) -> float:
         """The agent's private signal of the fundamental, price units."""
-        return self._source.signal(self.instrument)
+        return self._host.signal(self._agent, self.instrument)
 
     @property
     def inventory(self) -> int:
         """Own inventory, lots."""
-        return self._source.inventory(self.instrument)
+        return self._host.inventory(self._agent, self.instrument)
 
     @property
     def orders(self) -> list[RestingOrder]:
         """Own resting orders in this instrument, oldest first."""
-        return self._source.resting(self.instrument)
+        return self._host.resting(self._agent, self.instrument)
 
     @property
     def fills(self) -> list[Fill]:
         """Own fills since the last look, oldest first; at most the latest 16 (`fill_count` counts all)."""
-        return self._source.fills(self.instrument)
+        return self._host.fills(self._agent, self.instrument)
 
     @property
     def fill_count(self) -> int:
         """Number of own fills since the last look."""
-        return self._source.fill_count(self.instrument)
+        return self._host.fill_count(self._agent, self.instrument)
 
 
 _STEP, _AGENT, _BID, _BID_DEPTH, _ASK, _ASK_DEPTH, _LAST, _CASH, _INVENTORY, _OPEN = range(10)
 
 
 class Observation:
-    """What an agent sees: the time, its cash, and a `Market` an instrument.
+    """What an agent sees: the time, its cash, and an `InstrumentView` for each instrument.
 
     The attributes `best_bid`, `best_ask`, `inventory` and so on are those of its first (or only) instrument.
+    A host makes one and calls `show` before each decision.
     """
 
-    __slots__ = ("_source", "_values", "news")
+    __slots__ = ("_host", "_values", "_views", "news")
 
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._values: list[int] = []
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._values: Sequence[int] = ()
+        self._views = {name: InstrumentView(host, self, name) for name in host.instruments}
         self.news: Sequence[Any] = ()
         """News that can be seen, oldest first (the latest 100)."""
+
+    def show(self, values: Sequence[int], news: Sequence[Any] = ()) -> None:
+        """Let a decision begin; for hosts.
+
+        Parameters
+        ----------
+        values : sequence of 10 int
+            Step, agent, best bid and its depth, best ask and its depth, last price, cash, inventory, open
+            orders. news : sequence As in `news`.
+        """
+        self._values = values
+        self.news = news
 
     @property
     def random(self) -> np.random.Generator:
         """The agent's own random stream."""
-        return self._source.random()
+        return self._host.random(self.agent)
 
     @property
     def step(self) -> int:
@@ -239,25 +295,44 @@ class Observation:
         return self._values[_OPEN]
 
     @property
-    def market(self) -> Market:
-        """The first instrument's `Market`."""
-        return self._source.markets()[0]
+    def market(self) -> InstrumentView:
+        """The first instrument."""
+        return next(iter(self._views.values()))
 
     @property
-    def markets(self) -> dict[str, Market]:
+    def markets(self) -> dict[str, InstrumentView]:
         """All instruments the agent trades, by name."""
-        return {market.name: market for market in self._source.markets()}
+        return dict(self._views)
 
 
 class Orders:
-    """Where an agent puts its messages. Each order gets an id at once; refusals come as events."""
+    """Where an agent puts its messages. Each order gets an id at once; refusals come as events.
 
-    __slots__ = ("_account", "_default", "_names", "_next_id", "_rows")
+    A host calls `begin` before each decision and takes what was sent from `messages`.
 
-    def __init__(self, names: dict[str, int]) -> None:
-        self._names = names
-        self._rows: list[tuple[int, ...]] = []
-        self._next_id = self._account = self._default = 0
+    Example
+    -------
+    >>> orders = Orders({"ACME": 0})
+    >>> orders.begin(account=7, next_id=1)
+    >>> orders.limit("buy", 100, 5), orders.market("sell", 2), len(orders.messages) // 64
+    (1, 2, 2)
+    """
+
+    __slots__ = ("_account", "_default", "_instruments", "messages", "next_id")
+
+    def __init__(self, instruments: dict[str, int]) -> None:
+        self._instruments = instruments
+        self._default = next(iter(instruments.values()), 0)
+        self._account = 0
+        self.messages = bytearray()
+        """What was sent in this decision, 64 bytes a message, as `simlab.core.types.MESSAGE_DTYPE`."""
+        self.next_id = 1
+        """The id that the next order gets."""
+
+    def begin(self, account: int, next_id: int) -> None:
+        """Let a decision of an account begin, whose first order gets the id `next_id`; for hosts."""
+        self._account, self.next_id = account, next_id
+        self.messages = bytearray()
 
     def limit(
         self,
@@ -271,105 +346,62 @@ class Orders:
         expiry: int = 0,
     ) -> int:
         """Send a limit order and return its id; `expiry` is the last step it lives, 0 for no end."""
-        code = _side(side) << 8 | self._instrument(instrument) << 32
-        if time_in_force or post_only:
-            code |= _choice(_TIMES, time_in_force, "time_in_force") << 16 | bool(post_only) << 24
-        return self._send(code, price, quantity, expiry)
+        tif = chosen(TIMES_IN_FORCE, time_in_force, "time_in_force") if time_in_force else 0
+        order_id = self.next_id
+        self._put(
+            MessageKind.LIMIT, side, instrument, order_id, price, quantity, tif, bool(post_only), expiry
+        )
+        self.next_id = order_id + 1
+        return order_id
 
     def market(self, side: Side | str, quantity: int, *, instrument: str | None = None) -> int:
         """Send a market order and return its id."""
-        return self._send(_MARKET | _side(side) << 8 | self._instrument(instrument) << 32, 0, quantity, 0)
+        order_id = self.next_id
+        self._put(MessageKind.MARKET, side, instrument, order_id, 0, quantity)
+        self.next_id = order_id + 1
+        return order_id
 
     def cancel(self, order_id: int) -> None:
         """Cancel one own order."""
-        self._rows.append((_CANCEL, _whole(order_id, "order_id"), self._account, 0, 0, 0, 0, 0))
+        self._put(MessageKind.CANCEL, 0, None, order_id)
 
     def replace(self, order_id: int, price: int, quantity: int) -> None:
         """Give an own order a new price and remaining quantity; only a mere decrease keeps its place."""
-        self._rows.append(
-            (
-                _REPLACE,
-                _whole(order_id, "order_id"),
-                self._account,
-                _whole(price, "price"),
-                _whole(quantity, "quantity"),
-                0,
-                0,
-                0,
-            )
-        )
+        self._put(MessageKind.REPLACE, 0, None, order_id, price, quantity)
 
     def cancel_all(self, *, instrument: str | None = None) -> None:
         """Cancel all own orders, in one instrument or (by default) in all."""
-        number = -1 if instrument is None else self._instrument(instrument)
-        self._rows.append((_CANCEL_ALL | number << 32, 0, self._account, 0, 0, 0, 0, 0))
+        number = -1 if instrument is None else chosen(self._instruments, instrument, "instrument")
+        self.messages += _MESSAGE.pack(
+            MessageKind.CANCEL_ALL, 0, 0, 0, number, 0, self._account, 0, 0, 0, 0, 0
+        )
 
-    def _send(self, code: int, price: int, quantity: int, expiry: int) -> int:
-        order_id = self._next_id
-        self._next_id = order_id + 1
-        if type(price) is not int or type(quantity) is not int:
-            price, quantity = _whole(price, "price"), _whole(quantity, "quantity")
-        self._rows.append((code, order_id, self._account, price, quantity, expiry, 0, 0))
-        return order_id
-
-    def _instrument(self, name: str | None) -> int:
-        if name is None:
-            return self._default
-        return _choice(self._names, name, "instrument")
-
-
-def _whole(value: Any, name: str) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise StrategyError(
-            f"{name} {value!r} is not a whole number; round it to an int (price units or lots) first"
-        ) from None
-
-
-def _side(side: Any) -> int:
-    try:
-        return _SIDES[side]
-    except (KeyError, TypeError):
-        return _choice(_SIDES, side, "side")
-
-
-def _choice(known: dict[Any, int], value: Any, name: str) -> int:
-    try:
-        return known[value]
-    except (KeyError, TypeError):
-        names = ", ".join(repr(key) for key in known if isinstance(key, str))
-        raise StrategyError(f"{name} {value!r} is not known; use one of {names}") from None
+    def _put(
+        self,
+        kind: MessageKind,
+        side: Any,
+        instrument: str | None,
+        order_id: int,
+        price: int = 0,
+        quantity: int = 0,
+        time_in_force: int = 0,
+        post_only: bool = False,
+        expiry: int = 0,
+    ) -> None:
+        number = self._default if instrument is None else chosen(self._instruments, instrument, "instrument")
+        try:
+            self.messages += _MESSAGE.pack(
+                kind, chosen(ORDER_SIDES, side, "side"), time_in_force, post_only, number, order_id,
+                self._account, price, quantity, expiry, 0, 0,
+            )  # fmt: skip
+        except struct.error:
+            given = {"order_id": order_id, "price": price, "quantity": quantity, "expiry": expiry}
+            for name, value in given.items():
+                whole(value, name)
+            raise StrategyError(f"the order cannot be sent: {given}") from None
 
 
 _C = TypeVar("_C", bound=type)
-
-
-def _declare(
-    level: Level,
-    name: str,
-    summary: str,
-    parameters: tuple[Parameter, ...],
-    options: tuple[str, ...],
-    source: str,
-) -> Callable[[_C], _C]:
-    def declare(cls: _C) -> _C:
-        if not callable(getattr(cls, "decide", None)):
-            raise StrategyError(f"class {cls.__name__} needs a method decide(self, observation, orders)")
-        cls.strategy = Strategy(  # type: ignore[attr-defined]
-            name=name,
-            level=level,
-            make=cls,
-            summary=summary,
-            parameters=parameters,
-            needs=Needs(),
-            source=source,
-            defined_in=cls.__module__,
-            options=options,
-        )
-        return cls
-
-    return declare
 
 
 def agent_strategy(
@@ -384,20 +416,4 @@ def agent_strategy(
 
     The object is made with the agent's parameters and the population's options as keyword arguments.
     """
-    return _declare(Level.AGENT, name, summary, parameters, options, source)
-
-
-def batch_strategy(
-    name: str,
-    summary: str,
-    parameters: tuple[Parameter, ...] = (),
-    *,
-    options: tuple[str, ...] = (),
-    source: str = "",
-) -> Callable[[_C], _C]:
-    """Declare a class as a strategy that decides for all active agents of a population at once.
-
-    One object is made, with the population's options as keyword arguments; the agents' parameters come with
-    each observation.
-    """
-    return _declare(Level.BATCH, name, summary, parameters, options, source)
+    return declare_class(Level.AGENT, name, summary, parameters, options, source)

@@ -1,0 +1,196 @@
+"""The one door: whatever comes from outside the loop waits here as plain rows, each with its step.
+
+What waits is let in at the boundary before its step, in this order: populations that join or leave by plan,
+news, shocks, then what came from outside the run (news, halts, messages, seats), each in the order in which
+it came. A market that is fed the same entries does the same, so a journal of a session is its entries
+written down.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlab.core.types import MessageKind, Side
+from simlab.errors import SimlabError
+from simlab.processes import NewsItem, Shock, ShockKind
+
+__all__ = ["ENTRY", "MOST_ENTRIES", "Entry", "EntryKind", "Inbox", "Origin"]
+
+MOST_ENTRIES = 1 << 20
+"""Entries that may wait at once."""
+
+
+class Origin(IntEnum):
+    """Where an entry comes from; of one step, the lower enter first."""
+
+    PLAN = 0
+    NEWS = 1
+    SHOCKS = 2
+    OUTSIDE = 3
+
+
+class EntryKind(IntEnum):
+    """What an entry does when it is let in."""
+
+    JOIN = 0
+    """Population `target` begins to act."""
+    LEAVE = 1
+    """Population `target` stops to act and cancels its orders."""
+    NEWS = 2
+    """The item `text` is published."""
+    HALT = 3
+    """Instrument `target` (-1 for all) refuses orders for `amount` steps."""
+    MESSAGE = 4
+    """`message` is delivered."""
+    SEAT_TAKEN = 5
+    """Account `target` is taken."""
+    SEAT_GIVEN_BACK = 6
+    """Account `target` is free again, its orders are cancelled."""
+
+
+ENTRY = np.dtype(
+    [
+        ("step", "<i8"),
+        ("sequence", "<i8"),
+        ("origin", "u1"),
+        ("kind", "u1"),
+        ("message_kind", "u1"),
+        ("side", "u1"),
+        ("time_in_force", "u1"),
+        ("post_only", "u1"),
+        ("instrument", "<i4"),
+        ("target", "<i8"),
+        ("amount", "<i8"),
+        ("order_id", "<i8"),
+        ("account", "<i8"),
+        ("price", "<i8"),
+        ("quantity", "<i8"),
+        ("expiry", "<i8"),
+        ("news", "<i8"),
+    ],
+    align=True,
+)
+"""One entry as a row; `news` counts the texts that are kept beside the rows, from 0, or is -1."""
+
+
+class Entry(NamedTuple):
+    """One entry; of two, the one that is let in first is the smaller."""
+
+    step: int
+    origin: Origin
+    sequence: int
+    kind: EntryKind
+    target: int = -1
+    amount: int = 0
+    message: tuple[int, ...] = ()
+    """Kind, side, time in force, post-only, instrument, order id, account, price, quantity, expiry."""
+    text: NewsItem | None = None
+
+
+class Inbox:
+    """Keep entries until their step.
+
+    Example
+    -------
+    >>> inbox = Inbox()
+    >>> _ = inbox.put(EntryKind.HALT, step=7, origin=Origin.SHOCKS, target=0, amount=3)
+    >>> [entry.kind.name for entry in inbox.take(7)], inbox.next_step
+    (['HALT'], None)
+    """
+
+    def __init__(self, entries: Iterable[Entry] = (), sequence: int = 0) -> None:
+        self._heap = sorted(entries)
+        self.sequence = sequence
+        """The number of the next entry."""
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(sorted(self._heap))
+
+    def copy(self) -> Inbox:
+        """Return an inbox with the same entries."""
+        return Inbox(self._heap, self.sequence)
+
+    def put(self, kind: EntryKind, *, step: int, origin: Origin, **content: Any) -> Entry:
+        """Add an entry; see `Entry` for its content.
+
+        Raises
+        ------
+        SimlabError
+            When too many wait.
+        """
+        if len(self._heap) >= MOST_ENTRIES:
+            raise SimlabError(f"the inbox holds {MOST_ENTRIES} entries; let the market advance first")
+        entry = Entry(step, origin, self.sequence, kind, **content)
+        self.sequence += 1
+        heapq.heappush(self._heap, entry)
+        return entry
+
+    def put_news(self, item: NewsItem) -> None:
+        """Add an item that the news process made."""
+        self.put(EntryKind.NEWS, step=item.step, origin=Origin.NEWS, text=item)
+
+    def put_shock(self, shock: Shock, populations: list[str], errors_account: int) -> None:
+        """Add a shock; a fat finger trades from the account `errors_account`."""
+        where = {"step": shock.step, "origin": Origin.SHOCKS}
+        if shock.kind is ShockKind.HALT:
+            self.put(EntryKind.HALT, **where, target=shock.instrument, amount=shock.duration)
+        elif shock.kind is ShockKind.FAT_FINGER:
+            order = (MessageKind.MARKET, Side(shock.side), 0, 0, shock.instrument, 0, errors_account, 0)
+            self.put(EntryKind.MESSAGE, **where, message=(*order, shock.quantity, 0))
+        else:
+            kind = EntryKind.JOIN if shock.kind is ShockKind.JOIN else EntryKind.LEAVE
+            self.put(kind, **where, target=populations.index(shock.population))
+
+    def take(self, step: int) -> list[Entry]:
+        """Take out what is to be let in before `step`, in order."""
+        found = []
+        while self._heap and self._heap[0].step <= step:
+            found.append(heapq.heappop(self._heap))
+        return found
+
+    @property
+    def next_step(self) -> int | None:
+        """The step of the first entry, or None."""
+        return self._heap[0].step if self._heap else None
+
+    def to_rows(self) -> tuple[NDArray[np.void], list[NewsItem]]:
+        """Return all entries as ``(n,) ENTRY`` in order, and the texts that they count."""
+        rows, texts = np.zeros(len(self._heap), ENTRY), []
+        for row, entry in zip(rows, sorted(self._heap), strict=True):
+            for name in ("step", "sequence", "origin", "kind", "target", "amount"):
+                row[name] = getattr(entry, name)
+            for name, value in zip(_FIELDS, entry.message, strict=False):
+                row[name] = value
+            row["news"] = -1 if entry.text is None else len(texts)
+            texts += [] if entry.text is None else [entry.text]
+        return rows, texts
+
+    @classmethod
+    def from_rows(cls, rows: NDArray[np.void], texts: list[NewsItem], sequence: int) -> Inbox:
+        """Return the inbox that `to_rows` wrote down."""
+        return cls((entry_of(row, texts) for row in rows), sequence)
+
+
+_FIELDS = (
+    "message_kind", "side", "time_in_force", "post_only", "instrument", "order_id", "account", "price",
+    "quantity", "expiry",
+)  # fmt: skip
+
+
+def entry_of(row: np.void, texts: list[NewsItem]) -> Entry:
+    """Return the entry that a row describes."""
+    kind = EntryKind(int(row["kind"]))
+    message = tuple(int(row[name]) for name in _FIELDS) if kind is EntryKind.MESSAGE else ()
+    return Entry(
+        int(row["step"]), Origin(int(row["origin"])), int(row["sequence"]), kind, int(row["target"]),
+        int(row["amount"]), message, texts[int(row["news"])] if row["news"] >= 0 else None,
+    )  # fmt: skip

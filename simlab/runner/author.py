@@ -21,7 +21,7 @@ from simlab.kernel.spec import SimulationSpec
 from simlab.recording import RunWriter
 from simlab.runner.tables import agent_columns, instrument_columns
 
-__all__ = ["KEPT_AFTER_S", "Author", "deciding", "new_folder", "under_way"]
+__all__ = ["KEPT_AFTER_S", "Author", "deciding", "interrupted", "new_folder", "under_way"]
 
 KEPT_AFTER_S = 5.0
 """Seconds after which what happened is put on disk, whatever ends the process then; to these comes one slice
@@ -113,7 +113,7 @@ class Author(AbstractContextManager["Author"]):
             error.add_note(f"what happened before step {self._simulation.step} is recorded in {self.folder}")
             with suppress(RecordingError):
                 self._keep()
-        reason = str(error) if isinstance(error, KeyboardInterrupt) and str(error) else error
+        reason = interrupted(error) if isinstance(error, KeyboardInterrupt) else error
         self._writer.abandon(reason, facts)
 
 
@@ -121,6 +121,11 @@ def deciding(simulation: Simulation) -> str | None:
     """Return whose decision is under way, where the kernel can tell; it may be called from another thread."""
     tell = getattr(simulation, "deciding", None)
     return str(tell()) or None if callable(tell) else None
+
+
+def interrupted(error: KeyboardInterrupt) -> str:
+    """Say when a run was interrupted; without words of its own that was before its first step."""
+    return str(error) or "interrupted before the first step"
 
 
 def under_way(simulation: Simulation) -> str:

@@ -17,7 +17,7 @@ from simlab.core.files import require_writable_folder
 from simlab.core.hashing import hash_text
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
-from simlab.runner.author import Author, new_folder, under_way
+from simlab.runner.author import Author, interrupted, new_folder, under_way
 from simlab.runner.interrupts import Interrupts
 
 __all__ = ["RUNS_FOLDER", "Outcome", "execute", "run"]
@@ -136,9 +136,7 @@ def execute(
             return _stepped(config, spec, author, bar, interrupts)
     except KeyboardInterrupt as interruption:
         where = f"; what was recorded is in {author.folder}" if author is not None else ""
-        raise KeyboardInterrupt(
-            f"{str(interruption) or 'interrupted before the first step'}{where}"
-        ) from None
+        raise KeyboardInterrupt(f"{interrupted(interruption)}{where}") from None
 
 
 def _stepped(

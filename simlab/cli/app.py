@@ -14,7 +14,7 @@ from simlab.errors import SimlabError
 __all__ = ["app", "main"]
 
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 130  # as a shell says it of a process that SIGINT ended
 
 
 class _Group(TyperGroup):
@@ -24,7 +24,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except SimlabError as error:
-            print_error("error", str(error))
+            print_error("error", "\n".join([str(error), *getattr(error, "__notes__", ())]))
             raise typer.Exit(EXIT_ERROR) from error
         except KeyboardInterrupt as error:
             print_error("stopped", str(error) or "interrupted")

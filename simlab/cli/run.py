@@ -35,9 +35,11 @@ def run(
     """Run one experiment and record it."""
     from simlab.config import load
     from simlab.runner import execute
+    from simlab.runner.interrupts import Interrupts
 
     config = load(file, set=set_ or (), seed=seed, steps=steps)
-    outcome = execute(config, out=out, record=not no_record, progress=not quiet)
+    with Interrupts() as interrupts:
+        outcome = execute(config, out=out, record=not no_record, progress=not quiet, interrupts=interrupts)
     if not quiet:
         from rich.console import Console
 

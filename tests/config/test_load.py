@@ -278,7 +278,7 @@ def test_a_copy_is_checked_and_says_where_its_values_stand(full: Path) -> None:
         load(config.model_copy(update={"sed": 2}))
     with pytest.raises(ConfigError, match=r"^a copied configuration: steps: 0: must be at least 1"):
         load(config.model_copy(update={"steps": 0}))
-    unchanged = "full.yaml:11: instruments.ACME: initial_price 10000 is not a multiple of tick_size"
+    unchanged = "full.yaml:8: instruments.ACME: initial_price 10000 is not a multiple of tick_size"
     acme = config.instruments["ACME"].model_copy(update={"tick_size": 7})
     with pytest.raises(ConfigError, match=unchanged.replace(".", r"\.")):
         load(config.model_copy(update={"instruments": config.instruments | {"ACME": acme}}))

@@ -72,7 +72,7 @@ def chosen(known: Mapping[Any, int], value: Any, name: str) -> int:
     except (KeyError, TypeError):
         found = -1
     # 1.0 and True are found under 1, but are no names
-    if found < 0 or isinstance(value, float | bool | np.floating | np.bool_):
+    if found < 0 or (value.__class__ is not str and isinstance(value, float | bool | np.floating | np.bool_)):
         names = [key for key in known if isinstance(key, str)]
         hint = did_you_mean(value, names, otherwise="") if isinstance(value, str) else ""
         raise StrategyError(
@@ -95,7 +95,8 @@ def whole_array(values: ArrayLike, name: str, *, low: int = _LOW, high: int = _H
     array = as_array(values, name)
     if not array.size:
         return np.zeros(array.shape, np.int64)
-    if array.dtype.kind not in "iu":
+    listed = isinstance(values, list | tuple)  # in which NumPy makes numbers of Booleans
+    if array.dtype.kind not in "iu" or (listed and not {bool, np.bool_}.isdisjoint(map(type, values))):
         return _one_by_one(array, values, name, low, high)
     if low > _LOW or high < _HIGH or array.dtype == np.uint64:
         least, most = int(array.min()), int(array.max())
@@ -141,7 +142,7 @@ def as_array(values: ArrayLike, name: str) -> NDArray[Any]:
 
 def _one_by_one(array: NDArray[Any], given: ArrayLike, name: str, low: int, high: int) -> NDArray[np.int64]:
     """Take numbers of any type, or name the first that is none."""
-    if array.dtype.kind == "f" and isinstance(given, list | tuple):
+    if isinstance(given, list | tuple):
         array = np.array(given, object)  # NumPy makes floats of integers that fit no common type
     instead = f", not {array.dtype}" if array.dtype != object else ""
     try:

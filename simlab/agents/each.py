@@ -381,7 +381,9 @@ class Orders:
         expiry: int = 0,
     ) -> int:
         """Send a limit order and return its id; `expiry` is the last step it lives, 0 for no end."""
-        tif = chosen(TIMES_IN_FORCE, time_in_force, "time_in_force")
+        tif = 0
+        if time_in_force is not TimeInForce.GTC:
+            tif = chosen(TIMES_IN_FORCE, time_in_force, "time_in_force")
         order_id = self._next_id
         self._put(
             MessageKind.LIMIT, side, instrument, order_id, price, quantity, tif, bool(post_only), expiry

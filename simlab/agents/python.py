@@ -1,4 +1,4 @@
-"""Write a strategy in Python, at either level: the names of `simlab.agents.each` and `simlab.agents.batch`."""
+"""Write a strategy in Python: the names of `simlab.agents.each` and `simlab.agents.batch` in one place."""
 
 from simlab.agents.batch import BatchObservation, BatchOrders, batch_strategy
 from simlab.agents.each import Observation, Orders, agent_strategy

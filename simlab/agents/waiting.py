@@ -45,13 +45,16 @@ class EventLoop:
         """Wait for all together; return what each returned or raised, in their order.
 
         When one raises, the others are cancelled: they may wait for it. What they return is then None. When
-        the waiting thread is interrupted all are cancelled.
+        the waiting thread is interrupted all are cancelled, and the loop is closed.
         """
-        future = asyncio.run_coroutine_threadsafe(_all(awaitables), self._running())
+        loop, future = self._running(), None
         try:
+            future = asyncio.run_coroutine_threadsafe(_all(awaitables), loop)
             return future.result()
         except KeyboardInterrupt:
-            future.cancel()
+            if future is not None:
+                future.cancel()
+            self.close()
             raise
 
     def close(self) -> None:

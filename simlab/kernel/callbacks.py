@@ -53,6 +53,33 @@ def put_messages(state: State, messages: bytes | bytearray | NDArray[Any]) -> No
     state.clock["out_count"] = end - 1
 
 
+class _Outbox:
+    """The outbox as an agent's decision fills it: most send a message or two, and that often."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._next_order_id, self._out_count = state.clock["next_order_id"], state.clock["out_count"]
+        self._table: NDArray[Any] | None = None
+        self._memory = memoryview(b"")
+
+    def put(self, messages: bytearray, next_id: int) -> None:
+        """Append messages; the next order gets the id `next_id`."""
+        self._next_order_id[0] = next_id
+        if not messages:
+            return
+        state = self._state
+        if self._table is not state.outbox:
+            self._table = state.outbox
+            self._memory = self._table.view(np.uint8).data
+        start = _MESSAGE_BYTES * (int(self._out_count[0]) + 1)
+        end = start + len(messages)
+        if end > len(self._memory):
+            put_messages(state, messages)
+            return
+        self._memory[start:end] = messages
+        self._out_count[0] = end // _MESSAGE_BYTES - 1
+
+
 @dataclass
 class _Actor:
     """One agent that decides alone."""
@@ -99,6 +126,8 @@ class Callbacks:
         """What agents that decided ahead of their turn have sent."""
         self._warned = warned
         self._watch = Watch(len(spec.populations))
+        self._outbox = _Outbox(state)
+        self._seen = state.seen.view(np.int64)
         for p, population in enumerate(spec.populations):
             if population.strategy.level in _PYTHON:
                 before = global_states()
@@ -174,8 +203,7 @@ class Callbacks:
 
     def act(self) -> None:
         """Let the agent whose turn it is decide, and put its messages into the outbox."""
-        state = self._state
-        seen = state.seen[0].tolist()
+        seen = self._seen.tolist()
         agent, next_id = seen[1], seen[-1]
         actor = self._actors[agent]
         if actor.waits:
@@ -197,8 +225,7 @@ class Callbacks:
             self._wait([answer], actor.p, [agent])
         if looks:
             self._warn_of_draw(actor.p, watch.end(actor.p))
-        state.clock["next_order_id"] = desk.orders.next_id
-        put_messages(state, desk.close())
+        self._outbox.put(desk.close(), desk.orders.next_id)
 
     def _act_and_wait(self, actor: _Actor, agent: int, seen: list[int]) -> None:
         """Let an agent decide that waits: alone, or under simultaneous activation with all of its population.
@@ -235,13 +262,16 @@ class Callbacks:
         for answer, agent in zip(answers, agents, strict=True):
             if not inspect.isawaitable(answer):
                 raise self._failure(p, agent, _no_answer_wanted())
-        for result, agent in zip(self._loop.wait(answers), agents, strict=True):
-            if isinstance(result, KeyboardInterrupt):
-                raise result
-            if isinstance(result, BaseException):
-                raise self._failure(p, agent, result) from result
-            if result is not None:
-                raise self._failure(p, agent, _no_answer_wanted())
+        results = self._loop.wait(answers)
+        if all(result is None for result in results):
+            return
+        self.close()  # the run is over, and errors live on in tracebacks
+        result, agent = next(it for it in zip(results, agents, strict=True) if it[0] is not None)
+        if isinstance(result, KeyboardInterrupt):
+            raise result
+        if isinstance(result, BaseException):
+            raise self._failure(p, agent, result) from result
+        raise self._failure(p, agent, _no_answer_wanted())
 
     def act_together(self, p: int) -> None:
         """Let the due agents of a batch population decide, and put their messages into the outbox."""
@@ -326,6 +356,8 @@ def _unpickled(memory: bytes) -> _Memory:
 
 def _told(error: BaseException) -> str:
     """Say an error in one line."""
+    if isinstance(error, StrategyError):
+        return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -196,5 +196,5 @@ def draw_account(me: np.record, view: np.record, generator: np.random.Generator)
     me.order_sides[:count] = generator.integers(0, 2, count)
     middle = int(view.mid // view.tick_size)
     ticks = middle + np.where(me.order_sides[:count] == Side.BUY, -1, 1) * generator.integers(1, 4, count)
-    me.order_prices[:count] = np.maximum(ticks, 1) * view.tick_size
+    me.order_prices[:count] = np.clip(ticks, 1, HIGHEST_PRICE // view.tick_size) * view.tick_size
     me.order_quantities[:count] = generator.integers(1, 20, count) * view.lot_size

@@ -34,7 +34,7 @@ from simlab.kernel.state import (
     State,
     find_state,
 )
-from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
+from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument, lot_limit
 from simlab.market.ledger import FILL_LOG, ExchangeAccount, Ledger
 
 __all__ = ["assemble", "bind_strategies"]
@@ -142,6 +142,7 @@ def _ledger(spec: SimulationSpec) -> Ledger:
         for name in ("tick_size", "lot_size", "multiplier"):
             terms[name] = getattr(item, name)
         terms["band_low"], terms["band_high"] = item.price_band
+        terms["lot_limit"] = lot_limit(item, count)
         terms["maker_ppm"], terms["taker_ppm"] = item.maker_fee_ppm, item.taker_fee_ppm
         terms["last_price"], terms["last_side"] = item.initial_price, -1
     for row, policy in zip(

@@ -27,11 +27,12 @@ MAX_MEMORY = 8
 
 
 class Level(StrEnum):
-    """How a strategy is called: compiled per agent, Python per population, Python per agent."""
+    """How a strategy is called: compiled per agent, Python per population, Python per agent, or never."""
 
     COMPILED = "compiled"
     BATCH = "batch"
     AGENT = "agent"
+    OUTSIDE = "outside"
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from simlab.kernel.state import (
     TRAVELLING,
     Activated,
     CallLevel,
+    Seat,
     State,
     find_state,
 )
@@ -39,7 +40,12 @@ from simlab.market.ledger import FILL_LOG, ExchangeAccount, Ledger
 
 __all__ = ["assemble", "bind_strategies"]
 
-_LEVELS = {Level.COMPILED: CallLevel.COMPILED, Level.BATCH: CallLevel.BATCH, Level.AGENT: CallLevel.EACH}
+_LEVELS = {
+    Level.COMPILED: CallLevel.COMPILED,
+    Level.BATCH: CallLevel.BATCH,
+    Level.AGENT: CallLevel.EACH,
+    Level.OUTSIDE: CallLevel.OUTSIDE,
+}
 _EXCHANGE = AccountPolicy(
     borrowing=UNLIMITED, short_limit=UNLIMITED, reserve=False, max_open_orders=UNLIMITED
 )
@@ -74,6 +80,8 @@ def assemble(spec: SimulationSpec) -> State:
         quotes=new_rows(max(room.quotes, len(spec.instruments)), QUOTE),
         tape=new_rows(len(spec.instruments), TAPE),
         views=_views(spec.instruments),
+        seats=new_rows(agents, "i1"),
+        outside_levels=new_rows(len(spec.instruments), "f8"),
     )
     _set_clock(spec, state)
     _Cast(spec).enter(state)
@@ -227,6 +235,8 @@ class _Cast:
             row["parameters_at"] = parameter_rows
             self._describe(row, population)
             state.agents["population"][first : first + population.count] = p
+            if population.strategy.level is Level.OUTSIDE:
+                state.seats[first : first + population.count] = Seat.NEW
             parameter_rows += len(self._parameters[-1])
             first += population.count
         state.populations = populations
@@ -273,6 +283,8 @@ class _Cast:
 def _activation(population: Population) -> tuple[Activated, int, float]:
     """Return how agents become due, their period, and the log of the probability to stay quiet."""
     plan = population.activation
+    if population.strategy.level is Level.OUTSIDE:
+        return Activated.NEVER, 0, 0.0
     if plan.steps is not None:
         return Activated.BY_STEPS, 0, 0.0
     every_step = Activated.EVERY_STEP if population.joins == 0 else Activated.BY_PERIOD

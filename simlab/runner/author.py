@@ -70,7 +70,7 @@ class Author(AbstractContextManager["Author"]):
     def begin(self, simulation: Simulation) -> None:
         """Take note of what is recorded; record who holds each account and what is traded."""
         self._simulation = simulation
-        simulation.pulse = self.keep_up  # type: ignore[attr-defined]
+        simulation.pulse = self.keep_up
         self.rows("instruments", instrument_columns(simulation))
         self.rows("agents", agent_columns(simulation))
 

@@ -1,7 +1,8 @@
 """Turn recorded order flow into message tables that can be replayed, and check a replay against the record.
 
-Owns the layout of the tables, the importers and the comparison. Imports only `core` and `errors`; the
-libraries of the extra ``databento`` are loaded when a DBN file is read.
+Owns the layout of the tables, the importers and the comparison. Imports `core`, `errors` and, to check what
+it made, an order book of `engine`; the libraries of the extra ``databento`` are loaded when a DBN file is
+read.
 """
 
 from simlab.importing.compare import compare_replay

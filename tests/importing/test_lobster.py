@@ -78,7 +78,7 @@ def test_a_replay_gives_every_visible_fill_and_best_price(tmp_path: Path) -> Non
     import_lobster(_write(tmp_path, MORNING), out, orderbook_csv=book_csv)
     report = compare_replay(out, ReferenceOrderBook())
     assert report["recorded_fills"] == report["fills_equal"] == 4
-    assert report["rejected"] == 0
+    assert report["refused"] == {}
     assert report["quotes"] == report["quotes_equal"] == 10
     assert report["events_in_recorded_order"] == report["events_with_fills"] == 3
 

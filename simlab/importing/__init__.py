@@ -8,7 +8,14 @@ read.
 from simlab.importing.compare import compare_replay
 from simlab.importing.databento import import_databento
 from simlab.importing.lobster import import_lobster
-from simlab.importing.table import MESSAGE_SCHEMA, TRUTH_SCHEMA, read_messages, read_truth, truth_path
+from simlab.importing.table import (
+    MESSAGE_SCHEMA,
+    TRUTH_SCHEMA,
+    read_halts,
+    read_messages,
+    read_truth,
+    truth_path,
+)
 
 __all__ = [
     "MESSAGE_SCHEMA",
@@ -16,6 +23,7 @@ __all__ = [
     "compare_replay",
     "import_databento",
     "import_lobster",
+    "read_halts",
     "read_messages",
     "read_truth",
     "truth_path",

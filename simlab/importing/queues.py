@@ -110,6 +110,11 @@ class OrderQueues:
         level = self._levels[side].get(price)
         return list(level.ids) if level is not None else []
 
+    def first(self, side: Side, price: int) -> int | None:
+        """Return the id of the first order in the queue at a price, or None."""
+        level = self._levels[side].get(price)
+        return next(iter(level.ids)) if level is not None else None
+
     def levels(self, side: Side, worst: int | None = None) -> Iterator[tuple[int, int]]:
         """Yield (price, lots) of a side, best first, down to the price `worst`."""
         levels = self._levels[side]

@@ -1,9 +1,9 @@
 """Write a recorded run as LOBSTER files: what happens within the best levels, and those levels after it.
 
 The files follow the vendor's: no header; time in seconds after midnight; types 1 to 4 and 7; the resting
-order's id and direction; prices in ten-thousandths; empty levels filled. Orders are numbered anew as they come
-to rest, and a replacement that loses its place is a deletion and a submission under a new number, as at the
-exchange.
+order's id and direction; prices in ten-thousandths; empty levels filled. Orders are numbered anew as they
+come to rest, and a replacement that loses its place is a deletion and a submission under a new number, as at
+the exchange.
 
 References
 ----------

@@ -7,6 +7,7 @@ read.
 
 from simlab.importing.compare import compare_replay
 from simlab.importing.databento import import_databento
+from simlab.importing.general import from_frame, import_csv
 from simlab.importing.lobster import import_lobster
 from simlab.importing.table import (
     MESSAGE_SCHEMA,
@@ -21,6 +22,8 @@ __all__ = [
     "MESSAGE_SCHEMA",
     "TRUTH_SCHEMA",
     "compare_replay",
+    "from_frame",
+    "import_csv",
     "import_databento",
     "import_lobster",
     "read_halts",

@@ -17,15 +17,15 @@ from typing import NamedTuple
 from simlab.core.types import MessageKind, Side, TimeInForce
 from simlab.errors import RecordingError
 from simlab.importing.lobster_files import Row, RowType
-from simlab.importing.queues import OrderQueues
+from simlab.importing.queues import OrderQueues, RestingOrder
 from simlab.importing.table import Fill, Message
 
 __all__ = ["CORRECTED", "ENTERED", "GONE", "MOVED", "SHRUNK", "UNNAMED", "FollowedMarket"]
 
-ENTERED = "order entered that the file never submits"
+ENTERED = "order entered without a row, or later than its row"
 UNNAMED = "order entered for lots of a level that the file never names"
-GONE = "order cancelled that must have gone out of view"
-SHRUNK = "order made smaller that must have shrunk out of view"
+GONE = "order cancelled that must have been gone by then"
+SHRUNK = "order made smaller that must have shrunk by then"
 MOVED = "order put behind one that traded before it"
 CORRECTED = "level changed in view without a message"
 
@@ -44,10 +44,13 @@ class FollowedMarket:
     Parameters
     ----------
     rows : sequence of Row
-        The whole recording: what it will take from an order says how large the order is at least.
+        The whole recording: what it will take from an order says how large the order is at least. None where
+        every order is submitted and every end of one is told.
     levels_shown : bool
         Whether `set_level` will be told what the recording shows. Otherwise an order that no row speaks of
         any more, and that stands before one that trades, is taken to be gone.
+    highest_id : int
+        The highest order id, where `rows` do not say it.
 
     Attributes
     ----------
@@ -60,7 +63,7 @@ class FollowedMarket:
         Orders that rows speak of and none submits.
     """
 
-    def __init__(self, rows: Sequence[Row], *, levels_shown: bool) -> None:
+    def __init__(self, rows: Sequence[Row], *, levels_shown: bool, highest_id: int = 0) -> None:
         self._levels_shown = levels_shown
         self.book = OrderQueues()
         self.messages: list[Message] = []
@@ -77,7 +80,7 @@ class FollowedMarket:
             self._note(order_id)
         self._ahead: dict[int, int] = {}
         self._guessed: set[int] = set()
-        self._fresh = max((row.order_id for row in rows), default=0)
+        self._fresh = max((row.order_id for row in rows), default=highest_id)
         self._to_submit = [row.order_id for row in reversed(rows) if row.type is RowType.SUBMIT]
         self._event, self._time_ns = 0, 0
 
@@ -127,10 +130,31 @@ class FollowedMarket:
             while waiting:
                 order_id = waiting[0][1]
                 if order_id in self._late:
-                    if self._crosses(side, self._late[order_id].price):
+                    if self.crosses(side, self._late[order_id].price):
                         break
                     self._enter(order_id)
                 heapq.heappop(waiting)
+
+    def hold(self, row: Row) -> None:
+        """Keep an order back that would trade, though the recording saw it come to rest."""
+        self._late[row.order_id] = _Late(row.side, row.price, row.size)
+        self._note(row.order_id)
+        self._wait(row.order_id)
+
+    def held(self, order_id: int) -> RestingOrder | None:
+        """Return an order that is kept back, or None."""
+        late = self._late.get(order_id)
+        return RestingOrder(*late) if late is not None else None
+
+    def let_go(self, order_id: int) -> None:
+        """Forget an order that is kept back."""
+        late = self._late.pop(order_id)
+        self._at_price[late.side, late.price].remove(order_id)
+
+    def crosses(self, side: Side, price: int) -> bool:
+        """Say whether an order would trade."""
+        best = self.book.best(Side(1 - side))
+        return best is not None and (best <= price if side == Side.BUY else best >= price)
 
     def _wait(self, order_id: int) -> None:
         late = self._late.get(order_id)
@@ -143,8 +167,8 @@ class FollowedMarket:
         insort(self._at_price.setdefault((late.side, late.price), []), order_id)
 
     def _enter(self, order_id: int) -> None:
-        side, price, size = self._late.pop(order_id)
-        self._at_price[side, price].remove(order_id)
+        side, price, size = self._late[order_id]
+        self.let_go(order_id)
         self._make_way(side, price)
         self._add(order_id, side, price, size)
         self._ahead[order_id] = size
@@ -167,10 +191,12 @@ class FollowedMarket:
     def _submit(self, row: Row) -> None:
         if row.order_id in self.book.orders:
             raise RecordingError(f"line {row.line}: order {row.order_id} is submitted and rests already")
-        self._to_submit.pop()
-        self._make_way(row.side, row.price)
+        if self._to_submit:
+            self._to_submit.pop()
+        self._make_way(row.side, row.price, for_good=False)
         self._add(row.order_id, row.side, row.price, row.size)
-        self._ahead[row.order_id] = self._taken[row.order_id].pop(0)
+        lives = self._taken.get(row.order_id)
+        self._ahead[row.order_id] = lives.pop(0) if lives else row.size
 
     def _withdraw(self, row: Row) -> None:
         self._require(row)
@@ -223,18 +249,14 @@ class FollowedMarket:
 
     # the place of orders
 
-    def _crosses(self, side: Side, price: int) -> bool:
-        best = self.book.best(Side(1 - side))
-        return best is not None and (best <= price if side == Side.BUY else best >= price)
-
-    def _make_way(self, side: Side, price: int) -> None:
+    def _make_way(self, side: Side, price: int, *, for_good: bool = True) -> None:
         """Cancel what an order that the recording saw come to rest would trade with."""
-        while self._crosses(side, price):
+        while self.crosses(side, price):
             other = Side(1 - side)
             best = self.book.best(other)
             assert best is not None
             for order_id in self.book.queue(other, best):
-                self._drop(order_id)
+                self._drop(order_id, for_good=for_good)
 
     def _blocked(self, order_id: int) -> bool:
         order = self.book.orders[order_id]
@@ -313,16 +335,17 @@ class FollowedMarket:
             self._forget(order_id)
         return left
 
-    def _drop(self, order_id: int) -> None:
-        """Cancel an order; when rows will speak of it, it is late again."""
+    def _drop(self, order_id: int, *, for_good: bool = True) -> None:
+        """Cancel an order; it is late again when rows will speak of it, and comes back before if it may."""
         order = self.book.orders[order_id]
         ahead = self._ahead[order_id]
         self._reduce(order_id, order.size)
         self.adjustments[GONE] += 1
-        if ahead:
+        if ahead > 0:
             self._late[order_id] = _Late(order.side, order.price, ahead)
             self._note(order_id)
-            self._wait(order_id)
+            if not for_good:
+                self._wait(order_id)
 
     def _forget(self, order_id: int) -> None:
         if order_id not in self.book.orders:

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from simlab.core.types import MAX_QUANTITY, Side
-from simlab.errors import RecordingError
-from simlab.importing.mapping import Action, Column, EventMap, Filter, Numbers, Trades, nearest
+from simlab.errors import RecordingError, did_you_mean
+from simlab.importing.mapping import Action, Column, EventMap, Filter, Numbers, Trades
 from simlab.importing.table import MAX_PRICE, not_above_zero
 
 __all__ = ["Event", "Ids", "Table", "Trade", "as_text", "read_csv", "read_events", "read_trades", "trade_ids"]
@@ -102,7 +102,7 @@ class Table:
         """Return a column's values; `key` of the map names it in an error."""
         if column not in self.frame.columns:
             known = [str(name) for name in self.frame.columns]
-            hint = nearest(column, known) or f"; it has {', '.join(known)}"
+            hint = did_you_mean(column, known, otherwise="it has")
             raise RecordingError(f"{self.name} has no column {column!r} ({key} of the map){hint}")
         return self.frame[column].tolist()
 
@@ -134,7 +134,7 @@ class Table:
             if given[row] not in values:
                 raise RecordingError(
                     f"{self.where(row)}: {key} {given[row]!r} is not among {key}.values"
-                    f"{nearest(given[row], values) or ': ' + ', '.join(values)}"
+                    f"{did_you_mean(given[row], values)}"
                     + ("; map it to ignore to leave such rows out" if key == "action" else "")
                 )
         return {row: values[given[row]] for row in kept}

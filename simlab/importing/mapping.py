@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from simlab.errors import RecordingError
+from simlab.errors import RecordingError, did_you_mean
 
-__all__ = ["Action", "Column", "EventMap", "Filter", "Numbers", "Trades", "load_map", "nearest"]
+__all__ = ["Action", "Column", "EventMap", "Filter", "Numbers", "Trades", "load_map"]
 
 Action = Literal["add", "change", "reduce", "execute", "delete", "ignore"]
 """What a row tells of its order: it came to rest or arrived; what remains of it is now this; so much was
@@ -155,7 +154,7 @@ def load_map(source: EventMap | Mapping[str, Any] | Path | str) -> EventMap:
     -------
     >>> load_map({"tiem": {"column": "t"}})  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
-    simlab.errors.RecordingError: map: tiem: unknown key; did you mean time?
+    simlab.errors.RecordingError: map: tiem: unknown key; did you mean 'time'?
     """
     if isinstance(source, EventMap):
         return source
@@ -169,12 +168,6 @@ def load_map(source: EventMap | Mapping[str, Any] | Path | str) -> EventMap:
     except ValidationError as error:
         problems = [f"{_path(it['loc'])}: {_words(it)}" for it in error.errors()]
         raise RecordingError(f"{where}: " + "; ".join(problems)) from None
-
-
-def nearest(name: str, known: Any) -> str:
-    """Return a hint at the nearest known name, or nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _yaml(path: Path) -> Any:
@@ -191,8 +184,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 def _words(problem: Any) -> str:
     location = problem["loc"]
     if problem["type"] == "extra_forbidden":
-        known = _fields_at(location[:-1])
-        return f"unknown key{nearest(str(location[-1]), known) or '; known are ' + ', '.join(known)}"
+        return f"unknown key{did_you_mean(location[-1], _fields_at(location[:-1]))}"
     if problem["type"] == "missing":
         return "is missing"
     if problem["type"] == "literal_error":

@@ -191,7 +191,7 @@ ROW = "id,time,price,volume,action,direction\n1,5,99.00,0.5,created,bid\n"
             ["line 3", "3000000000 lots", "2147483647", "quantity.unit of 0.0000001"],
         ),
         ("2,6,99e9,0.5,created,bid", ["line 3", "price units", "price.unit of 100"]),
-        ("2,6,99.00,0.5,create,bid", ["line 3", "'create'", "did you mean created", "ignore"]),
+        ("2,6,99.00,0.5,create,bid", ["line 3", "'create'", "did you mean 'created'", "ignore"]),
         ("2,6,99.00,0.5,created,offer", ["line 3", "'offer'", "side.values"]),
         ("1,6,99.00,0.5,created,bid", ["line 3", "order 1", "already"]),
     ],
@@ -206,8 +206,8 @@ def test_a_row_that_breaks_a_rule_is_named(tmp_path: Path, row: str, words: list
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tiem": {}}, ["map.yaml: tiem", "did you mean time"]),
-        ({"side": {"column": "direction", "value": {}}}, ["side.value", "did you mean values"]),
+        ({"tiem": {}}, ["map.yaml: tiem", "did you mean 'time'"]),
+        ({"side": {"column": "direction", "value": {}}}, ["side.value", "did you mean 'values'"]),
         (
             {"action": {"column": "action", "values": {"created": "added"}}},
             ["action.values.created", "'added'"],
@@ -216,7 +216,7 @@ def test_a_row_that_breaks_a_rule_is_named(tmp_path: Path, row: str, words: list
         ({"price": {"column": "price", "unit": 0}}, ["price.unit", "greater than 0"]),
         ({"filters": [{"column": "volume"}]}, ["filters.0", "at least one of"]),
         ({"id": {"column": "order"}}, ["no column 'order'", "id of the map"]),
-        ({"quantity": {"column": "volumes", "unit": 1e-8}}, ["no column 'volumes'", "did you mean volume"]),
+        ({"quantity": {"column": "volumes", "unit": 1e-8}}, ["no column 'volumes'", "did you mean 'volume'"]),
         ({"trades": {"price": {"column": "p"}, "quantity": {"column": "q"}}}, ["either maker", "or buy"]),
     ],
 )

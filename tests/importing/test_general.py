@@ -14,6 +14,7 @@ from simlab.core.types import MessageKind
 from simlab.errors import RecordingError
 from simlab.importing import from_frame, import_csv, read_messages, read_truth
 from simlab.importing.followed import ENTERED, GONE, MOVED, SHRUNK
+from simlab.importing.mapping import load_map
 
 ORDERS = """\
 id,time,price,volume,action,direction
@@ -250,3 +251,11 @@ def test_times_can_be_text(tmp_path: Path) -> None:
 def test_a_file_of_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"no rows left .*filter leaves out"):
         _plain(tmp_path, ROW, filters=[{"column": "direction", "equals": "none"}])
+
+
+def test_the_map_of_the_manual_is_valid() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "replay.md").read_text()
+    [block] = [it.split("```")[0] for it in page.split("```yaml\n")[1:] if "snapshot:" in it]
+    layout = load_map(yaml.safe_load(block))
+    assert layout.quantity.unit * 100_000_000 == 1
+    assert layout.trades is not None

@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from simlab.analysis import Run, open_run
-from simlab.analysis.libraries import load as load_library
+from simlab.analysis.libraries import library
 from simlab.config import load
 from simlab.errors import AnalysisError, ConfigError, PluginError
 from simlab.runner.run import execute
@@ -149,7 +149,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float,
         raise AnalysisError(f"an interval needs at least 2 values, not {sample.size}; take more seeds")
     mean = float(sample.mean())
     half = sample.std(ddof=1) / np.sqrt(sample.size)
-    half *= load_library("scipy.stats").t.ppf(0.5 + level / 2, sample.size - 1)
+    half *= library("scipy.stats").t.ppf(0.5 + level / 2, sample.size - 1)
     return mean, float(mean - half), float(mean + half)
 
 
@@ -230,7 +230,7 @@ class Lab(AbstractContextManager["Lab"]):
         self.figures.append(figure)
 
     def _parallel(self, calls: list[tuple[Callable[..., Any], tuple[Any, ...]]], unit: str) -> list[Any]:
-        joblib = load_library("joblib")
+        joblib = library("joblib")
         task = self._bar.add_task(f"{self.folder.name} ({unit})", total=len(calls))
         workers = joblib.Parallel(n_jobs=self._jobs, return_as="generator", batch_size=1)
         results = []

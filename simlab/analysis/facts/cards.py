@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from simlab.analysis.bootstrap import Options
 from simlab.analysis.facts import orders, returns, volatility
+from simlab.analysis.facts.evidence import Evidence
 from simlab.analysis.facts.finding import Fact
-from simlab.analysis.order_flow import from_run
-from simlab.analysis.prices import Source, from_csv
+from simlab.analysis.facts.order_flow import from_run
+from simlab.analysis.facts.price_files import from_csv
+from simlab.analysis.statistics import Options
 from simlab.errors import AnalysisError
 from simlab.recording import Run, open_run
 
@@ -42,7 +43,7 @@ FACTS: tuple[Fact, ...] = (
 
 
 def card(
-    source: Source | Run | str | Path,
+    source: Evidence | Run | str | Path,
     *,
     instrument: str | None = None,
     every: int | None = None,
@@ -56,14 +57,14 @@ def card(
 
     Parameters
     ----------
-    source : Source, Run or path
+    source : Evidence, Run or path
         What `read` takes.
     instrument : str, optional
         Of a run with several; all by default.
     every : int, optional
-        Steps of a return of a run; see `simlab.analysis.order_flow.from_tables`.
+        Steps of a return of a run; see `simlab.analysis.facts.from_tables`.
     replications, seed, level
-        See `simlab.analysis.bootstrap.Options`; the same values give the same card.
+        See `simlab.analysis.statistics.Options`; the same values give the same card.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def card(
     Example
     -------
     >>> import numpy as np
-    >>> from simlab.analysis.prices import from_returns
+    >>> from simlab.analysis.facts.evidence import from_returns
     >>> noise = from_returns(np.random.default_rng(0).standard_normal(1_000), name="noise")
     >>> lines = card(noise, replications=100).set_index("fact")
     >>> lines.loc[["absence of autocorrelation", "fat tails", "volume and volatility"], "verdict"].tolist()
@@ -103,15 +104,15 @@ def _by_instrument(run: Run, every: int | None, options: Options) -> pd.DataFram
     return joined
 
 
-def _one(source: Source, options: Options) -> pd.DataFrame:
+def _one(source: Evidence, options: Options) -> pd.DataFrame:
     table = pd.DataFrame([asdict(find(source, options)) for find in FACTS])
     table.attrs = {"source": source.name, "interval": source.interval, "returns": len(source.returns)}
     return table
 
 
 def read(
-    source: Source | Run | str | Path, *, instrument: str | None = None, every: int | None = None
-) -> Source:
+    source: Evidence | Run | str | Path, *, instrument: str | None = None, every: int | None = None
+) -> Evidence:
     """Return a source of facts: of a run or its folder, of a CSV file of prices, or the source itself.
 
     Raises
@@ -133,7 +134,7 @@ def read(
         raise AnalysisError(
             "instrument and every are for runs; a price series has one instrument, and its rows"
         )
-    return source if isinstance(source, Source) else from_csv(source)
+    return source if isinstance(source, Evidence) else from_csv(source)
 
 
 def _is_file(path: Path) -> bool:

@@ -186,7 +186,7 @@ def _price(reading: Reading, name: str) -> Figure:
 
 
 def _book_shape(reading: Reading, name: str) -> Figure:
-    from simlab.analysis.depth import book_shape
+    from simlab.analysis.quality import book_shape
 
     shape = book_shape(reading.table("depth", name), reading.instruments)
     caption = (
@@ -196,8 +196,8 @@ def _book_shape(reading: Reading, name: str) -> Figure:
 
 
 def _signature(reading: Reading, name: str) -> Figure:
-    from simlab.analysis.efficiency import signature_plot
-    from simlab.analysis.frames import Mids
+    from simlab.analysis.quality import signature_plot
+    from simlab.analysis.tables import Mids
 
     mids = Mids(reading.table("quotes", name), reading.instruments)
     number_of = reading.instruments.set_index("name")["instrument"]

@@ -1,7 +1,7 @@
 """Compare runs: treatments against a baseline, measure by measure, after a warm-up.
 
 Owns what a treatment is, the measures that comparisons are about if no others are asked for, and how long a
-run takes to forget its start. May import `pnl`, `statistics`, `tables` and `libraries`.
+run takes to forget its start. May import `pnl`, `quality`, `statistics`, `tables` and `libraries`.
 """
 
 from __future__ import annotations

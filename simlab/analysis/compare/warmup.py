@@ -1,4 +1,4 @@
-"""Find how long a run takes to forget how it started: MSER-5 on volatility, spread and depth."""
+"""Find how long a run takes to forget how it started: MSER-5 on absolute returns, spread and depth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BATCH = 5
 _LEAST_BATCHES = 20
 _LAST_BATCHES = 5
 _MOST_BATCHES = 500
-_MEASURES = ("volatility", "spread", "depth")
+_MEASURES = ("absolute return", "spread", "depth")
 _COLUMNS = ("step", "instrument", "best_bid", "bid_depth", "best_ask", "ask_depth")
 
 
@@ -77,7 +77,7 @@ def _truncation(batch_means: NDArray[np.float64]) -> int | None:
 
 
 def warmup(run: Run) -> pd.DataFrame:
-    """Return how many steps of a run to leave out, as its volatility, spread and depth tell.
+    """Return how many steps of a run to leave out, as its absolute returns, spread and depth tell.
 
     `mser` with batches of 5 quotes; from 2,500 quotes on with longer ones, 250 to 500 of them, for the rule
     is misled by batches that depend on each other. They double whenever there are 500, so that a run of any
@@ -86,14 +86,14 @@ def warmup(run: Run) -> pd.DataFrame:
     Parameters
     ----------
     run : Run
-        With quotes; volatility is the absolute change of the log mid from one quote to the next, depth the
-        mean of the lots at the best bid and ask.
+        With quotes; an absolute return is that of the log mid from one quote to the next, depth the mean of
+        the lots at the best bid and ask.
 
     Returns
     -------
     DataFrame
-        ``instrument``, ``measure`` (volatility, spread, depth), ``steps`` (float64, steps; NaN when the run
-        is too short to tell).
+        ``instrument``, ``measure`` (absolute return, spread, depth), ``steps`` (float64, steps; NaN when
+        the run is too short to tell).
 
     Raises
     ------

@@ -15,6 +15,7 @@ from simlab.analysis.quality.orders import order_to_trade_ratio, queue_outcomes,
 from simlab.analysis.quality.overview import quality
 from simlab.analysis.quality.queueing import limit_orders
 from simlab.analysis.quality.spreads import spreads
+from simlab.analysis.quality.volatility import volatility
 
 __all__ = [
     "ImpactCurve",
@@ -39,5 +40,6 @@ __all__ = [
     "time_to_fill",
     "trade_imbalance_regression",
     "variance_ratio",
+    "volatility",
     "whole_samples",
 ]

@@ -14,6 +14,7 @@ from simlab.analysis.quality.orders import COUNT_COLUMNS, FillTimes, MessageCoun
 from simlab.analysis.quality.queueing import MESSAGE_COLUMNS, TRADE_COLUMNS, limit_orders
 from simlab.analysis.quality.spreads import TRADE_COLUMNS as SPREAD_COLUMNS
 from simlab.analysis.quality.spreads import QuotedSpreads, TradedSpreads
+from simlab.analysis.quality.volatility import volatility
 from simlab.analysis.tables import Frames, Mids, instrument_names, watched
 from simlab.errors import AnalysisError
 
@@ -25,7 +26,6 @@ _KYLE_INTERVAL = 60
 _RETURN_INTERVAL = 50
 _VARIANCE_LAG = 10
 _NEAR_LEVELS = 5
-_BASIS_POINTS = 1e4
 
 
 def quality(
@@ -34,12 +34,11 @@ def quality(
     """Return the measures of market quality in one table.
 
     Every table is read once, in order. The definitions are those of `spreads`, `depth_shape`, `kyle_lambda`,
-    `ofi_regression`, `variance_ratio`, `efficiency`, `order_to_trade_ratio`, `queue_outcomes` and
-    `time_to_fill`, with horizons of 10 and 100 steps, regressions over 10 steps (Kyle's lambda over 60), a
-    variance ratio of 10 steps to 1, and returns correlated with the fundamental's over 50 steps. Volatility
-    is the standard deviation of the mid's log return over a step. With quotes that are more than a step apart
-    there is no value for what takes the mid of every step: spreads paid, price impact and regressions,
-    volatility and variance ratio.
+    `ofi_regression`, `volatility`, `variance_ratio`, `efficiency`, `order_to_trade_ratio`, `queue_outcomes`
+    and `time_to_fill`, with horizons of 10 and 100 steps, regressions over 10 steps (Kyle's lambda over 60),
+    a variance ratio of 10 steps to 1, and returns correlated with the fundamental's over 50 steps. With
+    quotes that are more than a step apart there is no value for what takes the mid of every step: spreads
+    paid, price impact and regressions, volatility and variance ratio.
 
     Parameters
     ----------
@@ -129,7 +128,7 @@ def _sources(
     mids = reading.mids
     sources: list[tuple[Callable[[], dict[str, float]], Wanted]] = [
         (lambda: reading.traded.counts(number), _TRADED),
-        (lambda: _volatility(mids, number, name), _VOLATILITY),
+        (lambda: {"volatility": volatility(mids, number)}, _VOLATILITY),
         (lambda: reading.quoted.row(number), _QUOTED),
         (lambda: reading.traded.row(number), _PAID),
         (lambda: {"depth": reading.imbalance.mean_depth(number)}, _DEPTH),
@@ -148,7 +147,7 @@ def _sources(
 
 
 _TRADED: Wanted = [("trades", "trades", "fills", 1), ("volume", "volume", "lots", 1)]
-_VOLATILITY: Wanted = [("volatility", "volatility", "bp a step", 1)]
+_VOLATILITY: Wanted = [("volatility", "volatility", "per step", 1)]
 _QUOTED: Wanted = [
     ("quoted spread", "quoted", "price units", 1),
     ("relative quoted spread", "relative_quoted", "bp", 1),
@@ -206,13 +205,6 @@ def _rows(source: Callable[[], dict[str, float]], wanted: Wanted) -> list[dict[s
         }
         for measure, key, unit, factor in wanted
     ]
-
-
-def _volatility(mids: Mids, number: int, name: str) -> dict[str, float]:
-    series = mids.series(number)
-    if len(series) < 3 or series.min() <= 0:
-        raise AnalysisError(f"{name}: volatility needs 3 mid prices above 0")
-    return {"volatility": float(_BASIS_POINTS * np.diff(np.log(series)).std())}
 
 
 def _variance_ratio(mids: Mids, number: int) -> dict[str, float]:

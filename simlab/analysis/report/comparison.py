@@ -99,7 +99,7 @@ def _summary(named: dict[str, Reading], shown: dict[str, Reading]) -> Section:
 def _overview(shown: dict[str, Reading]) -> Table:
     columns = [("run", False), ("seed", True), ("steps", True), ("agents", True), ("trades", True)]
     columns += [("instrument", False), ("last price", True), ("mean spread", True)]
-    columns += [("volatility (bp a step)", True)]
+    columns += [("volatility (per step)", True)]
     rows = []
     for label, reading in shown.items():
         for name in reading.shown_instruments[:OVERVIEW_INSTRUMENTS]:

@@ -92,7 +92,7 @@ def _population_table(reading: Reading) -> Iterable[Block]:
 
 def _instrument_table(reading: Reading) -> Table:
     columns = [("instrument", False), ("volume (lots)", True), ("first price", True), ("last price", True)]
-    columns += [("change (%)", True), ("mean spread", True), ("volatility (bp a step)", True)]
+    columns += [("change (%)", True), ("mean spread", True), ("volatility (per step)", True)]
     cells = []
     for name in reading.shown_instruments:
         first, last = price_change(reading, name)

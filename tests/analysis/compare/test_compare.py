@@ -174,21 +174,6 @@ def test_values_that_look_alike_are_told_apart() -> None:
     assert len(set(_difference_labels([{"key": 1}, {"key": "1"}]))) == 2
 
 
-@pytest.fixture(scope="module")
-def thin(tmp_path_factory: pytest.TempPathFactory) -> simlab.Run:
-    """Return a market of three noise traders, whose book is often empty on a side."""
-    account = {"borrowing": "free", "short_selling": "free"}
-    noise = {"strategy": "noise", "count": 3, "activation": {"rate": 0.2}, "account": account}
-    config = {
-        "name": "thin",
-        "seed": 1,
-        "steps": 2_000,
-        "instruments": {"ACME": {"initial_price": 10_000}},
-        "populations": {"noise": noise},
-    }
-    return simlab.run(config, out=tmp_path_factory.mktemp("runs"))
-
-
 def test_measures_agree_with_market_quality_where_a_side_is_often_empty(thin: simlab.Run) -> None:
     found = run_measures(thin)
     quality = thin.quality().set_index("measure")["value"]
@@ -206,7 +191,7 @@ def test_volume_after_a_warm_up_is_that_of_all_later_trades(thin: simlab.Run) ->
 
 def test_a_market_without_spreads_still_has_volume_and_depth(tmp_path: Path) -> None:
     run = simlab.run({"steps": 10, "instruments": {"ACME": {"initial_price": 100}}}, out=tmp_path)
-    assert run_measures(run) == {"two-sided quotes": 0.0, "volume": 0.0, "depth": 0.0}
+    assert run_measures(run) == {"two-sided quotes": 0.0, "volatility": 0.0, "volume": 0.0, "depth": 0.0}
 
 
 def test_measures_of_several_instruments_name_them(two_shares: simlab.Run) -> None:

@@ -59,7 +59,7 @@ def test_a_short_series_is_refused() -> None:
 def test_a_run(two_shares: simlab.Run) -> None:
     found = warmup(two_shares)
     assert found["instrument"].tolist() == ["ACME"] * 3 + ["BOLT"] * 3
-    assert found["measure"].tolist() == ["volatility", "spread", "depth"] * 2
+    assert found["measure"].tolist() == ["absolute return", "spread", "depth"] * 2
     known = found["steps"].dropna()
     assert len(known)
     assert known.between(0, 3_000 / 2 + 100).all()

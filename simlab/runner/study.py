@@ -27,12 +27,12 @@ from types import ModuleType, TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from simlab.analysis import Run, open_run
 from simlab.analysis.libraries import library
+from simlab.analysis.statistics import mean_interval
 from simlab.config import load
 from simlab.errors import AnalysisError, ConfigError, PluginError
 from simlab.runner.run import execute
@@ -122,35 +122,6 @@ class Trial:
     seed: int
     set: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
-
-
-def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean of independent values and its t interval.
-
-    Parameters
-    ----------
-    values : (n,) float
-        At least two.
-    level : float
-        Of confidence.
-
-    Raises
-    ------
-    AnalysisError
-        When there are fewer than two values.
-
-    Example
-    -------
-    >>> [round(x, 2) for x in mean_interval([1.0, 2.0, 3.0])]
-    [2.0, -0.48, 4.48]
-    """
-    sample = np.asarray(values, float)
-    if sample.size < 2:
-        raise AnalysisError(f"an interval needs at least 2 values, not {sample.size}; take more seeds")
-    mean = float(sample.mean())
-    half = sample.std(ddof=1) / np.sqrt(sample.size)
-    half *= library("scipy.stats").t.ppf(0.5 + level / 2, sample.size - 1)
-    return mean, float(mean - half), float(mean + half)
 
 
 class Lab(AbstractContextManager["Lab"]):

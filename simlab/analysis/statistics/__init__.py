@@ -13,7 +13,7 @@ from simlab.analysis.statistics.bootstrap import (
     percentile_interval,
     resampled_means,
 )
-from simlab.analysis.statistics.effects import Effect, independent, paired
+from simlab.analysis.statistics.effects import Effect, independent, mean_interval, paired
 
 __all__ = [
     "Effect",
@@ -21,6 +21,7 @@ __all__ = [
     "UndefinedError",
     "block_length",
     "independent",
+    "mean_interval",
     "paired",
     "percentile_interval",
     "resampled_means",

@@ -1,4 +1,4 @@
-"""Compare two samples: difference, effect size, their intervals and p-value, paired or not."""
+"""Say how sure a mean is, and compare two samples: difference, effect size, intervals and p-value."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from simlab.analysis.libraries import library
 from simlab.errors import AnalysisError
 
-__all__ = ["Effect", "independent", "paired"]
-
-_WIDEST = 1_000.0
+__all__ = ["Effect", "independent", "mean_interval", "paired"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,35 @@ class Effect:
     effect_low: float = np.nan
     effect_high: float = np.nan
     p: float = np.nan
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the mean of independent values and its t interval.
+
+    Parameters
+    ----------
+    values : (n,) array-like of float
+        At least two.
+    level : float
+        Of confidence.
+
+    Raises
+    ------
+    AnalysisError
+        When there are fewer than two values.
+
+    Example
+    -------
+    >>> [round(x, 2) for x in mean_interval([1.0, 2.0, 3.0])]
+    [2.0, -0.48, 4.48]
+    """
+    sample = np.asarray(values, float)
+    if sample.size < 2:
+        raise AnalysisError(f"an interval needs at least 2 values, not {sample.size}; take more seeds")
+    stats = library("scipy.stats")
+    ends = np.array(stats.t.interval(level, sample.size - 1)) * stats.sem(sample)
+    mean = float(sample.mean())
+    return mean, float(mean + ends[0]), float(mean + ends[1])
 
 
 def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Effect:
@@ -141,27 +168,13 @@ def _same(values: NDArray[np.float64]) -> bool:
 
 def _noncentral(t: float, freedom: float, level: float) -> NDArray[np.float64]:
     """Return the noncentralities between which a statistic is not surprising; NaN where t is too extreme."""
+    cdf, search = library("scipy.stats").nct.cdf, library("scipy.optimize.elementwise")
     tail = (1 - level) / 2
-    return np.array([_shift(t, freedom, 1 - tail), _shift(t, freedom, tail)])
+    wanted = (np.array([1 - tail, tail]),)  # the cdf falls with the noncentrality
 
+    def excess(shift: NDArray[np.float64], probability: NDArray[np.float64]) -> NDArray[np.float64]:
+        return cdf(t, freedom, shift) - probability
 
-def _shift(t: float, freedom: float, probability: float) -> float:
-    """Return the noncentrality under which a statistic is below t with a probability."""
-    cdf, brentq = library("scipy.stats").nct.cdf, library("scipy.optimize").brentq
-
-    def excess(shift: float) -> float:
-        return float(cdf(t, freedom, shift)) - probability
-
-    reach = 1.0
-    direction = -1.0 if excess(t) < 0 else 1.0  # the cdf falls with the shift
-    while reach < _WIDEST:
-        far = excess(t + direction * reach)
-        if np.isnan(far):
-            return np.nan
-        if far * direction <= 0:
-            try:
-                return float(brentq(excess, *sorted((t, t + direction * reach))))
-            except ValueError:  # the cdf is not a number somewhere between
-                return np.nan
-        reach *= 1.5
-    return np.nan
+    around = search.bracket_root(excess, t - 1.0, t + 1.0, args=wanted)
+    found = search.find_root(excess, around.bracket, args=wanted)
+    return np.where(around.success & found.success, found.x, np.nan)

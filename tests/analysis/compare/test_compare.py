@@ -14,7 +14,6 @@ from statsmodels.stats.multitest import multipletests
 import simlab
 from simlab.analysis.compare import NO_DIFFERENCE, ONE_SEED, compare, run_measures, warmup
 from simlab.analysis.compare.treatments import _difference_labels
-from simlab.analysis.statistics import independent, paired
 from simlab.errors import AnalysisError
 
 CONFIG = Path(__file__).parents[3] / "configs" / "quickstart.yaml"
@@ -227,35 +226,3 @@ def test_an_unfinished_run_is_refused(runs: dict, tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest | {"status": "running"}), encoding="utf-8")
     with pytest.raises(AnalysisError, match=r"killed is unfinished \(running\); run it to its end"):
         compare([runs[5, 1], simlab.open(folder)])
-
-
-@pytest.mark.parametrize("effect", [0.0, 0.8])
-def test_intervals_of_effect_sizes_cover(effect: float) -> None:
-    rng = np.random.default_rng(0)
-    held = {"paired": 0, "independent": 0}
-    for _ in range(300):
-        a, b = rng.standard_normal(12), rng.standard_normal(12) + effect
-        of_pairs = paired(np.zeros(12), b, 0.9)
-        of_samples = independent(a, b, 0.9)
-        held["paired"] += of_pairs.effect_low <= effect <= of_pairs.effect_high
-        held["independent"] += of_samples.effect_low <= effect <= of_samples.effect_high
-    for kind, count in held.items():
-        assert count == pytest.approx(270, abs=18), kind  # 3.5 standard errors
-
-
-def test_extreme_effects_have_no_interval_but_a_p_value() -> None:
-    found = paired([0.0, 0.0, 0.0], [1e6, 1e6 + 1, 1e6])
-    assert np.isnan(found.effect_low)
-    assert found.p < 1e-6
-
-
-def test_effect_of_two_seeds_is_given_where_its_interval_cannot_be_computed() -> None:
-    found = paired([0.0, 0.0], [39.0, 41.0])  # t is 40 with one degree of freedom
-    assert found.effect == pytest.approx(40 / 2**0.5)
-    assert np.isnan(found.effect_low) or np.isnan(found.effect_high)
-    assert found.p == pytest.approx(0.0159, abs=1e-4)
-
-
-def test_pairs_need_equal_lengths() -> None:
-    with pytest.raises(AnalysisError, match="pairs have shapes"):
-        paired([1.0], [1.0, 2.0])

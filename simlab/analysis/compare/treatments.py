@@ -47,7 +47,7 @@ def compare(
     *,
     measures: Measures | None = None,
     warmup: int | str = 0,
-    level: float = 0.95,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Compare every treatment with the first, measure by measure.
 
@@ -68,8 +68,8 @@ def compare(
         Steps at the start of all runs that the default measures leave out. ``"auto"`` takes the longest that
         `simlab.analysis.compare.warmup` finds in any run, and at least a thousandth of the run if it finds
         any.
-    level : float
-        Confidence level; a difference is shown when its corrected p-value is below ``1 - level``.
+    confidence : float
+        Of the intervals; a difference is shown when its corrected p-value is below ``1 - confidence``.
 
     Returns
     -------
@@ -97,8 +97,8 @@ def compare(
     ----------
     Holm 1979, Scandinavian Journal of Statistics 6, 65-70.
     """
-    if not 0.5 < level < 1:
-        raise AnalysisError(f"level is {level}; it is a confidence between 0.5 and 1, such as 0.95")
+    if not 0.5 < confidence < 1:
+        raise AnalysisError(f"confidence is {confidence}; it lies between 0.5 and 1, such as 0.95")
     treatments = _labelled(runs) if isinstance(runs, Mapping) else _grouped(runs)
     if len(treatments) < 2:
         raise AnalysisError(
@@ -112,9 +112,9 @@ def compare(
     rows = [
         row
         for other, values in zip(treatments[1:], measured[1:], strict=True)
-        for row in _compared(treatments[0], measured[0], other, values, level)
+        for row in _compared(treatments[0], measured[0], other, values, confidence)
     ]
-    table = _corrected(pd.DataFrame(rows), level)
+    table = _corrected(pd.DataFrame(rows), confidence)
     table.attrs = {"treatments": _differences(treatments), "warmup": left_out}
     return table
 
@@ -255,7 +255,7 @@ def _measured(treatment: _Treatment, measures: Measures | None, warmup: int) -> 
 
 
 def _compared(
-    a: _Treatment, values_a: pd.DataFrame, b: _Treatment, values_b: pd.DataFrame, level: float
+    a: _Treatment, values_a: pd.DataFrame, b: _Treatment, values_b: pd.DataFrame, confidence: float
 ) -> Iterator[dict[str, Any]]:
     together = list(a.runs) if set(a.runs) == set(b.runs) else []
     for measure in dict.fromkeys([*values_a.columns, *values_b.columns]):
@@ -266,17 +266,17 @@ def _compared(
         known = [sample.dropna().astype(float) for sample in samples]
         row |= {"mean_a": known[0].mean(), "mean_b": known[1].mean()}
         pairs = bool(together) and len(known[0]) == len(known[1]) == len(together)
-        effect = _effect(known, pairs, level)
+        effect = _effect(known, pairs, confidence)
         row |= asdict(effect) | {"effect_kind": "d_z" if pairs else "g"}
         row |= {"seeds_a": len(known[0]), "seeds_b": len(known[1]), "paired": pairs}
         yield row | {"verdict": _obstacle(row)}
 
 
-def _effect(known: Sequence[pd.Series], pairs: bool, level: float) -> Effect:
+def _effect(known: Sequence[pd.Series], pairs: bool, confidence: float) -> Effect:
     if not len(known[0]) or not len(known[1]):
         return Effect(np.nan)
     test = paired if pairs else independent
-    return test(known[0].to_numpy(), known[1].to_numpy(), level)
+    return test(known[0].to_numpy(), known[1].to_numpy(), confidence)
 
 
 def _unit(measure: str) -> str:
@@ -295,15 +295,15 @@ def _obstacle(row: Mapping[str, Any]) -> str:
     return _NO_VARIATION if np.isnan(row["p"]) and row["difference"] else ""
 
 
-def _corrected(table: pd.DataFrame, level: float) -> pd.DataFrame:
+def _corrected(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Return the table with corrected p-values and, where nothing is in the way, a verdict."""
     tested = table["p"].notna()
     holm = np.full(len(table), np.nan)
     if tested.any():
         multipletests = library("statsmodels.stats.multitest").multipletests
-        holm[tested] = multipletests(table.loc[tested, "p"], alpha=1 - level, method="holm")[1]
+        holm[tested] = multipletests(table.loc[tested, "p"], alpha=1 - confidence, method="holm")[1]
     table.insert(table.columns.get_loc("p") + 1, "p_holm", holm)
     higher = np.where(table["difference"] > 0, table["b"], table["a"])
-    judged = np.where(holm < 1 - level, [f"{label} is higher" for label in higher], NO_DIFFERENCE)
+    judged = np.where(holm < 1 - confidence, [f"{label} is higher" for label in higher], NO_DIFFERENCE)
     table["verdict"] = np.where(table["verdict"] == "", judged, table["verdict"])
     return table

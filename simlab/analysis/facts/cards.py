@@ -49,7 +49,7 @@ def card(
     every: int | None = None,
     replications: int = 500,
     seed: int = 0,
-    level: float = 0.95,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Return every stylised fact of a source: one line a fact.
 
@@ -63,7 +63,7 @@ def card(
         Of a run with several; all by default.
     every : int, optional
         Steps of a return of a run; see `simlab.analysis.facts.from_tables`.
-    replications, seed, level
+    replications, seed, confidence
         See `simlab.analysis.statistics.Options`; the same values give the same card.
 
     Returns
@@ -88,7 +88,7 @@ def card(
     >>> lines.loc[["absence of autocorrelation", "fat tails", "volume and volatility"], "verdict"].tolist()
     ['shown', 'not shown', 'not enough data']
     """
-    options = Options(replications, seed, level)
+    options = Options(replications, seed, confidence)
     if isinstance(source, str | Path) and not _is_file(Path(source)):
         source = open_run(source)
     if isinstance(source, Run) and instrument is None and len(source.instruments()) > 1:

@@ -141,7 +141,7 @@ def power_law_tail(
     inverse = np.zeros(len(values))
     inverse[tail], worse = (_whole_tail if whole else _continuous_tail)(values[tail], threshold)
     means, draws = resampled_means([tail.astype(float), inverse], block, options)
-    low, high = percentile_interval(draws[:, 0] / draws[:, 1], options.level)
+    low, high = percentile_interval(draws[:, 0] / draws[:, 1], options.confidence)
     return Tail(float(means[0] / means[1]), low, high, worse)
 
 
@@ -186,9 +186,9 @@ def memory(values: NDArray[np.float64], options: Options) -> Measured:
     exponent of 0.2 about 4 in 10.
     """
     estimate, draws = local_whittle(values, options)
-    low, high = percentile_interval(1 - 2 * draws, options.level)
+    low, high = percentile_interval(1 - 2 * draws, options.confidence)
     lowest, lowest_draws = local_whittle(values, options, _LOWEST)
-    bounds = percentile_interval(1 - 2 * lowest_draws, options.level)
+    bounds = percentile_interval(1 - 2 * lowest_draws, options.confidence)
     note = f"At the lowest n^0.4 frequencies it is {1 - 2 * lowest:.2f} [{bounds[0]:.2f}, {bounds[1]:.2f}]"
     return Measured(1 - 2 * estimate, low, high, max(high, bounds[1]) < _SLOW, note)
 

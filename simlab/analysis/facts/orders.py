@@ -107,7 +107,7 @@ def skewed_volume(source: Evidence, options: Options) -> Measured:
         raise NotEnoughError("All volumes are the same")
     features = [volume, volume**2, volume**3]
     means, draws = resampled_means(features, block_length(volume), options)
-    low, high = percentile_interval(_relative_skewness(draws), options.level)
+    low, high = percentile_interval(_relative_skewness(draws), options.confidence)
     return Measured(float(_relative_skewness(means)), low, high, low > _POISSON_SKEW)
 
 
@@ -134,7 +134,7 @@ def order_clustering(source: Evidence, options: Options) -> Measured:
     counts = _flow(source).orders
     assert counts is not None
     means, draws = resampled_means([counts, counts**2], block_length(counts), options)
-    low, high = percentile_interval(_fano(draws), options.level)
+    low, high = percentile_interval(_fano(draws), options.confidence)
     return Measured(float(_fano(means)), low, high, low > 1)
 
 
@@ -165,7 +165,7 @@ def dispersed_waiting_times(source: Evidence, options: Options) -> Measured:
         raise NotEnoughError(f"{busy:.0%} of the steps have an order, so steps are too coarse to see waiting")
     values = waiting.astype(float)
     means, draws = resampled_means([values, values**2], block_length(values), options)
-    low, high = percentile_interval(_over_dispersion(draws), options.level)
+    low, high = percentile_interval(_over_dispersion(draws), options.confidence)
     return Measured(float(_over_dispersion(means)), low, high, low > 1)
 
 
@@ -206,7 +206,7 @@ def concave_impact(source: Evidence, options: Options) -> Measured:
     products = (response * size**power for power in _POWERS)
     features = chain(products, (size ** (2 * power) for power in _POWERS))
     means, draws = resampled_means(features, block_length(response, size), options)
-    low, high = percentile_interval(_best_power(draws), options.level)
+    low, high = percentile_interval(_best_power(draws), options.confidence)
     slope = means[int(np.argmin(np.abs(_POWERS - _best_power(means[None])[0])))]
     return Measured(_best_power(means[None])[0], low, high, bool(low > 0 and high < 1 and slope > 0))
 

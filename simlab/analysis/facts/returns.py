@@ -42,7 +42,7 @@ def absence_of_autocorrelation(source: Evidence, options: Options) -> Measured:
     Estimate: the autocorrelation ``rho_k`` of returns, k = 1 to 10, that is largest in absolute value.
     Interval: ``rho_k -+ z s_k``, with ``s_k`` the standard deviation of the block bootstrap, or White's
     standard error if that is larger; both allow for volatility that changes, which the textbook ``1 /
-    sqrt(n)`` does not. z is the normal quantile at a level of ``1 - (1 - level) / 10``, so that all ten hold
+    sqrt(n)`` does not. z is the normal quantile at ``1 - (1 - confidence) / 10``, so that all ten hold
     at once (Bonferroni).
 
     Shown: at every lag either ``|rho_k| <= 0.1`` or the interval holds 0. The bound is economic: a predictor
@@ -53,7 +53,7 @@ def absence_of_autocorrelation(source: Evidence, options: Options) -> Measured:
     """
     returns = source.returns
     rho, draws = autocorrelations(returns, _LAGS, block_length(returns, returns**2), options)
-    quantile = library("scipy.stats").norm.isf((1 - options.level) / 2 / len(_LAGS))
+    quantile = library("scipy.stats").norm.isf((1 - options.confidence) / 2 / len(_LAGS))
     half = quantile * np.maximum(draws.std(axis=0), _white_errors(returns))
     largest = int(np.argmax(np.abs(rho)))
     if half[largest] > _TELLING:
@@ -91,7 +91,7 @@ def _kurtosis(values: NDArray[np.float64], options: Options) -> tuple[float, NDA
 
 
 def _above(estimate: float, draws: NDArray[np.float64], options: Options, note: str = "") -> Measured:
-    low, high = percentile_interval(draws, options.level)
+    low, high = percentile_interval(draws, options.confidence)
     return Measured(estimate, low, high, low > _NEGLIGIBLE_KURTOSIS, note)
 
 
@@ -136,7 +136,7 @@ def gain_loss_asymmetry(source: Evidence, options: Options) -> Measured:
     large = np.abs(moves) >= np.quantile(np.abs(moves), 1 - TAIL)
     loss, gain = (large & (moves < 0)).astype(float), (large & (moves > 0)).astype(float)
     means, draws = resampled_means([loss, gain], block_length(np.abs(moves)), options)
-    low, high = percentile_interval((draws[:, 0] - draws[:, 1]) / draws.sum(axis=1), options.level)
+    low, high = percentile_interval((draws[:, 0] - draws[:, 1]) / draws.sum(axis=1), options.confidence)
     return Measured((means[0] - means[1]) / means.sum(), low, high, low > _NEGLIGIBLE_ASYMMETRY)
 
 
@@ -163,7 +163,7 @@ def aggregational_gaussianity(source: Evidence, options: Options) -> Measured:
     short, short_draws = float(kurtosis(means[:4])), kurtosis(draws[:, :4])
     note = f"It goes from {short:.2f} to {kurtosis(means[4:]):.2f}"
     measured = _above(short - float(kurtosis(means[4:])), short_draws - kurtosis(draws[:, 4:]), options, note)
-    fat = percentile_interval(short_draws, options.level)[0] > _NEGLIGIBLE_KURTOSIS
+    fat = percentile_interval(short_draws, options.confidence)[0] > _NEGLIGIBLE_KURTOSIS
     return measured._replace(shown=measured.shown and fat)
 
 

@@ -60,7 +60,7 @@ def _clustering(size: NDArray[np.float64], options: Options) -> Measured:
     if not np.ptp(size):
         raise NotEnoughError("All returns are of one size")
     rho, draws = autocorrelations(size, _LAGS, block_length(size), options)
-    low, high = percentile_interval(draws.mean(axis=1), options.level)
+    low, high = percentile_interval(draws.mean(axis=1), options.confidence)
     return Measured(rho.mean(), low, high, low > _NEGLIGIBLE)
 
 
@@ -103,7 +103,7 @@ def intermittency(source: Evidence, options: Options) -> Measured:
     counts = np.convolve(large, np.ones(_WINDOW), mode="valid")
     block = max(block_length(size), 2.0 * _WINDOW)
     means, draws = resampled_means([counts, counts**2], block, options)
-    low, high = percentile_interval(_dispersion(draws) / chance, options.level)
+    low, high = percentile_interval(_dispersion(draws) / chance, options.confidence)
     return Measured(float(_dispersion(means)) / chance, low, high, low > 1)
 
 
@@ -125,7 +125,7 @@ def leverage_effect(source: Evidence, options: Options) -> Measured:
     """
     returns = source.returns
     rho, draws = correlations(returns, returns**2, _LAGS, block_length(returns, returns**2), options)
-    low, high = percentile_interval(draws.mean(axis=1), options.level)
+    low, high = percentile_interval(draws.mean(axis=1), options.confidence)
     return Measured(rho.mean(), low, high, high < -_NEGLIGIBLE_LEVERAGE)
 
 
@@ -150,7 +150,7 @@ def volume_and_volatility(source: Evidence, options: Options) -> Measured:
     if not np.ptp(size) or not np.ptp(volume):
         raise NotEnoughError("All returns are of one size, or all volumes equal")
     rho, draws = correlations(size, volume, range(1), block_length(size, volume), options)
-    low, high = percentile_interval(draws[:, 0], options.level)
+    low, high = percentile_interval(draws[:, 0], options.confidence)
     return Measured(rho[0], low, high, low > 0)
 
 
@@ -179,5 +179,5 @@ def asymmetry_of_time_scales(source: Evidence, options: Options) -> Measured:
     next_one = range(1, 2)
     forward, forward_draws = correlations(coarse, fine, next_one, block, options)
     backward, backward_draws = correlations(fine, coarse, next_one, block, options)
-    low, high = percentile_interval((forward_draws - backward_draws)[:, 0], options.level)
+    low, high = percentile_interval((forward_draws - backward_draws)[:, 0], options.confidence)
     return Measured(forward[0] - backward[0], low, high, low > 0)

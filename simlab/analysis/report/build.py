@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simlab.analysis.libraries import library
-from simlab.analysis.report.blocks import Section
 from simlab.analysis.report.browser import to_pdf
 from simlab.analysis.report.comparison import comparison_sections, comparison_tiles, labels
+from simlab.analysis.report.elements import Section
 from simlab.analysis.report.reading import Reading
 from simlab.analysis.report.sections import run_sections
 from simlab.analysis.report.words import Tile, tiles

@@ -36,8 +36,8 @@ class Options:
         Bootstrap samples.
     seed : int, not negative
         Seed of the resampling; the same seed gives the same intervals.
-    level : float, 0.5 to 1, exclusive
-        Confidence level of an interval.
+    confidence : float, 0.5 to 1, exclusive
+        Of an interval: how often such intervals hold the true value.
 
     Raises
     ------
@@ -46,21 +46,21 @@ class Options:
 
     Example
     -------
-    >>> Options(level=0.9).level
+    >>> Options(confidence=0.9).confidence
     0.9
     """
 
     replications: int = 500
     seed: int = 0
-    level: float = 0.95
+    confidence: float = 0.95
 
     def __post_init__(self) -> None:
         if self.replications < 50:
             raise AnalysisError(
                 f"replications is {self.replications}; an interval needs 50, and 500 is a good number"
             )
-        if not 0.5 < self.level < 1:
-            raise AnalysisError(f"level is {self.level}; it is a confidence between 0.5 and 1, such as 0.95")
+        if not 0.5 < self.confidence < 1:
+            raise AnalysisError(f"confidence is {self.confidence}; it lies between 0.5 and 1, such as 0.95")
         if self.seed < 0:
             raise AnalysisError(f"seed is {self.seed}; a seed is 0 or more")
 
@@ -167,14 +167,14 @@ def _multiplicities(n: int, block: float, options: Options) -> NDArray[np.float6
     return counts
 
 
-def percentile_interval(draws: NDArray[np.float64], level: float) -> tuple[float, float]:
+def percentile_interval(draws: NDArray[np.float64], confidence: float) -> tuple[float, float]:
     """Return the interval that leaves equally many of the draws out at both ends.
 
     Parameters
     ----------
     draws : (replications,) float64
         The statistic in every bootstrap sample; samples in which it is not defined (NaN) are left out.
-    level : float
+    confidence : float
         Share of the draws inside.
 
     Raises
@@ -193,5 +193,5 @@ def percentile_interval(draws: NDArray[np.float64], level: float) -> tuple[float
             f"The statistic is undefined in {len(draws) - len(known)} of {len(draws)} bootstrap samples, for "
             "hardly anything varies; give a longer series"
         )
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

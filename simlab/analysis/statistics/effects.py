@@ -36,14 +36,14 @@ class Effect:
     p: float = np.nan
 
 
-def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
     """Return the mean of independent values and its t interval.
 
     Parameters
     ----------
     values : (n,) array-like of float
         At least two.
-    level : float
+    confidence : float
         Of confidence.
 
     Raises
@@ -60,12 +60,12 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float,
     if sample.size < 2:
         raise AnalysisError(f"an interval needs at least 2 values, not {sample.size}; take more seeds")
     stats = library("scipy.stats")
-    ends = np.array(stats.t.interval(level, sample.size - 1)) * stats.sem(sample)
+    ends = np.array(stats.t.interval(confidence, sample.size - 1)) * stats.sem(sample)
     mean = float(sample.mean())
     return mean, float(mean + ends[0]), float(mean + ends[1])
 
 
-def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Effect:
+def paired(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Effect:
     """Compare pairs: t interval of the mean difference, Cohen's ``d_z = mean / std`` of the differences.
 
     The interval of d_z is exact for normal differences, from the noncentral t distribution.
@@ -74,7 +74,7 @@ def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Effect:
     ----------
     a, b : (n,) array-like of float
         Entry i of both was made under the same conditions.
-    level : float
+    confidence : float
 
     Returns
     -------
@@ -107,11 +107,11 @@ def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Effect:
     if n < 2 or _same(differences):
         return Effect(mean)
     error = float(differences.std(ddof=1)) / n**0.5
-    bounds = _noncentral(mean / error, n - 1, level) / n**0.5
-    return _effect(mean, error, n - 1, mean / error / n**0.5, bounds, level)
+    bounds = _noncentral(mean / error, n - 1, confidence) / n**0.5
+    return _effect(mean, error, n - 1, mean / error / n**0.5, bounds, confidence)
 
 
-def independent(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Effect:
+def independent(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Effect:
     """Compare independent samples: Welch's t interval of the difference of means, and Hedges' g.
 
     g is the difference over the pooled standard deviation, times ``1 - 3 / (4 (n_a + n_b) - 9)`` against its
@@ -120,7 +120,7 @@ def independent(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Effect:
     Parameters
     ----------
     a, b : (n,), (m,) array-like of float
-    level : float
+    confidence : float
 
     Returns
     -------
@@ -148,16 +148,16 @@ def independent(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Effect:
     pooled = (((n - 1) * before.var(ddof=1) + (m - 1) * after.var(ddof=1)) / (n + m - 2)) ** 0.5
     scale = (1 / n + 1 / m) ** 0.5
     correction = 1 - 3 / (4 * (n + m) - 9)
-    bounds = _noncentral(mean / pooled / scale, n + m - 2, level) * scale * correction
+    bounds = _noncentral(mean / pooled / scale, n + m - 2, confidence) * scale * correction
     effect = mean / pooled * correction
-    return _effect(mean, float(shares.sum() ** 0.5), float(freedom), effect, bounds, level)
+    return _effect(mean, float(shares.sum() ** 0.5), float(freedom), effect, bounds, confidence)
 
 
 def _effect(
-    mean: float, error: float, freedom: float, effect: float, bounds: NDArray[np.float64], level: float
+    mean: float, error: float, freedom: float, effect: float, bounds: NDArray[np.float64], confidence: float
 ) -> Effect:
     t = library("scipy.stats").t
-    half = float(t.isf((1 - level) / 2, freedom)) * error
+    half = float(t.isf((1 - confidence) / 2, freedom)) * error
     p = float(2 * t.sf(abs(mean) / error, freedom))
     return Effect(mean, mean - half, mean + half, float(effect), float(bounds[0]), float(bounds[1]), p)
 
@@ -166,10 +166,10 @@ def _same(values: NDArray[np.float64]) -> bool:
     return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())
 
 
-def _noncentral(t: float, freedom: float, level: float) -> NDArray[np.float64]:
+def _noncentral(t: float, freedom: float, confidence: float) -> NDArray[np.float64]:
     """Return the noncentralities between which a statistic is not surprising; NaN where t is too extreme."""
     cdf, search = library("scipy.stats").nct.cdf, library("scipy.optimize.elementwise")
-    tail = (1 - level) / 2
+    tail = (1 - confidence) / 2
     wanted = (np.array([1 - tail, tail]),)  # the cdf falls with the noncentrality
 
     def excess(shift: NDArray[np.float64], probability: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -215,8 +215,8 @@ def test_refusals(runs: dict, tmp_path: Path) -> None:
         compare([runs[5, 1], runs[1, 1]], warmup=1_500)
     with pytest.raises(AnalysisError, match="warmup is for the default measures"):
         compare([runs[5, 1], runs[1, 1]], warmup=10, measures=lambda run: {"x": 1.0})
-    with pytest.raises(AnalysisError, match=r"level is 2\.0"):
-        compare([runs[5, 1], runs[1, 1]], level=2.0)
+    with pytest.raises(AnalysisError, match=r"confidence is 2\.0"):
+        compare([runs[5, 1], runs[1, 1]], confidence=2.0)
 
 
 def test_an_unfinished_run_is_refused(runs: dict, tmp_path: Path) -> None:

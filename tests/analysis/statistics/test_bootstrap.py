@@ -71,7 +71,7 @@ def test_a_statistic_that_is_hardly_ever_defined_has_no_interval() -> None:
     ("values", "told"),
     [
         ({"replications": 10}, "replications is 10"),
-        ({"level": 1.0}, "level is 1.0"),
+        ({"confidence": 1.0}, "confidence is 1.0"),
         ({"seed": -1}, "seed is -1"),
     ],
 )

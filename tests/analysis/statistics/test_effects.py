@@ -10,13 +10,13 @@ from simlab.analysis.statistics import independent, mean_interval, paired
 from simlab.errors import AnalysisError
 
 
-@pytest.mark.parametrize("level", [0.8, 0.95])
-def test_the_interval_of_a_mean_is_where_its_t_test_turns(level: float) -> None:
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_the_interval_of_a_mean_is_where_its_t_test_turns(confidence: float) -> None:
     values = [2.0, 4.0, 6.0, 9.0]
-    mean, low, high = mean_interval(values, level)
+    mean, low, high = mean_interval(values, confidence)
     assert mean == 5.25
     for end in (low, high):
-        assert stats.ttest_1samp(values, end).pvalue == pytest.approx(1 - level)
+        assert stats.ttest_1samp(values, end).pvalue == pytest.approx(1 - confidence)
 
 
 def test_values_that_are_all_the_same_have_an_interval_of_no_width() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from simlab.analysis.figures import to_json
 from simlab.errors import AnalysisError
 
-__all__ = ["Block", "Cell", "Code", "Figure", "Note", "Section", "Table", "Text", "attempt", "number"]
+__all__ = ["Cell", "Code", "Element", "Figure", "Note", "Section", "Table", "Text", "attempt", "number"]
 
 
 @dataclass(frozen=True)
@@ -80,24 +80,24 @@ class Table:
     kind: str = "table"
 
 
-Block = Text | Note | Code | Figure | Table
+Element = Text | Note | Code | Figure | Table
 
 
 @dataclass
 class Section:
-    """A part of the page with a heading; `blocks` in order, `parts` are sections within it."""
+    """A part of the page with a heading; `elements` in order, `parts` are sections within it."""
 
     id: str
     title: str
-    blocks: list[Block] = field(default_factory=list)
+    elements: list[Element] = field(default_factory=list)
     parts: list[Section] = field(default_factory=list)
 
 
-def attempt(what: str, make: Callable[[], Block | Iterable[Block]]) -> list[Block]:
-    """Return the blocks that `make` gives, or a note with the reason why they cannot be given."""
+def attempt(what: str, make: Callable[[], Element | Iterable[Element]]) -> list[Element]:
+    """Return the elements that `make` gives, or a note with the reason why they cannot be given."""
     try:
         made = make()
-        return [made] if isinstance(made, Block) else list(made)
+        return [made] if isinstance(made, Element) else list(made)
     except AnalysisError as error:
         return [Note(f"{what}: {error}.")]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 __all__ = [
     "AnalysisError",
     "ConfigError",
@@ -10,6 +13,8 @@ __all__ = [
     "RecordingError",
     "SimlabError",
     "StrategyError",
+    "did_you_mean",
+    "nearest_name",
 ]
 
 
@@ -42,3 +47,49 @@ class RecordingError(SimlabError):
 
 class AnalysisError(SimlabError):
     """Report tables or a price series from which a measure cannot be computed."""
+
+
+def nearest_name(name: object, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like `name`, whatever the case of its letters, or None.
+
+    Example
+    -------
+    >>> nearest_name("acne", ["ACME", "BETA"])
+    'ACME'
+    """
+    folded: dict[str, str] = {}
+    for candidate in map(str, known):
+        folded.setdefault(candidate.casefold(), candidate)
+    close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    return folded[close[0]] if close else None
+
+
+def did_you_mean(name: object, known: Iterable[str], *, otherwise: str = "known") -> str:
+    """Return what to put behind the complaint that a name is unknown: the known name most like it.
+
+    Parameters
+    ----------
+    name : object
+        What was given.
+    known : iterable of str
+        What could have been given.
+    otherwise : str
+        What the known names are called, to list them all when none is near; empty for no list.
+
+    Returns
+    -------
+    str
+        ``"; did you mean 'x'?"``, else ``"; {otherwise}: x, y"``, else an empty text.
+
+    Example
+    -------
+    >>> "there is no table 'trade'" + did_you_mean("trade", ["quotes", "trades"])
+    "there is no table 'trade'; did you mean 'trades'?"
+    >>> did_you_mean("price", ["quotes", "trades"], otherwise="the tables are")
+    '; the tables are: quotes, trades'
+    """
+    names = [str(it) for it in known]
+    near = nearest_name(name, names)
+    if near is not None:
+        return f"; did you mean {near!r}?"
+    return f"; {otherwise}: {', '.join(names)}" if otherwise and names else ""

@@ -97,7 +97,7 @@ def test_links_lead_somewhere(link: str) -> None:
 def test_the_benchmark_commands_are_known() -> None:
     from typer.testing import CliRunner
 
-    from simlab.cli import app
+    from simlab.cli.app import app
 
     for command in sorted(set(re.findall(r"`simlab (bench [^`]+)`", TEXT))):
         options = re.findall(r"--[a-z]+", command)

@@ -6,13 +6,11 @@ A plug-in is an object of type `Strategy`, or a class or function that carries o
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -20,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from simlab.agents.strategy import Strategy
-from simlab.errors import PluginError
+from simlab.errors import PluginError, did_you_mean
 
 __all__ = ["ENTRY_POINT_GROUP", "known_strategies", "resolve", "source_file", "workspace_root"]
 
@@ -115,7 +113,8 @@ def _entry_points(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 def _from_name(name: str) -> Strategy:
     sources = _sources()
     if name not in sources:
-        raise PluginError(f"unknown strategy {name!r}{_nearest(name, sources)}; {_LIST_THEM}")
+        hint = did_you_mean(name, sources, otherwise="")
+        raise PluginError(f"unknown strategy {name!r}{hint}; {_LIST_THEM}")
     claims = sources[name]
     if len(claims) > 1:
         both = " and ".join(_describe(claim) for claim in claims)
@@ -169,11 +168,10 @@ def _find_file(place: str, text: str, folder: Path) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    siblings = {it.name for candidate in candidates for it in candidate.parent.glob("*.py")}
+    siblings = sorted({it.name for candidate in candidates for it in candidate.parent.glob("*.py")})
+    hint = did_you_mean(Path(place).name, siblings, otherwise="")
     looked = " and ".join(dict.fromkeys(str(candidate) for candidate in candidates))
-    raise PluginError(
-        f"strategy {text!r}: no such file{_nearest(Path(place).name, siblings)}; looked for {looked}"
-    )
+    raise PluginError(f"strategy {text!r}: no such file{hint}; looked for {looked}")
 
 
 def _load_file(path: Path, text: str) -> ModuleType:
@@ -207,10 +205,8 @@ def _attribute(module: ModuleType, attribute: str, text: str, *, defined_in: str
             f"strategy {text!r}: say which object is meant, as in {text}:Name; choices: {remedy}"
         )
     if not hasattr(module, attribute):
-        there = f"; it has {', '.join(offered)}" if offered else ""
-        raise PluginError(
-            f"strategy {text!r}: {defined_in} has no {attribute!r}{_nearest(attribute, offered)}{there}"
-        )
+        hint = did_you_mean(attribute, offered, otherwise="it has")
+        raise PluginError(f"strategy {text!r}: {defined_in} has no {attribute!r}{hint}")
     found = _as_strategy(getattr(module, attribute))
     if found is None:
         raise PluginError(
@@ -242,8 +238,3 @@ def _line_of(error: BaseException, path: Path) -> int | None:
 def _one_line(error: BaseException) -> str:
     reason = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {reason}"
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

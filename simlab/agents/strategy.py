@@ -78,3 +78,14 @@ class Strategy:
     """Where the code is: a module or a file, for messages and the manifest."""
     options: tuple[str, ...] = ()
     """Names of non-numeric options (paths, text) that the strategy takes at set-up."""
+    check: Callable[..., object] | None = None
+    """Raise an error that says what is wrong with options, given by name, before a run; None for no check.
+
+    Without it a `check_options` of what `make` is, a static method of the class, is taken. It is called
+    whenever a configuration is loaded, with relative paths made absolute, so it should only look: that a file
+    is there and has the right columns, that a text is one of those known.
+    """
+
+    def __post_init__(self) -> None:
+        if self.check is None:
+            object.__setattr__(self, "check", getattr(self.make, "check_options", None))

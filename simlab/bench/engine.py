@@ -10,7 +10,6 @@ The clock runs only while an engine matches: messages are prepared before, event
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import resource
 import subprocess
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 
 from simlab.bench.streams import check_stream, common_stream, load_stream, to_messages, wide_stream
 from simlab.core.types import EventKind
-from simlab.errors import SimlabError
+from simlab.errors import SimlabError, did_you_mean
 
 __all__ = ["ENGINES", "ENTRIES", "bench_engine", "run"]
 
@@ -242,9 +241,7 @@ def _measure_in_child(path: Path, engine: str, entry: str) -> dict[str, Any]:
 
 def _require_known(what: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise SimlabError(f"{what} {name!r} is unknown; use one of {', '.join(known)}{hint}")
+        raise SimlabError(f"{what} {name!r} is unknown{did_you_mean(name, known, otherwise='use one of')}")
 
 
 def _main() -> None:

@@ -25,7 +25,7 @@ from simlab.core.hashing import hash_text
 from simlab.errors import SimlabError
 from simlab.kernel import Activation, Population, RecordingPlan, Simulation, SimulationSpec
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
-from simlab.processes.outside import OutsideBlock
+from simlab.processes import OutsideBlock
 
 __all__ = ["LEVELS", "bench_kernel", "run"]
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from simlab.agents.registry import resolve
 from simlab.agents.strategy import Strategy
+from simlab.config.checks import absolute_options
 from simlab.config.distributions import DrawError, draw_column
-from simlab.config.load import ConfigLike, absolute_options, load
+from simlab.config.load import ConfigLike, load
 from simlab.config.models import (
     AccountConfig,
     ActivationConfig,
@@ -78,7 +79,7 @@ def _population(name: str, config: ExperimentConfig, problems: list[Problem]) ->
         strategy=strategy,
         count=it.count,
         parameters=_parameters(name, config, strategy, problems),
-        options=absolute_options(config, name),
+        options=absolute_options(it.options, ("populations", name, "options"), config._source),
         instruments=it.instruments,
         activation=_activation(it.activation),
         latency=Latency(*latency),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,15 @@ from simlab.agents.registry import resolve
 from simlab.agents.strategy import Parameter, Strategy
 from simlab.config.distributions import Distribution
 from simlab.config.models import ExperimentConfig, PopulationConfig
-from simlab.config.problems import Problem, nearest
+from simlab.config.money import money_problems
+from simlab.config.problems import Problem
 from simlab.config.source import KeyPath, Source
-from simlab.errors import PluginError
+from simlab.errors import ConfigError, PluginError, SimlabError, did_you_mean
+from simlab.processes.tabulated import TabulatedValues
 
-__all__ = ["cross_check"]
+__all__ = ["absolute_options", "cross_check"]
+
+_MOST_WHOLE = 2**53
 
 
 def cross_check(config: ExperimentConfig, source: Source) -> list[Problem]:
@@ -30,6 +35,7 @@ def cross_check(config: ExperimentConfig, source: Source) -> list[Problem]:
         *_correlations(config, instruments),
         *_news(config, instruments),
         *_shocks(config, instruments, populations),
+        *money_problems(config),
     ]
     for name, population in config.populations.items():
         problems += _population(("populations", name), population, instruments, source)
@@ -43,7 +49,7 @@ def _names(data: dict[str, Any], section: str) -> list[str]:
 
 def _known(path: KeyPath, name: str | None, known: list[str], what: str) -> Iterator[Problem]:
     if name is not None and name not in known:
-        yield Problem(path, f"no such {what}{nearest(name, known)}")
+        yield Problem(path, f"no such {what}{did_you_mean(name, known)}")
 
 
 def _fundamentals(config: ExperimentConfig, source: Source) -> Iterator[Problem]:
@@ -53,6 +59,12 @@ def _fundamentals(config: ExperimentConfig, source: Source) -> Iterator[Problem]
             file = source.folder_of(path) / instrument.fundamental.path
             if not file.is_file():
                 yield Problem(path, f"there is no file {file}")
+                continue
+            try:
+                values = TabulatedValues(file, instrument.fundamental.column, "the fundamental value")
+                values.steps(config.steps - 1, 1)
+            except ConfigError as error:
+                yield Problem(path, str(error))
 
 
 def _correlations(config: ExperimentConfig, instruments: list[str]) -> Iterator[Problem]:
@@ -133,15 +145,51 @@ def _population(
     yield from _parameters((*path, "parameters"), population, strategy)
     for name in population.options:
         if name not in strategy.options:
-            hint = nearest(name, strategy.options) or "; it takes none"
+            hint = did_you_mean(name, strategy.options) or "; it takes none"
             yield Problem((*path, "options", name), f"strategy {strategy.name!r} has no such option{hint}")
+            return
+    yield from _options((*path, "options"), population.options, strategy, source)
+
+
+def _options(
+    path: KeyPath, options: Mapping[str, Any], strategy: Strategy, source: Source
+) -> Iterator[Problem]:
+    """Let the strategy look at its options, as `Strategy.check` describes."""
+    if strategy.check is None:
+        return
+    try:
+        strategy.check(**absolute_options(options, path, source))
+    except SimlabError as error:
+        yield Problem(path, str(error))
+    except Exception as error:  # whatever a plug-in raises is the file's problem and no traceback
+        yield Problem(
+            path, f"strategy {strategy.name!r} refuses its options: {type(error).__name__}: {error}"
+        )
+
+
+def absolute_options(options: Mapping[str, Any], path: KeyPath, source: Source) -> dict[str, Any]:
+    """Return a population's options with paths (`path` and names that end in `_path`) made absolute.
+
+    Parameters
+    ----------
+    options : mapping
+    path : tuple
+        Where in the configuration they stand.
+    source : Source
+        Tells which folder a relative path starts from.
+    """
+    made = dict(options)
+    for name, value in options.items():
+        if isinstance(value, str) and (name == "path" or name.endswith("_path")):
+            made[name] = os.fspath((source.folder_of((*path, name)) / value).resolve())
+    return made
 
 
 def _parameters(path: KeyPath, population: PopulationConfig, strategy: Strategy) -> Iterator[Problem]:
     known = {parameter.name: parameter for parameter in strategy.parameters}
     for name, value in population.parameters.items():
         if name not in known:
-            hint = nearest(name, known) or "; it takes none"
+            hint = did_you_mean(name, known) or "; it takes none"
             yield Problem((*path, name), f"strategy {strategy.name!r} has no such parameter{hint}")
         elif not isinstance(value, Distribution):
             yield from _number((*path, name), value, known[name])
@@ -159,6 +207,8 @@ def _parameters(path: KeyPath, population: PopulationConfig, strategy: Strategy)
 def _number(path: KeyPath, value: float, parameter: Parameter) -> Iterator[Problem]:
     if parameter.integer and value != int(value):
         yield Problem(path, f"must be a whole number ({parameter.unit})")
+    elif parameter.integer and abs(value) > _MOST_WHOLE:
+        yield Problem(path, f"must be at most 2^53 ({parameter.unit}); larger whole numbers are not exact")
     elif value < parameter.low:
         yield Problem(path, f"must be at least {parameter.low:g} ({parameter.unit})")
     elif value > parameter.high:

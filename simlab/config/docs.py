@@ -34,7 +34,8 @@ and begin the YAML file with
   `1_000_000` are numbers, keys are always text. A key written twice is an error, and so is an unknown key.
 - `extends: other.yaml` merges this file onto another, mapping by mapping; this file wins. Lists are replaced
   whole, and so are `activation`, `latency`, each entry of `parameters`, and a `fundamental` whose `model`
-  differs. `null` in place of a mapping removes it.
+  differs. `null` in place of a mapping removes it. `name` is not taken over, so that two experiments do not
+  record under one name.
 - `--set a.b.c=VALUE` puts one value on top; VALUE is YAML. List items are addressed by number:
   `shocks.0.step`. The path must exist in the file or be a key of this page.
 - A relative path is relative to the file it is written in. A strategy's file is looked for there first, then
@@ -50,6 +51,16 @@ where nothing is drawn. Each agent draws from a stream of its own, so changing `
 parameter, changes no other draw. A draw outside the parameter's range is drawn again; a distribution that
 misses the range is an error. For a parameter that must be whole, `uniform` gives each whole number the same
 chance and the others are rounded to the nearest.
+"""
+
+_LIMITS = """\
+## Limits
+
+Every whole number has an upper bound, and no sum or product of money may pass the range of 64 bits. So that
+none does, one order, and all that one account begins with, may be worth 2^62 (4.6e18) money units at the
+most, at any price of `price_band` and with the highest fee; the cash of all accounts together, and their lots
+of one instrument, may come to as much; agents times instruments may come to 1,000,000,000. What the file
+alone decides is refused when it is read; what depends on the orders of agents is refused when they arrive.
 """
 
 _TITLES = {
@@ -86,7 +97,28 @@ def manual() -> str:
     """
     sections = [_INTRODUCTION, _section("The file", schema())]
     sections += [_section(f"`{title}`", schema()["$defs"][name]) for name, title in _TITLES.items()]
-    return "\n".join(sections)
+    return "\n".join([*sections, _LIMITS, *_limits(), ""])
+
+
+def _limits() -> list[str]:
+    """Return a table of the upper bounds of whole numbers, with their reasons."""
+    keys: dict[tuple[int, str], list[str]] = {}
+    for name, title in {"": "", **_TITLES}.items():
+        section = schema()["$defs"][name] if name else schema()
+        for key, field in section["properties"].items():
+            for bound in _bounds(field, field.get("why", "")):
+                keys.setdefault(bound, []).append(f"`{title}.{key}`" if title else f"`{key}`")
+    rows = [f"| {most:,} | {why} | {', '.join(names)} |" for (most, why), names in keys.items()]
+    return ["| at most | why | keys |", "| --- | --- | --- |", *rows]
+
+
+def _bounds(field: Mapping[str, Any], why: str) -> set[tuple[int, str]]:
+    """Return the bounds, with their reasons, of a field and of what it may hold."""
+    why = field.get("why", why)
+    own = {(field[key], why) for key in ("maximum", "maxProperties") if why and key in field}
+    parts = [*field.get("anyOf", []), *field.get("oneOf", []), *field.get("prefixItems", [])]
+    inside = [field.get(key) for key in ("items", "additionalProperties")]
+    return own.union(*(_bounds(part, why) for part in [*parts, *inside] if isinstance(part, Mapping)))
 
 
 def _section(title: str, section: Mapping[str, Any]) -> str:

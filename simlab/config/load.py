@@ -13,14 +13,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from simlab.agents.registry import resolve, source_file, workspace_root
-from simlab.config.checks import cross_check
-from simlab.config.merge import assign, from_dict, from_file, parse_assignments
+from simlab.config.checks import absolute_options, cross_check
+from simlab.config.merge import assign, from_dict, from_file, parse_assignments, plain
 from simlab.config.models import ExperimentConfig
 from simlab.config.problems import Problem, config_error, from_validation
 from simlab.config.source import KeyPath, Mark, Source
 from simlab.config.world import fundamental_file
+from simlab.errors import ConfigError, did_you_mean
 
-__all__ = ["ConfigLike", "absolute_options", "load", "resolved"]
+__all__ = ["ConfigLike", "load", "resolved"]
 
 ConfigLike = str | Path | Mapping[str, Any] | ExperimentConfig
 """A path of a YAML file, a mapping of the same shape, or a loaded configuration."""
@@ -58,7 +59,7 @@ def load(
         assign(source, dotted, value, mark)
     for key, value in (("seed", seed), ("steps", steps)):
         if value is not None:
-            assign(source, key, value, Mark(f"--{key}"))
+            assign(source, key, plain(value, (key,)), Mark(f"--{key}"))
     loaded = _checked(source)
     loaded._source = source
     return loaded
@@ -82,32 +83,15 @@ def resolved(config: ExperimentConfig) -> dict[str, Any]:
             data["instruments"][name]["fundamental"]["path"] = os.fspath(path)
     for name, population in config.populations.items():
         data["populations"][name]["strategy"] = _portable(population.strategy, config, name)
-        data["populations"][name]["options"] = absolute_options(config, name)
-        data["populations"][name]["parameters"] = {
-            key: {form: numbers for form, numbers in value.items() if numbers is not None}
-            if isinstance(value, dict)
-            else value
-            for key, value in data["populations"][name]["parameters"].items()
-        }
-    return data
-
-
-def absolute_options(config: ExperimentConfig, population: str) -> dict[str, Any]:
-    """Return a population's options with paths (`path` and names that end in `_path`) made absolute."""
-    options = dict(config.populations[population].options)
-    for name, value in options.items():
-        if isinstance(value, str) and (name == "path" or name.endswith("_path")):
-            folder = config.folder_of(("populations", population, "options", name))
-            options[name] = os.fspath((folder / value).resolve())
-    return options
+        data["populations"][name]["options"] = absolute_options(
+            population.options, ("populations", name, "options"), config._source
+        )
+    return _without_empty_forms(data)
 
 
 def _source(config: ConfigLike) -> Source:
     if isinstance(config, ExperimentConfig):
-        held = config._source
-        if not held.data:
-            return from_dict(config.model_dump(mode="json"))
-        return Source(copy.deepcopy(held.data), dict(held.marks), held.origin, held.folder)
+        return _of_model(config)
     if isinstance(config, Mapping):
         return from_dict(config)
     source = from_file(Path(config))
@@ -115,6 +99,51 @@ def _source(config: ConfigLike) -> Source:
         "name", re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(config).stem).strip("-.") or "experiment"
     )
     return source
+
+
+def _of_model(config: ExperimentConfig) -> Source:
+    """Return what a configuration says now, which after `model_copy` is not what its file says.
+
+    A value that is still the file's keeps its place there; any other is said to come from a copy.
+    """
+    _refuse_strangers(config)
+    held = config._source
+    data = from_dict(_without_empty_forms(config.model_dump(exclude_unset=True, warnings=False))).data
+    marks = {
+        path: mark if _same(data, held.data, path) else Mark("a copied configuration", folder=mark.folder)
+        for path, mark in held.marks.items()
+    }
+    return Source(data, marks, held.origin, held.folder)
+
+
+def _refuse_strangers(config: ExperimentConfig) -> None:
+    """Refuse keys that `model_copy` took although the schema does not have them."""
+    for name in vars(config):
+        if name not in type(config).model_fields:
+            raise ConfigError(f"{name}: unknown key{did_you_mean(name, type(config).model_fields)}")
+
+
+def _same(data: Any, other: Any, path: KeyPath) -> bool:
+    """Whether a path leads in both to the same value, or to what holds values."""
+    for part in path:
+        try:
+            data, other = data[part], other[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return isinstance(data, dict | list) or data == other
+
+
+def _without_empty_forms(data: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the forms of a distribution that are not given; in place, and return it."""
+    for population in data.get("populations", {}).values():
+        if isinstance(population, dict) and "parameters" in population:
+            population["parameters"] = {
+                key: {form: numbers for form, numbers in value.items() if numbers is not None}
+                if isinstance(value, dict)
+                else value
+                for key, value in population["parameters"].items()
+            }
+    return data
 
 
 def _checked(source: Source) -> ExperimentConfig:

@@ -7,19 +7,29 @@ another model). ``null`` in place of a mapping removes it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simlab.config.problems import nearest
 from simlab.config.schema import descend, flat, may_set, schema
-from simlab.config.source import KeyPath, Mark, Source, parse_value, read_file
-from simlab.errors import ConfigError
+from simlab.config.source import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    KeyPath,
+    Mark,
+    Source,
+    did_you_mean_file,
+    parse_value,
+    read_file,
+    whole_text,
+)
+from simlab.errors import ConfigError, did_you_mean
 
-__all__ = ["assign", "from_dict", "from_file", "parse_assignments"]
+__all__ = ["assign", "from_dict", "from_file", "parse_assignments", "plain"]
+
+_LONGEST_PATH = 60
 
 _REPLACED_WHOLE: tuple[tuple[str, ...], ...] = (
     ("populations", "*", "parameters", "*"),
@@ -47,7 +57,7 @@ def from_dict(data: Mapping[str, Any]) -> Source:
     ConfigError
         When it holds something that YAML could not.
     """
-    return _extended(Source(_plain(data, ())), ())
+    return _extended(Source(plain(data, ())), ())
 
 
 def _extended(source: Source, chain: tuple[Path, ...]) -> Source:
@@ -63,11 +73,9 @@ def _extended(source: Source, chain: tuple[Path, ...]) -> Source:
         circle = " -> ".join(it.name for it in (*chain, path.resolve()))
         raise ConfigError(f"{prefix}extends: the files extend each other in a circle: {circle}")
     if not path.is_file():
-        there = [it.name for it in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, there, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"{prefix}extends: {name!r}: there is no file {path}{hint}")
+        raise ConfigError(f"{prefix}extends: {name!r}: there is no file {path}{did_you_mean_file(path)}")
     base = _extended(read_file(path), (*chain, path.resolve()))
+    base.data.pop("name", None)  # two experiments must not record under one name
     return _merged(base, source)
 
 
@@ -109,19 +117,33 @@ def _forget(marks: dict[KeyPath, Mark], path: KeyPath) -> None:
         del marks[stale]
 
 
-def _plain(value: Any, path: KeyPath) -> Any:
-    """Copy data, turning NumPy scalars, tuples and paths into what YAML would have given."""
+def plain(value: Any, path: KeyPath) -> Any:
+    """Copy data, turning NumPy scalars, tuples and paths into what YAML would have given.
+
+    Raises
+    ------
+    ConfigError
+        When it holds what YAML could not, or is nested without end.
+    """
+    where = ".".join(map(str, path)) or "the configuration"
+    if len(path) > MAX_DEPTH:
+        raise ConfigError(
+            f"{where[:_LONGEST_PATH]}...: nested more than {MAX_DEPTH} deep; nothing needs that"
+        )
     if isinstance(value, Mapping):
-        return {str(key): _plain(it, (*path, str(key))) for key, it in value.items()}
+        return {str(key): plain(it, (*path, str(key))) for key, it in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(it, (*path, i)) for i, it in enumerate(value)]
+        return [plain(it, (*path, i)) for i, it in enumerate(value)]
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Path):
         return str(value)
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return whole_text(value, f"{where}: ")
+    if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+        raise ConfigError(f"{where}: a whole number of more than {MAX_DIGITS} digits; nothing is that large")
+    if value is None or isinstance(value, bool | int | float):
         return value
-    where = ".".join(map(str, path)) or "the configuration"
     raise ConfigError(
         f"{where}: a {type(value).__name__} cannot stand in a configuration; use numbers, text, lists and"
         " mappings"
@@ -139,7 +161,7 @@ def parse_assignments(assignments: Sequence[str] | Mapping[str, Any]) -> list[tu
     made = []
     if isinstance(assignments, Mapping):
         for path, value in assignments.items():
-            made.append((path, _plain(value, (path,)), Mark(f"set {path}", folder=Path.cwd())))
+            made.append((path, plain(value, (path,)), Mark(f"set {path}", folder=Path.cwd())))
         return made
     for text in assignments:
         path, equals, value = text.partition("=")
@@ -206,7 +228,8 @@ def _next_key(
         if key in node or may_set(allowed, key):
             return key, parts[length:]
     known = set(node) | {name for it in flat(allowed) for name in it.get("properties", {})}
-    raise ConfigError(f"{mark}: {_dotted((*path, parts[0]))}: no such key{nearest(parts[0], sorted(known))}")
+    hint = did_you_mean(parts[0], sorted(known))
+    raise ConfigError(f"{mark}: {_dotted((*path, parts[0]))}: no such key{hint}")
 
 
 def _dotted(path: KeyPath) -> str:

@@ -8,11 +8,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
+from pydantic import Discriminator, PrivateAttr, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from simlab.config.distributions import ParameterValue
-from simlab.config.fields import Flag, Limit, Model, Name, Real, Whole, described, number_or_mapping
+from simlab.config.fields import (
+    Flag,
+    Model,
+    Name,
+    Real,
+    Step,
+    Whole,
+    described,
+    free_or,
+    free_or_schema,
+    number_or_mapping,
+    within,
+)
+from simlab.config.limits import (
+    AGENTS,
+    FEE,
+    INSTRUMENTS,
+    LATENCY,
+    LEVELS,
+    LOTS,
+    MESSAGES,
+    MONEY,
+    MULTIPLIER,
+    OPEN_ORDERS,
+    POSITION,
+    PRICE,
+    SEED,
+)
 from simlab.config.source import KeyPath, Source
 
 __all__ = [
@@ -34,9 +61,12 @@ __all__ = [
     "ShockConfig",
 ]
 
-_MAX_PRICE = 2**31 - 1
-_MAX_MONEY = 10**17
-_MAX_LOTS = 2**31 - 1
+_Price = Annotated[Whole, within(-PRICE.most, PRICE)]
+_Lots = Annotated[Whole, within(-LOTS.most, LOTS)]
+_Position = Annotated[Whole, within(0, POSITION)]
+_Latency = Annotated[Whole, within(0, LATENCY)]
+_Borrowing = Annotated[int | str, free_or(MONEY), free_or_schema(MONEY)]
+_Short = Annotated[int | str, free_or(POSITION), free_or_schema(POSITION)]
 
 
 class ConstantConfig(Model):
@@ -44,6 +74,11 @@ class ConstantConfig(Model):
 
     model: Literal["constant"] = described("constant", "Which process")
     initial: Real | None = described(None, "Value at step 0; the initial_price if not given", "price units")
+
+    @model_validator(mode="after")
+    def _model_is_given(self) -> Self:
+        self.model_fields_set.add("model")  # it tells the models apart, so it is never left out
+        return self
 
 
 class _JumpingConfig(Model):
@@ -100,29 +135,33 @@ FundamentalConfig = Annotated[
 class InstrumentConfig(Model):
     """What is traded and on which terms."""
 
-    initial_price: Whole = described(..., "Price before the first trade", "price units", ge=1, le=_MAX_PRICE)
-    tick_size: Whole = described(1, "Order prices are multiples of it", "price units", ge=1, le=_MAX_PRICE)
-    lot_size: Whole = described(1, "Order quantities are multiples of it", "lots", ge=1, le=_MAX_LOTS)
-    multiplier: Whole = described(1, "Cost of one lot at a price of one unit", "money units", ge=1, le=10**6)
+    initial_price: _Price = described(..., "Price before the first trade; within price_band", "price units")
+    tick_size: Whole = described(1, "Order prices are multiples of it", "price units", ge=1, bound=PRICE)
+    lot_size: Whole = described(1, "Order quantities are multiples of it", "lots", ge=1, bound=LOTS)
+    multiplier: Whole = described(
+        1, "Cost of one lot at a price of one unit", "money units", ge=1, bound=MULTIPLIER
+    )
     price_unit: Real = described(
         0.01, "What one price unit (and one money unit) is; for display only", "currency", gt=0
     )
-    price_band: tuple[Whole, Whole] = described(
-        (1, _MAX_PRICE), "Lowest and highest price an order may have", "price units"
+    price_band: tuple[_Price, _Price] = described(
+        (1, PRICE.most),
+        "Lowest and highest price an order may have; a spread between contracts may go below zero",
+        "price units",
     )
     maker_fee_ppm: Whole = described(
         0,
         "Fee of the resting side; negative is a rebate",
         "millionths of the notional",
-        ge=-1_000_000,
-        le=1_000_000,
+        ge=-FEE.most,
+        bound=FEE,
     )
     taker_fee_ppm: Whole = described(
         0,
         "Fee of the aggressor; negative is a rebate",
         "millionths of the notional",
-        ge=-1_000_000,
-        le=1_000_000,
+        ge=-FEE.most,
+        bound=FEE,
     )
     self_trade: Literal["off", "cancel_resting", "cancel_incoming", "cancel_both"] = described(
         "cancel_resting", "What happens when an order meets a resting order of its own account"
@@ -135,11 +174,9 @@ class InstrumentConfig(Model):
     @model_validator(mode="after")
     def _price_is_possible(self) -> Self:
         low, high = self.price_band
-        if not 1 <= low <= high <= _MAX_PRICE:
+        if low > high:
             raise PydanticCustomError(
-                "band",
-                "price_band {band} must be [low, high] with 1 <= low <= high <= {top}",
-                {"band": [low, high], "top": _MAX_PRICE},
+                "band", "price_band {band} must be [low, high] with low at most high", {"band": [low, high]}
             )
         price, tick = self.initial_price, self.tick_size
         if price % tick:
@@ -172,7 +209,7 @@ class CorrelationConfig(Model):
 class ScheduledNewsConfig(Model):
     """One publication at a known step."""
 
-    step: Whole = described(..., "When it appears", "step", ge=0)
+    step: Step = described(..., "When it appears", "step")
     headline: str = described(..., "Its first line")
     instrument: Name | None = described(None, "What it is about; all instruments if not given")
     content: str = described("", "Its text")
@@ -202,7 +239,7 @@ class FundamentalJumpConfig(Model):
     """The fundamental jumps once."""
 
     kind: Literal["fundamental_jump"] = described(..., "Which shock")
-    step: Whole = described(..., "When", "step", ge=0)
+    step: Step = described(..., "When", "step")
     instrument: Name | None = described(None, "Which instrument; all if not given")
     size: Real = described(..., "Added to the fundamental", "price units")
 
@@ -211,26 +248,26 @@ class FatFingerConfig(Model):
     """A market order from the exchange's error account."""
 
     kind: Literal["fat_finger"] = described(..., "Which shock")
-    step: Whole = described(..., "When", "step", ge=0)
+    step: Step = described(..., "When", "step")
     instrument: Name = described(..., "Which instrument")
     side: Literal["buy", "sell"] = described(..., "Side of the order")
-    quantity: Whole = described(..., "Size of the order", "lots", ge=1, le=_MAX_LOTS)
+    quantity: Whole = described(..., "Size of the order", "lots", ge=1, bound=LOTS)
 
 
 class HaltConfig(Model):
     """The instrument refuses orders for a while; cancels pass."""
 
     kind: Literal["halt"] = described(..., "Which shock")
-    step: Whole = described(..., "When", "step", ge=0)
+    step: Step = described(..., "When", "step")
     instrument: Name | None = described(None, "Which instrument; all if not given")
-    duration: Whole = described(..., "How long", "steps", ge=1)
+    duration: Step = described(..., "How long", "steps", ge=1)
 
 
 class LeaveConfig(Model):
     """A population cancels its orders and stops acting."""
 
     kind: Literal["leave"] = described(..., "Which shock")
-    step: Whole = described(..., "When", "step", ge=0)
+    step: Step = described(..., "When", "step")
     population: Name = described(..., "Who")
 
 
@@ -238,7 +275,7 @@ class JoinConfig(Model):
     """A population that left acts again."""
 
     kind: Literal["join"] = described(..., "Which shock")
-    step: Whole = described(..., "When", "step", ge=0)
+    step: Step = described(..., "When", "step")
     population: Name = described(..., "Who")
 
 
@@ -251,12 +288,10 @@ class ActivationConfig(Model):
     """When an agent acts: exactly one of `rate`, `period` and `steps`."""
 
     rate: Real | None = described(None, "Probability of acting in a step", "per step", ge=0, le=1)
-    period: Whole | None = described(None, "Acts every so many steps", "steps", ge=1)
-    phase: Whole = described(0, "First step of a period in which it acts", "steps", ge=0)
+    period: Step | None = described(None, "Acts every so many steps", "steps", ge=1)
+    phase: Step = described(0, "First step of a period in which it acts", "steps")
     stagger: Flag = described(False, "Each agent draws its own phase")
-    steps: tuple[Annotated[Whole, Field(ge=0)], ...] | None = described(
-        None, "Acts in these steps only", "step"
-    )
+    steps: tuple[Step, ...] | None = described(None, "Acts in these steps only", "step")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -276,9 +311,7 @@ class ActivationConfig(Model):
 class LatencyRange(Model):
     """A latency drawn for each message, each whole number of steps in the range as likely."""
 
-    uniform: tuple[Annotated[Whole, Field(ge=0)], Annotated[Whole, Field(ge=0)]] = described(
-        ..., "`[low, high]`, inclusive", "steps"
-    )
+    uniform: tuple[_Latency, _Latency] = described(..., "`[low, high]`, inclusive", "steps")
 
     @field_validator("uniform")
     @classmethod
@@ -289,7 +322,7 @@ class LatencyRange(Model):
 
 
 LatencyValue = Annotated[
-    Annotated[Whole, Field(ge=0), Tag("number")] | Annotated[LatencyRange, Tag("mapping")],
+    Annotated[_Latency, Tag("number")] | Annotated[LatencyRange, Tag("mapping")],
     number_or_mapping("a number of steps or {uniform: [low, high]}"),
 ]
 
@@ -297,11 +330,8 @@ LatencyValue = Annotated[
 class MessageRate(Model):
     """At most `messages` messages in each window of `steps` steps."""
 
-    messages: Whole = described(..., "Messages allowed in a window", "messages", ge=0)
-    steps: Whole = described(1, "Length of a window; windows start at its multiples", "steps", ge=1)
-
-
-_Lots = Annotated[Whole, Field(ge=-_MAX_LOTS, le=_MAX_LOTS)]
+    messages: Whole = described(..., "Messages allowed in a window", "messages", ge=0, bound=MESSAGES)
+    steps: Step = described(1, "Length of a window; windows start at its multiples", "steps", ge=1)
 
 
 InventoryValue = Annotated[
@@ -313,29 +343,31 @@ InventoryValue = Annotated[
 class AccountConfig(Model):
     """What each account of a population starts with and may do."""
 
-    cash: Whole = described(0, "Cash at the start", "money units", ge=-_MAX_MONEY, le=_MAX_MONEY)
+    cash: Whole = described(0, "Cash at the start", "money units", ge=-MONEY.most, bound=MONEY)
     inventory: InventoryValue = described(
         0, "Inventory at the start: a number for each instrument it trades, or one by instrument", "lots"
     )
-    borrowing: Limit = described(
+    borrowing: _Borrowing = described(
         "none", "How far cash may fall below zero: none, free, or a number", "money units"
     )
-    short_selling: Limit = described(
+    short_selling: _Short = described(
         "none", "How far inventory may fall below zero: none, free, or a number", "lots"
     )
-    position_limit: Annotated[Whole, Field(ge=0)] | None = described(
+    position_limit: _Position | None = described(
         None, "Largest inventory, long or short, in one instrument; no limit if null", "lots"
     )
     reserve: Flag = described(True, "Resting orders count as if filled when funds and limits are checked")
     message_rate: MessageRate | None = described(None, "How often it may send messages; no limit if null")
-    max_open_orders: Whole = described(1000, "Resting orders it may have at once", "orders", ge=1, le=10**6)
+    max_open_orders: Whole = described(
+        1000, "Resting orders it may have at once", "orders", ge=1, bound=OPEN_ORDERS
+    )
 
 
 class PopulationConfig(Model):
     """A number of agents that share a strategy and terms."""
 
     strategy: str = described(..., "`name`, `package.module:Attr` or `path/to/file.py:Attr`", min_length=1)
-    count: Whole = described(1, "Number of agents", "agents", ge=0, le=100_000_000)
+    count: Whole = described(1, "Number of agents", "agents", ge=0, bound=AGENTS)
     instruments: tuple[Name, ...] = described((), "What it trades; all instruments if empty")
     parameters: dict[str, ParameterValue] = described(
         {},
@@ -355,8 +387,8 @@ class PopulationConfig(Model):
     signal_noise: Real = described(
         0.0, "Standard deviation of an agent's private signal around the fundamental", "price units", ge=0
     )
-    joins: Whole = described(0, "First step in which it acts", "step", ge=0)
-    leaves: Whole | None = described(None, "First step in which it no longer acts; never if null", "step")
+    joins: Step = described(0, "First step in which it acts", "step")
+    leaves: Step | None = described(None, "First step in which it no longer acts; never if null", "step")
     account: AccountConfig = described(AccountConfig(), "What its accounts start with and may do")
 
     @model_validator(mode="after")
@@ -374,10 +406,10 @@ class RecordingConfig(Model):
     """What is sampled for the recorder; messages, trades and news are always whole."""
 
     enabled: Flag = described(True, "Whether a run is recorded")
-    quotes_every: Whole = described(1, "Best prices; 0 for never", "steps", ge=0)
-    depth_every: Whole = described(100, "The book to depth_levels; 0 for never", "steps", ge=0)
-    depth_levels: Whole = described(10, "Price levels a side", "levels", ge=1, le=100)
-    accounts_every: Whole = described(1000, "Every account's cash and inventory; 0 for never", "steps", ge=0)
+    quotes_every: Step = described(1, "Best prices; 0 for never", "steps")
+    depth_every: Step = described(100, "The book to depth_levels; 0 for never", "steps")
+    depth_levels: Whole = described(10, "Price levels a side", "levels", ge=1, bound=LEVELS)
+    accounts_every: Step = described(1000, "Every account's cash and inventory; 0 for never", "steps")
 
 
 class ExperimentConfig(Model):
@@ -385,15 +417,17 @@ class ExperimentConfig(Model):
 
     name: Name = described("experiment", "Names the run's folder; the file's name if not given")
     description: str = described("", "For people")
-    seed: Whole = described(1, "Every random draw follows from it", "", ge=0, le=2**63 - 1)
-    steps: Whole = described(..., "How long the market runs", "steps", ge=1, le=10**12)
+    seed: Whole = described(1, "Every random draw follows from it", ge=0, bound=SEED)
+    steps: Step = described(..., "How long the market runs", "steps", ge=1)
     step_duration_s: Real = described(1.0, "What one step stands for; for display and live runs", "s", gt=0)
     activation: Literal["sequential", "simultaneous"] = described(
         "sequential",
         "`sequential`: each agent sees the book as it is when its turn comes; `simultaneous`: all see it as"
         " it was at the start of the step",
     )
-    instruments: dict[Name, InstrumentConfig] = described(..., "What is traded, by name", min_length=1)
+    instruments: dict[Name, InstrumentConfig] = described(
+        ..., "What is traded, by name", min_length=1, bound=INSTRUMENTS
+    )
     correlation: tuple[CorrelationConfig, ...] = described(
         (), "Correlations between fundamentals; 0 if not given"
     )

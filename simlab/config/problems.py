@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,9 @@ from pydantic import ValidationError
 
 from simlab.config.schema import at_path, flat, known_keys
 from simlab.config.source import KeyPath, Source
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean, nearest_name
 
-__all__ = ["Problem", "config_error", "from_validation", "nearest"]
+__all__ = ["Problem", "config_error", "from_validation"]
 
 _LONGEST_VALUE = 60
 
@@ -43,29 +42,19 @@ def config_error(problems: Iterable[Problem], source: Source) -> ConfigError:
     return ConfigError("\n  ".join([f"{len(texts)} problems in {name}", *texts]))
 
 
-def nearest(name: object, known: Iterable[str], *, otherwise: str = "known") -> str:
-    """Return ``; did you mean 'x'?``, or a list of what is known when nothing is near."""
-    names = list(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; {otherwise}: {', '.join(names)}" if names else ""
-
-
 def from_validation(error: ValidationError, data: Any) -> list[Problem]:
     """Turn what pydantic found into problems with paths of the YAML file."""
     problems = []
     details = error.errors(include_url=False)
     mistyped = {
-        (*path[:-1], close[0])
+        (*path[:-1], near)
         for detail in details
         if detail["type"] == "extra_forbidden"
-        for path in [_path(detail["loc"], data)]
-        for close in [difflib.get_close_matches(str(path[-1]), _known_keys(path, data), n=1)]
-        if close
+        for path in [_path(detail, data)]
+        if (near := nearest_name(path[-1], _known_keys(path, data))) is not None
     }
     for detail in details:
-        path = _path(detail["loc"], data)
+        path = _path(detail, data)
         if detail["type"] == "missing" and path in mistyped:
             continue
         if detail["type"].startswith("union_tag"):
@@ -74,15 +63,16 @@ def from_validation(error: ValidationError, data: Any) -> list[Problem]:
     return problems
 
 
-def _path(loc: Sequence[str | int], data: Any) -> KeyPath:
+def _path(detail: Any, data: Any) -> KeyPath:
     """Drop from pydantic's location the names of alternatives, which the YAML file does not have."""
+    loc: Sequence[str | int] = detail["loc"]
     path: list[str | int] = []
     node = data
     for i, part in enumerate(loc):
         known = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()
         if part in known:
             node = node[part]
-        elif i < len(loc) - 1 or part in ("[key]", "mapping", "number"):
+        elif i < len(loc) - 1 or detail["type"] != "missing":
             continue
         path.append(part)
     return tuple(path)
@@ -100,24 +90,29 @@ def _rule(detail: Any, path: KeyPath, data: Any) -> str:
     context = detail.get("ctx", {})
     match detail["type"]:
         case "missing":
-            return f"missing; {_description(path) or 'it is required'}"
+            if isinstance(path[-1], int):
+                return f"item {path[-1]} is missing (items count from 0)"
+            return f"missing; {_of_schema(path, 'description') or 'it is required'}"
         case "extra_forbidden":
-            return f"unknown key{nearest(path[-1], _known_keys(path, data))}"
+            return f"unknown key{did_you_mean(path[-1], _known_keys(path, data))}"
         case "literal_error" | "union_tag_invalid":
             expected = context.get("expected") or context.get("expected_tags")
             given = detail["input"] if detail["type"] == "literal_error" else context["tag"]
             names = [it for it in expected.split("'") if it.isidentifier() and it != "or"]
-            close = difflib.get_close_matches(str(given), names, n=1)
-            return f"must be {expected}" + (f"; did you mean {close[0]!r}?" if close else "")
+            return f"must be {expected}{did_you_mean(given, names, otherwise='')}"
         case "union_tag_not_found":
             choices = [it["const"] for it in flat(at_path(path)) if "const" in it]
             return f"missing; one of {', '.join(choices)}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']}{_unit(path)}"
+            return f"must be at least {_exact(context['ge'])}{_unit(path)}"
         case "greater_than":
-            return f"must be more than {context['gt']}{_unit(path)}"
+            return f"must be more than {_exact(context['gt'])}{_unit(path)}"
         case "less_than_equal":
-            return f"must be at most {context['le']}{_unit(path)}"
+            return f"must be at most {_exact(context['le'])}{_unit(path)}{_why(path)}"
+        case "too_long" | "string_too_long":
+            return f"{_sized(detail, context['max_length'], 'at most')}{_why(path)}"
+        case "too_short" | "string_too_short":
+            return _sized(detail, context["min_length"], "at least")
         case other:
             return _PLAIN_RULES.get(other, detail["msg"][:1].lower() + detail["msg"][1:])
 
@@ -133,13 +128,34 @@ _PLAIN_RULES = {
 }
 
 
-def _description(path: KeyPath) -> str:
-    return next((it["description"] for it in at_path(path) if "description" in it), "")
+def _of_schema(path: KeyPath, key: str) -> str:
+    """Return what the schema says under a key of a path, or of the list that the path is an item of."""
+    found = [it[key] for it in flat(at_path(path)) if key in it]
+    if not found and path and isinstance(path[-1], int):
+        return _of_schema(path[:-1], key)
+    return found[0] if found else ""
 
 
 def _unit(path: KeyPath) -> str:
-    unit = next((it["unit"] for it in at_path(path) if "unit" in it), "")
+    unit = _of_schema(path, "unit")
     return f" ({unit})" if unit and unit != "1" else ""
+
+
+def _why(path: KeyPath) -> str:
+    why = _of_schema(path, "why")
+    return f"; {why}" if why else ""
+
+
+def _exact(bound: float) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
+
+
+def _sized(detail: Any, size: int, word: str) -> str:
+    given = detail["input"]
+    one, many = ("character", "characters") if isinstance(given, str) else ("item", "items")
+    if isinstance(given, dict):
+        one, many = "entry", "entries"
+    return f"must have {word} {size} {one if size == 1 else many}"
 
 
 def _shown(data: Any, path: KeyPath) -> str:

@@ -74,6 +74,7 @@ def descend(schemas: Sequence[Mapping[str, Any]], key: str | int) -> Iterator[Ma
         extra = part.get("additionalProperties")
         if isinstance(key, int):
             yield from [part["items"]] if isinstance(part.get("items"), Mapping) else []
+            yield from part.get("prefixItems", [])[key : key + 1]
         elif key in part.get("properties", {}):
             yield part["properties"][key]
         elif extra:

@@ -6,7 +6,6 @@ Scalars are read by the rules of YAML 1.2: `on`, `off`, `yes` and `no` are text,
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +13,32 @@ from typing import Any
 
 import yaml
 
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean
 
-__all__ = ["KeyPath", "Mark", "Source", "dump", "parse_value", "read_file"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_DIGITS",
+    "KeyPath",
+    "Mark",
+    "Source",
+    "did_you_mean_file",
+    "dump",
+    "parse_value",
+    "read_file",
+    "whole_text",
+]
 
 KeyPath = tuple[str | int, ...]
 
+MAX_DEPTH = 64
+"""How deep lists and mappings may be nested."""
+MAX_DIGITS = 100
+"""Characters that a whole number may be written with."""
 _MAX_NODES = 2_000_000
 _TAG = "tag:yaml.org,2002:"
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9][0-9_]*|0x[0-9a-fA-F_]+|0o[0-7_]+")
+_INT = re.compile(r"[-+]?[0-9][0-9_]*|0x[0-9a-fA-F][0-9a-fA-F_]*|0o[0-7][0-7_]*")
 _FLOAT = re.compile(
     r"[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
@@ -80,7 +94,18 @@ class _Resolver:
 
 
 class _Loader(_Resolver, yaml.SafeLoader):
-    pass
+    """Read YAML to nodes, and refuse what is nested so deep that reading it would never end well."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -153,35 +178,70 @@ def parse_value(text: str, origin: str) -> Any:
     return data
 
 
+def did_you_mean_file(path: Path) -> str:
+    """Return `did_you_mean` for a YAML file that does not exist, from what is in its folder."""
+    there = sorted(it.name for it in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    return did_you_mean(path.name, there, otherwise="")
+
+
 def _read_text(path: Path) -> str:
     if path.is_dir():
         files = ", ".join(sorted(it.name for it in path.glob("*.yaml"))) or "no .yaml file"
         raise ConfigError(f"{path}: this is a folder; name a YAML file in it (there: {files})")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
     except FileNotFoundError as error:
-        there = [it.name for it in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, there, n=1, cutoff=0.4)
-        hint = f"; did you mean {path.parent / close[0]}?" if close else ""
-        raise ConfigError(f"{path}: no such file{hint}") from error
+        raise ConfigError(f"{path}: no such file{did_you_mean_file(path)}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}:{line}: not UTF-8 text (byte {error.start}); save the file as UTF-8"
+        ) from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _compose(text: str, origin: str) -> yaml.Node | None:
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         return loader.get_single_node()
+    except yaml.reader.ReaderError as error:
+        raise ConfigError(_explain_character(error, text, origin)) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{origin}:{mark.line + 1}" if mark else origin
         raise ConfigError(f"{where}: not valid YAML: {_explain(error, mark, text)}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{origin}: not valid YAML: {error}") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # an escape like "\\U7fffffff", which is no character, is a ValueError of Python's
+        where = f"{origin}:{loader.line + 1}" if loader is not None else origin
+        raise ConfigError(f"{where}: not valid YAML: {error}") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
+
+
+def _explain_character(error: yaml.reader.ReaderError, text: str, origin: str) -> str:
+    before = text[: error.position]
+    line, column = before.count("\n") + 1, error.position - before.rfind("\n")
+    code = error.character if isinstance(error.character, int) else ord(error.character)
+    what = "half of a character" if 0xD800 <= code <= 0xDFFF else "a control character"
+    return f"{origin}:{line}: not valid YAML: {what} (U+{code:04X}, column {column}); remove it"
+
+
+def whole_text(text: str, where: str) -> str:
+    """Return text with the two halves of a character, as JSON escapes it, put together.
+
+    Raises
+    ------
+    ConfigError
+        When a half stands alone: no file could hold it.
+    """
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where}half of a character in {text!r}; write it whole") from error
 
 
 def _explain(error: yaml.MarkedYAMLError, mark: Any, text: str) -> str:
@@ -213,6 +273,8 @@ class _Walker:
         self.marks.setdefault(path, self._mark(node))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
+        if node.tag not in (f"{_TAG}seq", f"{_TAG}map"):
+            self.problems.append(f"{self._where(node)}: the tag {node.tag!r} says nothing here; leave it out")
         self._open.add(id(node))
         made = self._mapping(node, path) if isinstance(node, yaml.MappingNode) else self._sequence(node, path)
         self._open.remove(id(node))
@@ -230,7 +292,7 @@ class _Walker:
         for key_node, value_node in node.value:
             if _is_merge(key_node) or not self._is_new_key(key_node, path, lines):
                 continue
-            key = key_node.value
+            key = self._text(key_node)
             lines[key] = key_node.start_mark.line + 1
             self.marks[(*path, key)] = self._mark(key_node)
             made[key] = self.value(value_node, (*path, key))
@@ -265,11 +327,16 @@ class _Walker:
         text = node.value.replace("_", "") if kind in ("int", "float") else node.value
         match kind:
             case "str":
-                return node.value
+                return self._text(node)
             case "null":
                 return None
             case "bool" if _BOOL.fullmatch(text):
                 return text.lower() == "true"
+            case "int" if len(text) > MAX_DIGITS:
+                self.problems.append(
+                    f"{self._where(node)}: a whole number of {len(text):,} digits; nothing is that large"
+                )
+                return None
             case "int" if _INT.fullmatch(text):
                 return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
             case "float" if _FLOAT.fullmatch(text):
@@ -278,6 +345,13 @@ class _Walker:
             f"{self._where(node)}: {node.value!r} cannot be read as {node.tag!r}; leave the tag out"
         )
         return None
+
+    def _text(self, node: yaml.ScalarNode) -> str:
+        try:
+            return whole_text(node.value, f"{self._where(node)}: ")
+        except ConfigError as error:
+            self.problems.append(str(error))
+            return node.value.encode("utf-8", "replace").decode()
 
     def _mark(self, node: yaml.Node) -> Mark:
         return Mark(self.origin, node.start_mark.line + 1, self.folder)

@@ -1,4 +1,4 @@
-"""Build the outside world, fundamentals, news and shocks, from a configuration."""
+"""Build what happens from outside, fundamentals, news and shocks, from a configuration."""
 
 from __future__ import annotations
 
@@ -14,33 +14,42 @@ from simlab.processes import (
     Halt,
     Join,
     Leave,
+    Outside,
+    OutsideSpec,
     PoissonNews,
     ScheduledNews,
     World,
 )
 
-__all__ = ["build_world", "fundamental_file"]
+__all__ = ["build_outside", "build_world", "fundamental_file"]
 
 
-def build_world(config: ExperimentConfig) -> World:
-    """Return the outside world that a configuration describes.
+def build_outside(config: ExperimentConfig) -> OutsideSpec:
+    """Return what a configuration lets happen from outside, after looking at what the run will meet.
 
     Raises
     ------
     ConfigError
-        When a fundamental's file cannot be read.
+        When a fundamental's file cannot be read or is too short for the run, or a fundamental leaves the
+        range of prices (within the first million values, which is what can be looked at in no time).
     """
     poisson = config.news.poisson
-    return World(
-        config.seed,
-        list(config.instruments),
-        [float(it.initial_price) for it in config.instruments.values()],
-        fundamentals=[_fundamental(name, config) for name in config.instruments],
-        correlation=[(*it.between, it.rho) for it in config.correlation],
-        news=[ScheduledNews(**it.model_dump()) for it in config.news.scheduled],
-        poisson=[PoissonNews(**poisson.model_dump())] if poisson is not None else [],
-        shocks=[_shock(it) for it in config.shocks],
+    spec = OutsideSpec(
+        fundamentals=tuple(_fundamental(name, config) for name in config.instruments),
+        correlation=tuple((*it.between, it.rho) for it in config.correlation),
+        news=tuple(ScheduledNews(**it.model_dump()) for it in config.news.scheduled),
+        poisson=(PoissonNews(**poisson.model_dump()),) if poisson is not None else (),
+        shocks=tuple(_shock(it) for it in config.shocks),
     )
+    prices = {name: float(it.initial_price) for name, it in config.instruments.items()}
+    Outside(spec, seed=config.seed, initial_prices=prices).check(config.steps)
+    return spec
+
+
+def build_world(config: ExperimentConfig) -> World:
+    """Return `build_outside` as what the kernel asks for blocks."""
+    prices = [float(it.initial_price) for it in config.instruments.values()]
+    return World(config.seed, list(config.instruments), prices, **vars(build_outside(config)))
 
 
 def fundamental_file(config: ExperimentConfig, instrument: str) -> Path | None:

@@ -1,23 +1,22 @@
 """Compile with Numba, keep the result on disk, and call compiled functions by address.
 
-Numba notices when the file of a cached function changes, but not when a function that was inlined into
-it does. The cache folder therefore bears a fingerprint of the sources compiled into it: one for simlab's
-own loop, and inside it one for strategies, so that a new strategy does not compile the loop again. Setting
-``NUMBA_CACHE_DIR`` overrides the folder and ``NUMBA_DISABLE_JIT=1`` runs everything as plain Python.
+The folder bears a fingerprint of the sources compiled into one another (`simlab.core.cache`): one for
+simlab's own loop, and inside it one for strategies, so that a new strategy does not compile the loop again.
+Setting ``NUMBA_CACHE_DIR`` overrides the folder and ``NUMBA_DISABLE_JIT=1`` runs everything as plain Python.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-import platformdirs
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+from simlab.core.cache import choose_folder, fingerprint
 
 __all__ = ["JIT", "address_of", "call_decide", "jit", "jit_inline", "multiply_high"]
 
@@ -28,23 +27,21 @@ _LIBRARY = _ROOT / "agents" / "library"
 _COMPILED_PACKAGES = ("core", "engine", "market", "agents", "kernel")
 
 
-def _fingerprint(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def _loop_files() -> list[Path]:
     files = (path for package in _COMPILED_PACKAGES for path in (_ROOT / package).rglob("*.py"))
     return [path for path in files if path.parent != _LIBRARY]
 
 
-if not numba.config.CACHE_DIR:
-    _user_folder = Path(platformdirs.user_cache_dir("simlab"))
-    numba.config.CACHE_DIR = str(_user_folder / f"compiled-{_fingerprint(_loop_files())}")
-_LOOP_FOLDER = numba.config.CACHE_DIR
-_STRATEGY_FOLDER = str(Path(_LOOP_FOLDER) / f"strategies-{_fingerprint(_LIBRARY.glob('*.py'))}")
+def _folders() -> tuple[str, str]:
+    """Return the folders of the loop and of strategies; empty texts when compiled code cannot be kept."""
+    folder = choose_folder(f"compiled-{fingerprint(_loop_files())}", numba.config.CACHE_DIR)
+    if folder is None:
+        return "", ""
+    return str(folder), str(folder / f"strategies-{fingerprint(_LIBRARY.glob('*.py'))}")
+
+
+_LOOP_FOLDER, _STRATEGY_FOLDER = _folders() if JIT else ("", "")
+numba.config.CACHE_DIR = _LOOP_FOLDER
 if not JIT:
     np.seterr(over="ignore")  # unsigned counters wrap by design
 
@@ -53,13 +50,14 @@ def jit(function: Any = None, *, signature: Any = None, **options: Any) -> Any:
     """Compile a function and let it run without the interpreter lock.
 
     It is compiled when first called, or at once for one explicit `signature`, and kept on disk if it comes
-    from a file. Compiled functions take no references to arrays and so cannot make new ones; pass
-    ``_nrt=True`` to one that must.
+    from a file and a folder can be written. Compiled functions take no references to arrays and so cannot
+    make new ones; pass ``_nrt=True`` to one that must.
     """
     if function is None:
         return lambda function: jit(function, signature=signature, **options)
     file = Path(function.__code__.co_filename)
-    options = {"cache": file.is_file(), "nogil": True, "error_model": "numpy", "_nrt": False} | options
+    kept = bool(_LOOP_FOLDER) and file.is_file()
+    options = {"cache": kept, "nogil": True, "error_model": "numpy", "_nrt": False} | options
     compiler = numba.njit(*(() if signature is None else (signature,)), **options)
     if _ROOT in file.parents and file.parent != _LIBRARY:
         return compiler(function)

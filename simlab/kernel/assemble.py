@@ -15,7 +15,7 @@ from simlab.core.hashing import HASH_SEED
 from simlab.core.jit import JIT, address_of, jit
 from simlab.core.numerics import log
 from simlab.core.random import RNG_WORDS, block, name_key
-from simlab.engine.arrays import B_SELF_TRADE, Book, allocate
+from simlab.engine.compiled.arrays import B_SELF_TRADE, Book, allocate
 from simlab.errors import ConfigError
 from simlab.kernel import state as s
 from simlab.kernel.pinned import find_world, pin_world

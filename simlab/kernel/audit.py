@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simlab.core.types import Side
-from simlab.engine.arrays import K_ACCOUNT, K_LEVEL, L_PRICE, O_QUANTITY
-from simlab.engine.tables import L_LIST
+from simlab.engine.compiled.arrays import K_ACCOUNT, K_LEVEL, L_PRICE, O_QUANTITY
+from simlab.engine.compiled.tables import L_LIST
 from simlab.errors import SimlabError
 from simlab.market import ledger as m
 

@@ -8,8 +8,8 @@ from simlab.core.hashing import hash_rows
 from simlab.core.jit import jit, jit_inline
 from simlab.core.random import Role, block
 from simlab.core.types import M_ACCOUNT, M_CODE, M_EXPIRY, M_ORDER_ID, M_PRICE, M_QUANTITY, M_STEP, M_TAG
-from simlab.engine.arrays import S_EVENTS
-from simlab.engine.matching import DONE, emit_rejected, process, room_for
+from simlab.engine.compiled.arrays import S_EVENTS
+from simlab.engine.compiled.matching import DONE, emit_rejected, process, room_for
 from simlab.kernel.state import (
     P_LATENCY_HIGH,
     P_LATENCY_LOW,
@@ -30,7 +30,7 @@ from simlab.market.ledger import C_POPULATION, settle
 __all__ = ["NEED_FLIGHT", "arrive", "deliver", "drain_outbox", "seal"]
 
 NEED_FLIGHT = 4
-"""Like the needs of `simlab.engine.matching`: more room for messages on their way."""
+"""Like the needs of `simlab.engine.compiled.matching`: more room for messages on their way."""
 
 _LATENCY = np.uint64(Role.LATENCY)
 _S32 = np.uint64(32)

@@ -15,8 +15,8 @@ from simlab.agents.strategy import MAX_MEMORY
 from simlab.core.jit import call_decide, jit, jit_inline
 from simlab.core.random import Role, reset
 from simlab.core.shared import prefetch
-from simlab.engine.arrays import A_ORDERS, S_EVENTS
-from simlab.engine.matching import DONE, expire
+from simlab.engine.compiled.arrays import A_ORDERS, S_EVENTS
+from simlab.engine.compiled.matching import DONE, expire
 from simlab.kernel.delivery import arrive, drain_outbox, seal
 from simlab.kernel.observing import (
     forget_fills,

@@ -9,7 +9,7 @@ from simlab.agents.strategy import MAX_PARAMETERS
 from simlab.core.jit import jit, jit_inline
 from simlab.core.numerics import normal_quantile
 from simlab.core.random import Role, block, open_unit
-from simlab.engine.arrays import (
+from simlab.engine.compiled.arrays import (
     A_HEAD,
     A_ORDERS,
     K_ACCOUNT_NEXT,
@@ -19,7 +19,7 @@ from simlab.engine.arrays import (
     O_PRICE,
     O_QUANTITY,
 )
-from simlab.engine.tables import L_LIST, O_ID
+from simlab.engine.compiled.tables import L_LIST, O_ID
 from simlab.kernel.state import (
     P_FIRST,
     P_ORDERS,

@@ -6,7 +6,7 @@ import numpy as np
 
 from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS
 from simlab.core.shared import pinner
-from simlab.engine.arrays import allocate
+from simlab.engine.compiled.arrays import allocate
 from simlab.kernel.state import World
 from simlab.market.ledger import FILL_LOG, Ledger
 

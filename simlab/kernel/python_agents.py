@@ -24,8 +24,16 @@ from simlab.agents.strategy import Level
 from simlab.core.jit import jit
 from simlab.core.random import Role, block, stream, unit
 from simlab.core.types import Side
-from simlab.engine.arrays import A_HEAD, K_ACCOUNT_NEXT, K_LEVEL, L_DEPTH, L_PRICE, O_PRICE, O_QUANTITY
-from simlab.engine.tables import L_LIST, O_ID
+from simlab.engine.compiled.arrays import (
+    A_HEAD,
+    K_ACCOUNT_NEXT,
+    K_LEVEL,
+    L_DEPTH,
+    L_PRICE,
+    O_PRICE,
+    O_QUANTITY,
+)
+from simlab.engine.compiled.tables import L_LIST, O_ID
 from simlab.errors import SimlabError, StrategyError
 from simlab.kernel import state as s
 from simlab.kernel.observing import signal_of

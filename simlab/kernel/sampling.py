@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.core.types import Side
-from simlab.engine.arrays import L_DEPTH, L_ORDERS, L_PRICE, Book
+from simlab.engine.compiled.arrays import L_DEPTH, L_ORDERS, L_PRICE, Book
 from simlab.kernel import state as s
 from simlab.market import ledger as m
 

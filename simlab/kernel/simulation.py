@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from simlab.agents.compiled import MAX_MESSAGES
 from simlab.core.types import EVENT_DTYPE, MessageKind, Side
-from simlab.engine.arrays import S_EVENTS, S_ORDERS
-from simlab.engine.compiled import grown
-from simlab.engine.matching import NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
+from simlab.engine.compiled.arrays import S_EVENTS, S_ORDERS
+from simlab.engine.compiled.book import grown
+from simlab.engine.compiled.matching import NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
 from simlab.errors import ConfigError, SimlabError, StrategyError
 from simlab.kernel import state as s
 from simlab.kernel.assemble import assemble
@@ -33,7 +33,7 @@ from simlab.kernel.sampling import account_columns, depth_columns, quote_columns
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.summary import instrument_rows, population_rows
 from simlab.market.ledger import I_HALTED_UNTIL, I_TRADES, I_VOLUME
-from simlab.processes.outside import NewsItem, Shock, ShockKind
+from simlab.processes import NewsItem, Shock, ShockKind
 
 __all__ = ["Simulation", "Sink"]
 

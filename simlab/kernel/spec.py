@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simlab.agents.strategy import Strategy
 from simlab.market.instruments import AccountPolicy, Instrument
-from simlab.processes.outside import OutsideWorld
+from simlab.processes import OutsideWorld
 
 __all__ = ["Activation", "Latency", "Population", "RecordingPlan", "SimulationSpec"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from simlab.core.jit import jit, jit_inline
 from simlab.core.types import MAX_QUANTITY, MessageKind, Reason, SelfTrade
-from simlab.engine.arrays import (
+from simlab.engine.compiled.arrays import (
     A_HEAD,
     A_ORDERS,
     B_SELF_TRADE,
@@ -21,7 +21,7 @@ from simlab.engine.arrays import (
     O_PRICE,
     O_QUANTITY,
 )
-from simlab.engine.tables import L_LIST, find_id
+from simlab.engine.compiled.tables import L_LIST, find_id
 from simlab.market.ledger import (
     C_CASH,
     C_POPULATION,

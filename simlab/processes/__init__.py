@@ -1,14 +1,15 @@
 """Fundamental value, news and shocks: what happens to the market from outside.
 
-Owns the specifications of outside processes and the code that makes blocks of them. Knows only core and
-errors.
+Owns the specifications of outside processes, their state, and the code that makes blocks of steps from the
+two. Knows only core and errors.
 """
 
 from simlab.processes.fundamental import FundamentalSpec
+from simlab.processes.happenings import NewsItem, OutsideBlock, Shock, ShockKind
 from simlab.processes.news import PoissonNews, ScheduledNews
-from simlab.processes.outside import NewsItem, OutsideBlock, OutsideWorld, Shock, ShockKind
+from simlab.processes.outside import Outside, OutsideSpec, OutsideState
 from simlab.processes.shocks import FatFinger, FundamentalJump, Halt, Join, Leave
-from simlab.processes.world import World
+from simlab.processes.world import OutsideWorld, World
 
 __all__ = [
     "FatFinger",
@@ -18,7 +19,10 @@ __all__ = [
     "Join",
     "Leave",
     "NewsItem",
+    "Outside",
     "OutsideBlock",
+    "OutsideSpec",
+    "OutsideState",
     "OutsideWorld",
     "PoissonNews",
     "ScheduledNews",

@@ -3,88 +3,62 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean
 
-__all__ = ["Correlation", "cholesky_factor", "correlation_matrix"]
+__all__ = ["Correlation", "check_correlation", "cholesky_factor", "correlation_matrix"]
 
-Correlation: TypeAlias = (
-    Sequence[tuple[str, str, float]] | Mapping[tuple[str, str], float] | NDArray[np.float64]
-)
-"""Pairs ``(name, name, rho)``, a mapping of pairs to rho, or a matrix in the order of the instruments."""
+Correlation: TypeAlias = tuple[tuple[str, str, float], ...]
+"""Pairs ``(name, name, rho)``; pairs that are not given are uncorrelated."""
 
 _TOLERANCE = 1e-10
 
 
-def correlation_matrix(
-    correlation: Correlation, instruments: Sequence[str], names: Sequence[str]
-) -> NDArray[np.float64]:
-    """Return the correlation matrix in the order of `names`; pairs not given are uncorrelated.
-
-    Parameters
-    ----------
-    correlation : Correlation
-    instruments : sequence of str
-        The order of a matrix's rows and columns.
-    names : sequence of str
-        The order of the result: the same names, sorted.
-
-    Raises
-    ------
-    ConfigError
-        When a name is unknown, a pair comes twice, a value lies outside [-1, 1], or a matrix is not
-        symmetric with a unit diagonal.
+def check_correlation(correlation: Correlation) -> None:
+    """Raise ConfigError when a pair comes twice or is no pair, or a value lies outside [-1, 1].
 
     Example
     -------
-    >>> correlation_matrix([("B", "A", 0.5)], ["A", "B"], ["A", "B"])[0, 1].item()
-    0.5
+    >>> check_correlation((("ACME", "BETA", 0.5),))
     """
-    if isinstance(correlation, np.ndarray):
-        return _checked_matrix(correlation, instruments, names)
-    if isinstance(correlation, Mapping):
-        correlation = [(*pair, rho) for pair, rho in correlation.items()]
-    matrix = np.eye(len(names))
     seen: set[frozenset[str]] = set()
     for a, b, rho in correlation:
         where = f"correlation of {a!r} and {b!r}"
-        i, j = _index(where, a, names), _index(where, b, names)
-        if i == j or frozenset((a, b)) in seen:
+        if a == b or frozenset((a, b)) in seen:
             raise ConfigError(f"{where}: give each pair of two different instruments once")
         if not -1.0 <= rho <= 1.0:
             raise ConfigError(f"{where} is {rho}; it must lie between -1 and 1")
         seen.add(frozenset((a, b)))
+
+
+def correlation_matrix(correlation: Correlation, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return the correlation matrix in the order of `names`.
+
+    Raises
+    ------
+    ConfigError
+        When a name is unknown.
+
+    Example
+    -------
+    >>> correlation_matrix((("B", "A", 0.5),), ["A", "B"])[0, 1].item()
+    0.5
+    """
+    matrix = np.eye(len(names))
+    for a, b, rho in correlation:
+        for name in (a, b):
+            if name not in names:
+                hint = did_you_mean(name, names)
+                raise ConfigError(f"correlation of {a!r} and {b!r}: there is no instrument {name!r}{hint}")
+        i, j = names.index(a), names.index(b)
         matrix[i, j] = matrix[j, i] = rho
     return matrix
-
-
-def _index(where: str, name: str, names: Sequence[str]) -> int:
-    if name in names:
-        return names.index(name)
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-    raise ConfigError(f"{where}: there is no instrument {name!r}; {hint}")
-
-
-def _checked_matrix(
-    matrix: NDArray[np.float64], instruments: Sequence[str], names: Sequence[str]
-) -> NDArray[np.float64]:
-    count = len(names)
-    if matrix.shape != (count, count):
-        raise ConfigError(f"the correlation matrix has shape {matrix.shape}, expected ({count}, {count})")
-    if not np.all(np.diagonal(matrix) == 1.0) or not np.array_equal(matrix, matrix.T):
-        raise ConfigError("the correlation matrix must be symmetric, with ones on the diagonal")
-    if not np.all(np.abs(matrix) <= 1.0):
-        raise ConfigError("the correlation matrix must hold values between -1 and 1")
-    order = [instruments.index(name) for name in names]
-    return np.array(matrix, np.float64)[np.ix_(order, order)]
 
 
 def cholesky_factor(matrix: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:

@@ -41,8 +41,7 @@ class ChunkedUniforms:
         self._seed = seed
         self._role = role
         self._name = name
-        self._index = -1
-        self._chunk: NDArray[np.float64] = np.empty(0)
+        self._last: tuple[int, NDArray[np.float64]] = (-1, np.empty(0))
 
     def steps(self, start: int, steps: int) -> NDArray[np.float64]:
         """Return the uniforms in [0, 1) of steps [start, start + steps), ``(steps,) float64``."""
@@ -56,10 +55,11 @@ class ChunkedUniforms:
         return drawn
 
     def _load(self, index: int) -> NDArray[np.float64]:
-        if index != self._index:
-            self._chunk = stream(self._seed, self._role, f"{self._name}/{index}").random(CHUNK_STEPS)
-            self._index = index
-        return self._chunk
+        held, chunk = self._last
+        if index != held:
+            chunk = stream(self._seed, self._role, f"{self._name}/{index}").random(CHUNK_STEPS)
+            self._last = (index, chunk)  # in one piece: copies of a market in other threads share this
+        return chunk
 
 
 def normals(uniforms: NDArray[np.float64]) -> NDArray[np.float64]:

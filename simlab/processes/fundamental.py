@@ -1,4 +1,4 @@
-"""Fundamental values: what a specification may say, and the path it gives.
+"""Fundamental values: what a specification may say. `simlab.processes.path` makes the values.
 
 References
 ----------
@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
-from simlab.core.jit import jit
-from simlab.core.numerics import exp
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean
 from simlab.processes.draws import MAX_EVENTS_PER_STEP
 
-__all__ = ["FundamentalSpec", "Model", "fundamental_path", "jumps"]
+__all__ = ["MAX_VALUE", "FundamentalSpec", "Model"]
+
+MAX_VALUE = 2.0**31 - 1.0
+"""Largest magnitude of a fundamental value, price units: no market takes an order at a price beyond it."""
+
+_MAX_RELATIVE = 100.0
+"""Largest relative change a step that can be asked for; exp(100) passes every price in one step."""
 
 Model = Literal["constant", "mean_reverting", "geometric", "file"]
 
@@ -53,8 +53,8 @@ class FundamentalSpec:
     - ``file``: it is read from `column` of `path`.
 
     Impacts of news and jumps are added to the value. A mean-reverting value reverts from there; the others
-    keep it. Nothing is clipped: a mean-reverting, constant or file value may pass zero; a geometric value
-    that an impact would take to zero or below is an error.
+    keep it. Nothing is clipped: a mean-reverting, constant or file value may pass zero. A geometric value
+    that reaches zero, and any value beyond `MAX_VALUE`, is an error that names the step and the cause.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ class FundamentalSpec:
 
     def __post_init__(self) -> None:
         if self.model not in _ALLOWED:
-            near = get_close_matches(str(self.model), get_args(Model), n=1, cutoff=0.0)[0]
-            raise self._error(f"model {self.model!r} is unknown; did you mean {near!r}?")
+            hint = did_you_mean(self.model, get_args(Model), otherwise="the models are")
+            raise self._error(f"model {self.model!r} is unknown{hint}")
         self._check_unused()
         self._check_ranges()
         if self.model == "file" and self.path is None:
@@ -126,114 +126,27 @@ class FundamentalSpec:
                 )
 
     def _check_ranges(self) -> None:
-        for name in ("initial", "mean", "reversion", "volatility", "drift", "jump_rate", "jump_scale"):
-            value = getattr(self, name)
-            if value is not None and not math.isfinite(value):
-                raise self._error(f"{name} is {value}; it must be a finite number")
-        for name in ("reversion", "volatility", "jump_rate", "jump_scale"):
-            if getattr(self, name) < 0.0:
-                raise self._error(f"{name} is {getattr(self, name)}; it must be at least 0")
-        if self.jump_rate > MAX_EVENTS_PER_STEP:
-            raise self._error(
-                f"jump_rate is {self.jump_rate} a step; it must be at most {MAX_EVENTS_PER_STEP:g}"
-            )
+        relative = self.model == "geometric"
+        step_bound = _MAX_RELATIVE if relative else MAX_VALUE
+        self._check_range("initial", -MAX_VALUE, MAX_VALUE)
+        self._check_range("mean", -MAX_VALUE, MAX_VALUE)
+        self._check_range("reversion", 0.0, math.inf)
+        self._check_range("volatility", 0.0, step_bound)
+        self._check_range("drift", -_MAX_RELATIVE, _MAX_RELATIVE)
+        self._check_range("jump_rate", 0.0, MAX_EVENTS_PER_STEP)
+        self._check_range("jump_scale", 0.0, step_bound)
         if (self.jump_rate > 0.0) != (self.jump_scale > 0.0):
             raise self._error("jump_rate and jump_scale go together; set both or neither")
-        if self.model == "geometric" and self.initial is not None and self.initial <= 0.0:
+        if relative and self.initial is not None and self.initial <= 0.0:
             raise self._error(f"initial is {self.initial}; a geometric value must start above 0")
 
-
-def jumps(
-    counts: NDArray[np.int64], z: NDArray[np.float64], scale: float, *, relative: bool
-) -> NDArray[np.float64]:
-    """Return the summed jump of each step: normal, or log-normal and compensated where `relative`.
-
-    Parameters
-    ----------
-    counts : (n,) int64
-        Number of jumps in each step.
-    z : (n,) float64
-        Standard normals.
-    scale : float
-        Standard deviation of one jump.
-    """
-    out = np.sqrt(counts) * scale * z
-    return out - 0.5 * scale * scale * counts if relative else out
-
-
-@jit
-def _mean_reverting(out, level, first, z, jump, impact, mean, reversion, volatility):
-    decay = exp(-reversion)
-    spread = 1.0
-    if reversion > 1e-8:
-        spread = math.sqrt((1.0 - exp(-2.0 * reversion)) / (2.0 * reversion))
-    for i in range(out.size):
-        if first + i > 0:
-            level = mean + (level - mean) * decay + (volatility * spread * z[i] + jump[i])
-        level += impact[i]
-        out[i] = level
-
-
-@jit
-def _geometric(out, level, first, z, jump, impact, drift, volatility):
-    for i in range(out.size):
-        if first + i > 0:
-            level *= exp(drift - 0.5 * volatility * volatility + volatility * z[i] + jump[i])
-        level += impact[i]
-        out[i] = level
-
-
-def fundamental_path(
-    spec: FundamentalSpec,
-    *,
-    level: float,
-    start: int,
-    noise: NDArray[np.float64],
-    jump: NDArray[np.float64],
-    impact: NDArray[np.float64],
-    mean: float,
-) -> NDArray[np.float64]:
-    """Move a fundamental from `level`, its value before step `start`, through a block of steps.
-
-    Parameters
-    ----------
-    level : float
-        Price units. For model ``file`` what impacts have added so far.
-    start : int
-        The first step; step 0 starts at `level` and makes no draw.
-    noise, jump : (n,) float64
-        Standard normals, and summed jumps of each step.
-    impact : (n,) float64
-        What news and shocks add at each step, price units.
-    mean : float
-        What a mean-reverting value reverts to, price units.
-
-    Returns
-    -------
-    (n,) float64
-        For model ``file`` without the file's values.
-
-    Raises
-    ------
-    ConfigError
-        When an impact takes a geometric value to zero or below.
-    """
-    path = np.empty(len(impact))
-    terms = (float(level), start, noise, jump, impact)
-    if spec.model == "mean_reverting":
-        _mean_reverting(path, *terms, float(mean), float(spec.reversion), float(spec.volatility))
-    elif spec.model == "geometric":
-        _geometric(path, *terms, float(spec.drift), float(spec.volatility))
-        _check_positive(spec.instrument, start, path)
-    else:
-        path[:] = np.add.accumulate(np.concatenate(([level], impact)))[1:]
-    return path
-
-
-def _check_positive(instrument: str, start: int, path: NDArray[np.float64]) -> None:
-    if not np.all(path > 0.0):
-        step = start + int(np.argmax(~(path > 0.0)))
-        raise ConfigError(
-            f"fundamental of {instrument!r}: news or a jump at step {step} takes the geometric value to "
-            "zero or below; make the impact smaller or use model 'mean_reverting'"
-        )
+    def _check_range(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        if not math.isfinite(value):
+            raise self._error(f"{name} is {value}; it must be a finite number")
+        if value < low:
+            raise self._error(f"{name} is {value}; it must be at least {low:.15g}")
+        if value > high:
+            raise self._error(f"{name} is {value}; it must be at most {high:.15g}")

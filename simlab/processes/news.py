@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from simlab.core.random import stream
 from simlab.errors import ConfigError
 from simlab.processes.draws import CHUNK_STEPS, MAX_EVENTS_PER_STEP, ChunkedUniforms, normals, poisson_counts
-from simlab.processes.outside import NewsItem
+from simlab.processes.happenings import NewsItem
 
 __all__ = ["NewsStream", "PoissonNews", "ScheduledNews"]
 
@@ -140,8 +140,7 @@ class NewsStream:
         self._index = index
         self._key = f"{spec.name}/{instrument}"
         self._arrivals = ChunkedUniforms(seed, "news.arrivals", self._key)
-        self._chunk = -1
-        self._items: tuple[NewsItem, ...] = ()
+        self._last: tuple[int, tuple[NewsItem, ...]] = (-1, ())
 
     def items(self, start: int, steps: int) -> list[NewsItem]:
         """Return the items of steps [start, start + steps), by step."""
@@ -152,10 +151,11 @@ class NewsStream:
         return found
 
     def _load(self, chunk: int) -> Sequence[NewsItem]:
-        if chunk != self._chunk:
-            self._items = tuple(self._make(chunk))
-            self._chunk = chunk
-        return self._items
+        held, items = self._last
+        if chunk != held:
+            items = tuple(self._make(chunk))
+            self._last = (chunk, items)
+        return items
 
     def _make(self, chunk: int) -> list[NewsItem]:
         first = chunk * CHUNK_STEPS

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from simlab.core.types import MAX_QUANTITY, Side
 from simlab.errors import ConfigError
-from simlab.processes.outside import Shock, ShockKind
+from simlab.processes.happenings import Shock, ShockKind
 
 __all__ = ["FatFinger", "FundamentalJump", "Halt", "Join", "Leave", "MarketShock"]
 
@@ -114,4 +114,4 @@ class Join:
 
 
 MarketShock = FatFinger | Halt | Leave | Join
-"""A shock that happens in the market itself, with names; `World` turns it into an `outside.Shock`."""
+"""A shock that happens in the market itself, with names; `Outside` turns it into a `happenings.Shock`."""

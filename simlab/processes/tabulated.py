@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from simlab.errors import ConfigError
+from simlab.errors import ConfigError, did_you_mean
+from simlab.processes.fundamental import MAX_VALUE
 
 __all__ = ["TabulatedValues"]
 
@@ -53,12 +53,16 @@ class TabulatedValues:
         if self._changes is not None:
             row = np.searchsorted(self._changes, np.arange(start, start + steps), side="right") - 1
             return self._values[row]
-        if start + steps > len(self._values):
+        self.check_length(start + steps)
+        return self._values[start : start + steps]
+
+    def check_length(self, steps: int) -> None:
+        """Raise ConfigError when the file, one value a step, is too short for a run of `steps` steps."""
+        if self._changes is None and steps > len(self._values):
             raise self._error(
-                f"has {len(self._values)} rows, one a step, and step {start + steps - 1} is asked for; "
+                f"has {len(self._values)} rows, one a step, and step {steps - 1} is asked for; "
                 "shorten the run, give a longer file, or add a column 'step' to hold values until the next"
             )
-        return self._values[start : start + steps]
 
     def _error(self, text: str) -> ConfigError:
         return ConfigError(f"{self._where}: {self._path} {text}")
@@ -77,9 +81,8 @@ class TabulatedValues:
 
     def _column(self, table: pa.Table, column: str) -> NDArray[np.float64]:
         if column not in table.column_names:
-            near = get_close_matches(column, table.column_names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(table.column_names)}"
-            raise self._error(f"has no column {column!r}; {hint}")
+            hint = did_you_mean(column, table.column_names, otherwise="it has")
+            raise self._error(f"has no column {column!r}{hint}")
         if not (pa.types.is_integer(table[column].type) or pa.types.is_floating(table[column].type)):
             raise self._error(
                 f"has text in column {column!r} (type {table[column].type}); it must hold numbers"
@@ -90,6 +93,12 @@ class TabulatedValues:
         if not np.all(np.isfinite(values)):
             row = int(np.argmin(np.isfinite(values)))
             raise self._error(f"has no finite number in column {column!r}, row {row + 1}")
+        if np.max(np.abs(values)) > MAX_VALUE:
+            row = int(np.argmax(np.abs(values)))
+            raise self._error(
+                f"has {values[row]:g} in column {column!r}, row {row + 1}; no price lies beyond "
+                f"{MAX_VALUE:.0f} (are the values in price units?)"
+            )
         return values
 
     def _steps(self, table: pa.Table) -> NDArray[np.int64]:

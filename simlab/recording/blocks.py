@@ -42,6 +42,8 @@ class Work(NamedTuple):
     """The name of a table and rows for it."""
     flush: bool = False
     """Whether to put on disk what is buffered."""
+    commit: int | None = None
+    """The step before which everything has now been given; to be put on disk, and then said to be there."""
 
 
 class _Block:
@@ -86,6 +88,8 @@ class RecordQueue:
         self._rows: deque[tuple[str, pa.Table]] = deque()
         self._row_bytes = 0
         self._row_bytes_limit = row_bytes
+        self._put = self._taken = (0, 0)  # events and tables of rows
+        self._marks: deque[tuple[tuple[int, int], int]] = deque()
         self._flushes_wanted = 0
         self._flushes_taken = 0
         self._flushes_done = 0
@@ -103,6 +107,7 @@ class RecordQueue:
                 block = self._block_with_room()
                 stop = min(start + block.room, len(words))
                 block.append(words[start:stop])
+                self._put = (self._put[0] + stop - start, self._put[1])
                 if not block.room:
                     self._changed.notify_all()
             start = stop
@@ -123,6 +128,7 @@ class RecordQueue:
             self._changed.wait_for(lambda: self._closed or self._fits(rows))
             self._check_open()
             self._rows.append((table, rows))
+            self._put = (self._put[0], self._put[1] + 1)
             self._row_bytes += _memory(rows)
             self._changed.notify_all()
 
@@ -139,6 +145,13 @@ class RecordQueue:
             self._changed.wait_for(lambda: self._consumer_gone or self._flushes_done >= mine)
             if self._flushes_done < mine:
                 raise ClosedError
+
+    def commit(self, step: int) -> None:
+        """Say that everything of the steps before `step` has been handed over; does not wait."""
+        with self._changed:
+            self._check_open()
+            self._marks.append((self._put, step))
+            self._changed.notify_all()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -165,16 +178,27 @@ class RecordQueue:
             timed_out = not self._changed.wait_for(self._has_work, timeout_s)
             self._flushes_taken = self._flushes_wanted
             flush = timed_out or self._flushes_done < self._flushes_taken
-            whole = not (flush or self._closed)
+            whole = not (flush or self._closed or self._marks)
             events = None if whole and not self._has_full_block() else self._take_block()
             rows = self._take_rows()
-            if events is None and rows is None and self._closed and not flush:
+            commit = self._take_marks(0 if events is None else len(events), rows is not None)
+            if events is None and rows is None and commit is None and self._closed and not flush:
                 return None
-            return Work(events, rows, flush and not self._filled and not self._rows)
+            return Work(events, rows, flush and not self._filled and not self._rows, commit)
+
+    def _take_marks(self, events: int, rows: bool) -> int | None:
+        """Count what is given now, and return the latest step of which everything has been given."""
+        self._taken = (self._taken[0] + events, self._taken[1] + rows)
+        step = None
+        while self._marks and all(
+            taken >= put for taken, put in zip(self._taken, self._marks[0][0], strict=True)
+        ):
+            step = self._marks.popleft()[1]
+        return step
 
     def _has_work(self) -> bool:
         flush = self._flushes_done < self._flushes_wanted
-        return bool(self._closed or flush or self._rows or self._has_full_block())
+        return bool(self._closed or flush or self._marks or self._rows or self._has_full_block())
 
     def _has_full_block(self) -> bool:
         return bool(self._filled) and self._filled[0].room == 0

@@ -30,8 +30,8 @@ from simlab.core.types import (
     EventKind,
     Reason,
 )
-from simlab.errors import RecordingError
-from simlab.recording.schema import TABLES, Column, Table, nearest_hint
+from simlab.errors import RecordingError, did_you_mean
+from simlab.recording.schema import TABLES, Column, Table
 
 __all__ = ["EventColumns", "arrow_table"]
 
@@ -203,9 +203,8 @@ def arrow_table(table: Table, columns: Mapping[str, Any]) -> pa.Table:
 def _check_names(table: Table, columns: Mapping[str, Any]) -> None:
     unknown = [name for name in columns if name not in table.names]
     if unknown:
-        hint = nearest_hint(unknown[0], table.names)
-        known = ", ".join(table.names)
-        raise RecordingError(f"{table.name} has no column {unknown[0]!r}{hint}; its columns are {known}")
+        hint = did_you_mean(unknown[0], table.names, otherwise="its columns are")
+        raise RecordingError(f"{table.name} has no column {unknown[0]!r}{hint}")
     missing = [name for name in table.names if name not in columns]
     if missing:
         raise RecordingError(

@@ -20,14 +20,24 @@ import numpy as np
 from simlab.errors import RecordingError
 from simlab.recording.schema import FORMAT_VERSION
 
-__all__ = ["CONFIG_FILE", "FINISHED", "MANIFEST_FILE", "RUNNING", "Manifest"]
+__all__ = [
+    "CONFIG_FILE",
+    "FINISHED",
+    "MANIFEST_FILE",
+    "REACHED_FILE",
+    "RUNNING",
+    "Manifest",
+    "read_reached",
+    "write_reached",
+]
 
 MANIFEST_FILE = "manifest.json"
 CONFIG_FILE = "config.yaml"
+REACHED_FILE = "reached.json"
 RUNNING = "running"
 FINISHED = "finished"
 
-_OURS = ("status", "format_version", "pid", "started", "ended", "counts")
+_OURS = ("status", "format_version", "pid", "host", "started", "ended", "counts", "reached")
 _VERSIONS_OF = ("simlab", "numpy", "numba", "pandas", "pyarrow")
 
 
@@ -47,6 +57,7 @@ class Manifest:
             "status": RUNNING,
             "format_version": FORMAT_VERSION,
             "pid": os.getpid(),
+            "host": platform.node(),
             "started": _now(),
             "versions": {"python": platform.python_version()}
             | {name: _version(name) for name in _VERSIONS_OF},
@@ -55,18 +66,21 @@ class Manifest:
 
     def write(self) -> None:
         """Put the manifest on disk; raises OSError when that fails."""
-        temporary = self._path.with_name(f".{MANIFEST_FILE}.writing")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(_text(self._content))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self._path)
+        _write_whole(self._path, _text(self._content))
 
-    def end(self, status: str, counts: Mapping[str, int], facts: Mapping[str, Any]) -> None:
-        """Write how the run ended: its status, the rows of each table on disk, and the caller's facts."""
+    def end(
+        self, status: str, counts: Mapping[str, int], reached: int | None, facts: Mapping[str, Any]
+    ) -> None:
+        """Write how the run ended: its status, the rows of each table on disk, and the caller's facts.
+
+        `reached` is the step before which all tables are whole; None when nobody said.
+        """
         self._add(facts)
         self._content |= {"status": status, "ended": _now(), "counts": dict(counts)}
+        if reached is not None:
+            self._content["reached"] = reached
         self.write()
+        (self._path.parent / REACHED_FILE).unlink(missing_ok=True)
 
     def _add(self, facts: Mapping[str, Any]) -> None:
         taken = [key for key in facts if key in _OURS]
@@ -77,6 +91,30 @@ class Manifest:
         content = self._content | dict(facts)
         _text(content)
         self._content = content
+
+
+def write_reached(folder: Path, step: int) -> None:
+    """Say in a run folder that all tables on disk hold every step before `step`; raises OSError."""
+    _write_whole(folder / REACHED_FILE, json.dumps({"reached": step}) + "\n")
+
+
+def read_reached(folder: Path) -> int | None:
+    """Return what `write_reached` said last; None when it said nothing, or the run has ended since."""
+    try:
+        return int(json.loads((folder / REACHED_FILE).read_text(encoding="utf-8"))["reached"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordingError(f"cannot read {folder / REACHED_FILE}: {error}") from error
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.writing")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def _text(content: Mapping[str, Any]) -> str:

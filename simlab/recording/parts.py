@@ -23,6 +23,9 @@ from simlab.recording.schema import Table
 
 __all__ = ["ROW_GROUP_ROWS", "PartWriter", "part_files"]
 
+_SMALL_ROWS = 1 << 16
+"""A part of fewer rows is written again, under its name, with what comes after it."""
+
 ROW_GROUP_ROWS = 1 << 18
 """Rows a row group: small enough to skip by step, large enough to compress."""
 
@@ -35,6 +38,9 @@ def part_files(folder: Path) -> list[Path]:
 class PartWriter:
     """Write rows of one table into parts of about `rows_per_part` rows.
 
+    A part that is published small, because time was up, is written once more with the rows that follow it, so
+    that a slow run is on disk every few seconds and yet has few files.
+
     Parameters
     ----------
     folder : Path
@@ -45,9 +51,11 @@ class PartWriter:
 
     def __init__(self, folder: Path, table: Table, rows_per_part: int) -> None:
         self.rows_published = 0
+        self._rows_before = 0
         self._folder = folder
         self._table = table
         self._rows_per_part = rows_per_part
+        self._small_rows = min(_SMALL_ROWS, rows_per_part)
         self._parts = 0
         self._rows = 0
         self._file: pa.NativeFile | None = None
@@ -73,6 +81,8 @@ class PartWriter:
             column_encoding=dict.fromkeys(table.named("int32", "int64"), "DELTA_BINARY_PACKED"),
             write_statistics=table.named("int32", "int64", "float64"),
         )
+        if self._rows:  # what was published small, in this part's place
+            self._parquet.write_table(pq.read_table(self._final, schema=table.schema, partitioning=None))
         return self._parquet
 
     @property
@@ -91,9 +101,11 @@ class PartWriter:
         self._file.close()
         _sync(self._temporary)
         os.replace(self._temporary, self._final)
-        self.rows_published += self._rows
-        self._parts += 1
-        self._rows = 0
+        self.rows_published = self._rows_before + self._rows
+        if self._rows >= self._small_rows:
+            self._rows_before += self._rows
+            self._parts += 1
+            self._rows = 0
         self._parquet = self._file = None
 
     def discard(self) -> None:

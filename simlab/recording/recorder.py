@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from simlab.recording.blocks import RecordQueue
 from simlab.recording.columns import EventColumns
+from simlab.recording.manifest import write_reached
 from simlab.recording.parts import ROW_GROUP_ROWS, PartWriter
 from simlab.recording.schema import TABLES
 
@@ -38,6 +39,8 @@ class Recorder:
         Whether all that was handed over is on disk.
     error : BaseException or None
         Why the thread stopped before.
+    reached : int or None
+        The latest step that was committed and is on disk.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class Recorder:
     ) -> None:
         self.completed = False
         self.error: BaseException | None = None
+        self.reached: int | None = None
+        self._folder = folder
         self._queue = queue
         self._seconds_per_part = min(seconds_per_part, threading.TIMEOUT_MAX)
         self._group_rows = min(ROW_GROUP_ROWS, rows_per_part)
@@ -94,9 +99,12 @@ class Recorder:
                 self._queue.release()
             if work.rows is not None:
                 self._gather(*work.rows)
-            if work.flush or time.monotonic() >= deadline:
+            if work.flush or work.commit is not None or time.monotonic() >= deadline:
                 self._publish()
                 deadline = time.monotonic() + self._seconds_per_part
+            if work.commit is not None:
+                write_reached(self._folder, work.commit)
+                self.reached = work.commit
             if work.flush:
                 self._queue.flushed()
         self._publish()

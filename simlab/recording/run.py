@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simlab.errors import RecordingError
-from simlab.recording.manifest import CONFIG_FILE, FINISHED, MANIFEST_FILE, RUNNING
-from simlab.recording.schema import TABLES, Table, nearest_hint, table_named
+from simlab.errors import RecordingError, did_you_mean
+from simlab.recording.manifest import CONFIG_FILE, FINISHED, MANIFEST_FILE, RUNNING, read_reached
+from simlab.recording.schema import TABLES, Table, table_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +55,8 @@ class Run:
     """One recorded run.
 
     Every table is read from the parts that are on disk at the time of the call, so an unfinished run can
-    be read while it grows. The methods named after tables all take the parameters of `frame`.
+    be read while it grows; all tables of it end at the same step, `reached`. The methods named after tables
+    all take the parameters of `frame`.
 
     Attributes
     ----------
@@ -70,6 +73,37 @@ class Run:
     def finished(self) -> bool:
         """Whether the run came to its end; False while it goes on, and for a killed or failed one."""
         return self.manifest.get("status") == FINISHED
+
+    @property
+    def reached(self) -> int | None:
+        """The step before which all tables are whole: of a finished run the number of its steps.
+
+        What a killed or failed run left of later steps is not read. None when the recording does not say.
+        """
+        if self.manifest.get("status") == RUNNING:
+            found = read_reached(self.path)
+            if found is not None:
+                return found
+            self.manifest = _read_manifest(self.path)  # it may have ended since
+        reached = self.manifest.get("reached")
+        return reached if reached is not None or not self.finished else self.manifest.get("steps")
+
+    @property
+    def status(self) -> str:
+        """How the run ended: ``finished``, or that it is unfinished, why, and how far it reaches."""
+        reached, planned = self.reached, self.manifest.get("steps")
+        if self.finished:
+            return FINISHED
+        status = str(self.manifest.get("status", "unknown"))
+        how = f"{_alive(self.manifest)}, pid {self.manifest.get('pid')}" if status == RUNNING else status
+        total = f" of {planned:,}" if isinstance(planned, int) else ""
+        where = f"; recorded to step {reached:,}{total}" if reached is not None else ""
+        return f"unfinished ({how}){where}"
+
+    @property
+    def summary(self) -> dict[str, list[dict[str, Any]]]:
+        """What the run came to: a row a population and a row an instrument; none when unfinished."""
+        return {key: list(self.manifest.get(key, ())) for key in ("populations", "instruments")}
 
     @property
     def event_log_hash(self) -> str | None:
@@ -90,7 +124,10 @@ class Run:
 
     def tables(self) -> dict[str, int]:
         """Return the rows on disk of every table."""
-        return {name: self._dataset(table).count_rows() for name, table in TABLES.items()}
+        return {
+            name: self._dataset(table).count_rows(filter=self._filter(table, None, None))
+            for name, table in TABLES.items()
+        }
 
     def frame(
         self,
@@ -238,7 +275,9 @@ class Run:
         files = self._files(table)
         if files:
             listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-            connection.execute(f"create view {table.name} as select * from read_parquet([{listed}])")
+            end = self._end(table)
+            whole = "" if end is None else f" where step < {end}"
+            connection.execute(f"create view {table.name} as select * from read_parquet([{listed}]){whole}")
         else:
             connection.register(table.name, table.schema.empty_table())
 
@@ -261,6 +300,8 @@ class Run:
         import pyarrow.dataset as ds
 
         terms = []
+        if (whole := self._end(table)) is not None:
+            terms.append(ds.field("step") < whole)
         if instrument is not None:
             numbers = [self._instrument_number(_require(table, "instrument"), instrument)]
             if table.name == "news":
@@ -275,13 +316,16 @@ class Run:
             return None
         return terms[0] if len(terms) == 1 else _all_of(terms)
 
+    def _end(self, table: Table) -> int | None:
+        """Return the step before which a table of an unfinished run is read; None to read all of it."""
+        reached = self.reached
+        return None if self.finished or "step" not in table.names else reached
+
     def _instrument_number(self, table: Table, name: str) -> int:
         numbers = {known: number for number, known in self._names("instruments").items()}
         if name not in numbers:
-            hint = nearest_hint(name, numbers)
-            raise RecordingError(
-                f"{table.name}: no instrument {name!r} in {self.path}{hint}; it has {', '.join(numbers)}"
-            )
+            hint = did_you_mean(name, numbers, otherwise="it has")
+            raise RecordingError(f"{table.name}: no instrument {name!r} in {self.path}{hint}")
         return numbers[name]
 
     def _names(self, table: str) -> dict[int, str]:
@@ -329,12 +373,21 @@ class Run:
         return pd.Categorical.from_codes(position[values], categories=list(names.values()))
 
     def __repr__(self) -> str:
-        status = self.manifest.get("status", "unknown")
-        if not self.finished:
-            pid = f", pid {self.manifest.get('pid')}" if status == RUNNING else ""
-            status = f"unfinished ({status}{pid})"
         counts = ", ".join(f"{name} {rows}" for name, rows in self.tables().items() if rows)
-        return f"<Run {self.path}: {status}; rows: {counts or 'none'}>"
+        return f"<Run {self.path}: {self.status}; rows: {counts or 'none'}>"
+
+
+def _alive(manifest: dict[str, Any]) -> str:
+    """Say whether the process of a run that has not ended is still there, as far as can be known."""
+    if manifest.get("host") != platform.node():
+        return "running or killed"
+    try:
+        os.kill(int(manifest["pid"]), 0)
+    except ProcessLookupError:
+        return "killed"
+    except (OSError, KeyError, TypeError, ValueError):
+        return "running or killed"
+    return RUNNING
 
 
 def _all_of(terms: list[ds.Expression]) -> ds.Expression:
@@ -355,8 +408,8 @@ def _chosen_columns(table: Table, columns: Iterable[str] | None) -> list[str]:
 
 def _require(table: Table, column: str) -> Table:
     if column not in table.names:
-        hint = nearest_hint(column, table.names)
-        raise RecordingError(f"{table.name} has no column {column!r}{hint}; it has {', '.join(table.names)}")
+        hint = did_you_mean(column, table.names, otherwise="it has")
+        raise RecordingError(f"{table.name} has no column {column!r}{hint}")
     return table
 
 

@@ -10,7 +10,6 @@ factor in R and plain text in DuckDB.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from simlab.core.types import EventKind, Reason, SelfTrade, Side, TimeInForce
-from simlab.errors import RecordingError
+from simlab.errors import RecordingError, did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -318,12 +317,12 @@ TABLES: dict[str, Table] = {
 def table_named(name: str) -> Table:
     """Return the declaration of a table; raises RecordingError with the nearest name when there is none."""
     if name not in TABLES:
-        hint = nearest_hint(name, TABLES)
-        raise RecordingError(f"there is no table {name!r}{hint}; the tables are {', '.join(TABLES)}")
+        raise RecordingError(
+            f"there is no table {name!r}{did_you_mean(name, TABLES, otherwise='the tables are')}"
+        )
     return TABLES[name]
 
 
 def nearest_hint(name: str, known: Iterable[str]) -> str:
-    """Return ``" (did you mean 'trades'?)"`` when a known name is near, else an empty text."""
-    nearest = difflib.get_close_matches(name, list(known), 1)
-    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    """Return ``"; did you mean 'trades'?"`` when a known name is near, else an empty text."""
+    return did_you_mean(name, known, otherwise="")

@@ -182,6 +182,27 @@ class RunWriter:
         except ClosedError:
             self._refuse()
 
+    def commit(self, step: int) -> None:
+        """Say that every step before `step` has been handed over whole; does not wait.
+
+        As soon as all of it is on disk, the folder says so. Whatever then ends the process, a reader sees all
+        tables up to the same step, the last that was committed.
+
+        Parameters
+        ----------
+        step : int
+            Not less than before.
+
+        Raises
+        ------
+        RecordingError
+            When the recorder has failed or ended.
+        """
+        try:
+            self._queue.commit(step)
+        except ClosedError:
+            self._refuse()
+
     def finish(self, summary: Mapping[str, Any] | None = None) -> None:
         """Write what is left and mark the run as finished.
 
@@ -203,20 +224,23 @@ class RunWriter:
             self._refuse()
         seconds = round(time.monotonic() - self._started_s, 6)
         try:
-            self._manifest.end(FINISHED, self._recorder.counts(), {"seconds": seconds, **(summary or {})})
+            self._end(FINISHED, {"seconds": seconds, **(summary or {})})
         except OSError as error:
             self._fail(error)
         self._outcome = FINISHED
 
-    def abandon(self, error: BaseException | str) -> None:
-        """Write what is left and mark the run as failed, with the reason. Never raises over a full disk."""
+    def abandon(self, error: BaseException | str, facts: Mapping[str, Any] | None = None) -> None:
+        """Write what is left and mark the run as failed, with the reason and what else is known of it.
+
+        Never raises over a full disk.
+        """
         if self._outcome is not None:
             return
         self._join()
         reason = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
         if not self._recorder.completed:
             reason += f"; and {self._explain(self._recorder.error)}"
-        self._end_as_failed(reason)
+        self._end_as_failed(reason, facts or {})
 
     def __enter__(self) -> RunWriter:
         return self
@@ -245,14 +269,17 @@ class RunWriter:
 
     def _fail(self, error: BaseException | None) -> NoReturn:
         message = self._explain(error)
-        self._end_as_failed(message)
+        self._end_as_failed(message, {})
         raise RecordingError(message) from error
 
-    def _end_as_failed(self, reason: str) -> None:
+    def _end_as_failed(self, reason: str, facts: Mapping[str, Any]) -> None:
         self._outcome = f"failed: {reason}"
         # on a full disk the manifest stays as it was, which reads as unfinished
         with suppress(OSError):
-            self._manifest.end(self._outcome, self._recorder.counts(), {})
+            self._end(self._outcome, facts)
+
+    def _end(self, status: str, facts: Mapping[str, Any]) -> None:
+        self._manifest.end(status, self._recorder.counts(), self._recorder.reached, facts)
 
     def _explain(self, error: BaseException | None) -> str:
         kept = f"{sum(self._recorder.counts().values())} rows written before are kept in {self.path}"

@@ -1,6 +1,8 @@
-"""Run one experiment, record it, say how it went."""
+"""Run one experiment and record it, and carry out studies of many runs.
 
-from simlab.runner.report import summary_tables
+It may import everything but the command line and its neighbours `bench` and `live`.
+"""
+
 from simlab.runner.run import Outcome, execute, run
 
-__all__ = ["Outcome", "execute", "run", "summary_tables"]
+__all__ = ["Outcome", "execute", "run"]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from simlab.agents.registry import source_file
 from simlab.analysis import Run, open_run
-from simlab.config import ConfigLike, ExperimentConfig, build, load, resolved
+from simlab.config import ConfigLike, ExperimentConfig, build, load
+from simlab.console.progress import Progress, SilentProgress, TerminalProgress
+from simlab.core.files import require_writable_folder
 from simlab.core.hashing import hash_text
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
-from simlab.recording import RunWriter
-from simlab.runner.progress import Progress, SilentProgress, TerminalProgress
-from simlab.runner.tables import agent_columns, instrument_columns
+from simlab.runner.author import Author, interrupted, new_folder, under_way
+from simlab.runner.interrupts import Interrupts
 
 __all__ = ["RUNS_FOLDER", "Outcome", "execute", "run"]
 
@@ -25,6 +26,8 @@ RUNS_FOLDER = "runs"
 """Folder under the current one that run folders are made in."""
 
 _SLICE_S = 0.1
+_SLICE_STEPS = 4096
+"""The most steps at once, however fast they were: those to come may be slow."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Outcome:
     """How a run went.
 
     `run_dir` is None when it was not recorded. `seconds` is the time of stepping, with compilation.
-    `summary` has the rows of `Simulation.summary` under ``populations`` and ``instruments``.
+    `summary` has the rows of `Simulation.summary` under ``populations`` and ``instruments``, as `Run.summary`
+    has them of a recording.
     """
 
     name: str
@@ -45,10 +49,16 @@ class Outcome:
     seconds: float
     summary: dict[str, Any]
 
+    @property
+    def refused(self) -> int:
+        """Messages that the market refused; `summary` says whose they were and why."""
+        return sum(int(row["refused"]) for row in self.summary["populations"])
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain data that fits JSON."""
         fields = {key: value for key, value in vars(self).items() if key != "summary"}
-        return fields | {"run_dir": str(self.run_dir) if self.run_dir is not None else None} | self.summary
+        folder = str(self.run_dir) if self.run_dir is not None else None
+        return fields | {"run_dir": folder, "refused": self.refused} | self.summary
 
 
 def run(
@@ -86,6 +96,11 @@ def run(
     KeyboardInterrupt
         When interrupted, after the recording was brought to a clean end.
 
+    Notes
+    -----
+    Whatever else a strategy raises comes through as it is, also after a clean end of the recording: it holds
+    everything before the step under way, in all tables, and `Run.status` says why it ends there.
+
     Example
     -------
     >>> outcome = run({"steps": 10, "instruments": {"ACME": {"initial_price": 100}}}, record=False)
@@ -98,58 +113,66 @@ def run(
 
 
 def execute(
-    config: ExperimentConfig, *, out: str | Path | None = None, record: bool = True, progress: bool = False
+    config: ExperimentConfig,
+    *,
+    out: str | Path | None = None,
+    record: bool = True,
+    progress: bool = False,
+    interrupts: Interrupts | None = None,
 ) -> Outcome:
-    """Run a loaded configuration; see `run`. Returns the outcome instead of the opened recording."""
+    """Run a loaded configuration; see `run`. Returns the outcome instead of the opened recording.
+
+    `interrupts`, where given, is told what is under way, to say it when a second Ctrl-C ends the process.
+    """
+    parent = Path(out) if out is not None else Path(RUNS_FOLDER)
+    recorded = record and config.recording.enabled
+    if recorded:
+        require_writable_folder(parent)  # before the work: drawing a million agents takes a while
     spec = build(config)
+    author = Author(new_folder(parent, f"{config.name}-{config.seed}"), config, spec) if recorded else None
     bar = TerminalProgress(spec) if progress else SilentProgress()
-    if not (record and config.recording.enabled):
-        return _stepped(config, spec, None, bar)
-    folder = _new_folder(Path(out) if out is not None else Path(RUNS_FOLDER), f"{config.name}-{config.seed}")
-    manifest = {
-        "name": config.name,
-        "seed": config.seed,
-        "steps": config.steps,
-        "plugins": _plugin_hashes(spec),
-    }
-    with RunWriter(folder, config=resolved(config), manifest=manifest) as writer:
-        try:
-            outcome = _stepped(config, spec, writer, bar)
-        except KeyboardInterrupt as interruption:
-            reason = str(interruption) or "interrupted before the first step"
-            writer.abandon(reason)
-            raise KeyboardInterrupt(f"{reason}; what was recorded is in {folder}") from None
-        facts = outcome.as_dict()
-        writer.finish({key: value for key, value in facts.items() if key not in (*manifest, "run_dir")})
-    return outcome
+    try:
+        with author or nullcontext():
+            return _stepped(config, spec, author, bar, interrupts)
+    except KeyboardInterrupt as interruption:
+        where = f"; what was recorded is in {author.folder}" if author is not None else ""
+        raise KeyboardInterrupt(f"{interrupted(interruption)}{where}") from None
 
 
 def _stepped(
-    config: ExperimentConfig, spec: SimulationSpec, writer: RunWriter | None, bar: Progress
+    config: ExperimentConfig,
+    spec: SimulationSpec,
+    author: Author | None,
+    bar: Progress,
+    interrupts: Interrupts | None,
 ) -> Outcome:
     started_s = time.perf_counter()
     with bar:
-        simulation = Simulation(spec, sink=writer)
-        if writer is not None:
-            writer.rows("instruments", instrument_columns(simulation))
-            writer.rows("agents", agent_columns(simulation))
-        _advance(simulation, bar)
+        simulation = Simulation(spec, sink=author)
+        if interrupts is not None:
+            interrupts.describe = partial(under_way, simulation)
+        if author is not None:
+            author.begin(simulation)
+        _advance(simulation, bar, author)
     simulation.finish()
     simulation.audit()
-    return Outcome(
+    outcome = Outcome(
         name=config.name,
         seed=config.seed,
         steps=simulation.step,
-        run_dir=writer.path if writer is not None else None,
+        run_dir=author.folder if author is not None else None,
         event_log_hash=hash_text(simulation.event_log_hash),
         messages=int(simulation.messages),
         trades=int(simulation.trades),
         seconds=round(time.perf_counter() - started_s, 6),
         summary=simulation.summary(),
     )
+    if author is not None:
+        author.finish(outcome.as_dict())
+    return outcome
 
 
-def _advance(simulation: Simulation, bar: Progress) -> None:
+def _advance(simulation: Simulation, bar: Progress, author: Author | None) -> None:
     """Step to the end in slices of about a tenth of a second, between which Ctrl-C is heard."""
     steps, total = 1, simulation.spec.steps
     try:
@@ -157,30 +180,9 @@ def _advance(simulation: Simulation, bar: Progress) -> None:
             began_s = time.perf_counter()
             simulation.advance(min(simulation.step + steps, total))
             elapsed_s = time.perf_counter() - began_s
-            steps = max(1, int(steps * min(8.0, _SLICE_S / max(elapsed_s, 1e-9))))
+            steps = max(1, min(_SLICE_STEPS, int(steps * min(8.0, _SLICE_S / max(elapsed_s, 1e-9)))))
             bar.update(simulation)
+            if author is not None:
+                author.keep_up()
     except KeyboardInterrupt:
-        simulation.flush()
         raise KeyboardInterrupt(f"interrupted at step {simulation.step} of {total}") from None
-
-
-def _new_folder(parent: Path, stem: str) -> Path:
-    """Make and return ``parent/stem-<n>`` with the first free n; two runs at once get two folders."""
-    parent.mkdir(parents=True, exist_ok=True)
-    n = 1
-    while True:
-        folder = parent / f"{stem}-{n}"
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            n += 1
-        else:
-            return folder
-
-
-def _plugin_hashes(spec: SimulationSpec) -> dict[str, str]:
-    """Return the SHA-256 of every file that a strategy from outside simlab was loaded from."""
-    own = Path(__file__).resolve().parent.parent
-    files = {source_file(population.strategy) for population in spec.populations}
-    outside = sorted(file for file in files if file is not None and not file.is_relative_to(own))
-    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in outside}

@@ -123,7 +123,7 @@ def test_a_failing_measurement_is_an_error_that_says_why(stream_path: Path) -> N
     command += ["--engine", "compiled", "--entry", "bulk"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "error: entry 'bulk' is unknown; use one of batch, single" in done.stderr
+    assert "error: entry 'bulk' is unknown; use one of: batch, single" in done.stderr
 
 
 def test_unknown_names_are_errors_with_the_nearest_known_one(stream_path: Path) -> None:

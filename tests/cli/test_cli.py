@@ -113,7 +113,7 @@ def test_the_recorded_configuration_runs_again_to_the_same_hash(market: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "smal.yaml"], "smal.yaml: no such file; did you mean small.yaml?"),
+        (["run", "smal.yaml"], "smal.yaml: no such file; did you mean 'small.yaml'?"),
         (["validate", "small.yaml", "--set", "populations.noise.cuont=1"], "did you mean 'count'?"),
         (["strategies", "nois"], "did you mean 'noise'?"),
         (["bench", "kernel", "--level", "compild"], "compiled"),

@@ -51,9 +51,10 @@ def test_report_lies_in_the_run_and_a_comparison_beside_it(runs: list[Path]) -> 
 
 
 def test_file_and_format_must_agree(runs: list[Path], tmp_path: Path) -> None:
-    refused = _simlab("report", runs[0], "--out", tmp_path / "page.pdf", "--format", "html")
-    assert refused.returncode == 2
-    assert not (tmp_path / "page.pdf").exists()
+    for name in ("page.pdf", "page.PDF"):
+        refused = _simlab("report", runs[0], "--out", tmp_path / name, "--format", "html")
+        assert refused.returncode == 2
+        assert not (tmp_path / name).exists()
 
 
 def test_report_says_what_pdf_needs(runs: list[Path]) -> None:

@@ -122,13 +122,42 @@ def _put(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("populations/noise/activation", {"rate": 2}, "activation.rate: 2: must be at most 1 (per step)"),
         ("populations/noise/activation", {"period": 3, "phase": 3}, "phase 3 must be less than period 3"),
         ("populations/noise/latency", {"uniform": [4, 1]}, "low at most high"),
-        ("populations/noise/latency", "fast", "latency: 'fast': must be a whole number"),
+        (
+            "populations/noise/latency",
+            "fast",
+            "latency: 'fast': must be a number of steps or {uniform: [low, high]}",
+        ),
         ("populations/noise/leaves", 0, "leaves 0 must come after joins 0"),
         (
             "populations/noise/account",
             {"borrowing": "some"},
             "borrowing: 'some': must be none, free, or a whole number",
         ),
+        (
+            "populations/noise/account",
+            {"borrowing": 1.5},
+            "borrowing: 1.5: must be none, free, or a whole number",
+        ),
+        (
+            "populations/noise/account",
+            {"short_selling": 10**16},
+            "must be none, free, or at most 1000000000000000; no position becomes that large",
+        ),
+        (
+            "populations/noise/latency",
+            100_000_000_000,
+            "latency: 100000000000: must be at most 10000000 (steps); each step of the longest latency takes",
+        ),
+        ("populations/noise/joins", 10**13, "must be at most 1000000000000 (step); steps are counted up to"),
+        (
+            "populations/noise/account",
+            {"position_limit": 2**62},
+            "must be at most 1000000000000000 (lots); no position becomes that large",
+        ),
+        ("populations/noise/activation", {"steps": [10**13]}, "steps.0: 10000000000000: must be at most"),
+        ("populations/noise/parameters/max_size", 1e300, "must be at most 2^53 (lots)"),
+        ("instruments/ACME/price_band", [1], "price_band.1: item 1 is missing"),
+        ("instruments/ACME/price_band", [1, 2, 3], "price_band: [1, 2, 3]: must have at most 2 items"),
         ("populations/noise/account", {"reserve": "on"}, "must be true or false (not on, off, yes or no)"),
         (
             "populations/noise/account",
@@ -211,12 +240,44 @@ def test_all_problems_come_at_once_with_file_and_line(write: Write) -> None:
         ("steps: !!python/name:os.system x\n", "cannot be read as"),
         ("steps: &a [*a]\n", "endless"),
         ("? [a, b]\n: 3\n", "a key must be text"),
+        (
+            "steps: 1\ndescription: 'pasted\x0btext'\n",
+            "bad.yaml:2: not valid YAML: a control character (U+000B, column 21); remove it",
+        ),
+        (
+            "steps: 1\nseed: " + "9" * 5000,
+            "bad.yaml:2: a whole number of 5,000 digits; nothing is that large",
+        ),
+        ("steps: 1\nseed: " + "[" * 5000, "bad.yaml:2: not valid YAML: nested more than 64 deep"),
+        ('steps: 1\nname: "\\ud83d"\n', "bad.yaml:2: half of a character in '\\ud83d'; write it whole"),
+        ('steps: 1\nname: "\\U7fffffff"\n', "bad.yaml:2: not valid YAML"),
+        ("steps: 1\nseed: !odd [1]\n", "bad.yaml:2: the tag '!odd' says nothing here; leave it out"),
+        ("seed: 0x_\nsteps: 1\n", "'0x_': must be a whole number"),
     ],
 )
 def test_broken_yaml_is_explained(write: Write, text: str, expected: str) -> None:
     path = write("bad.yaml", "")
     path.write_text(text)
     assert expected in _problems(path)
+
+
+def test_every_error_of_broken_yaml_is_one_line(write: Write) -> None:
+    path = write("bad.yaml", "")
+    for text in ("a: '\x00'", "a: \ufffe", "a: " + "1" * 5000, "{" * 5000, "- " * 5000, "a: b: c", "a: *x"):
+        path.write_text(text)
+        assert "\n" not in _problems(path), text
+
+
+def test_bytes_that_are_not_utf_8_have_a_line(write: Write) -> None:
+    path = write("bad.yaml", "")
+    path.write_bytes(b"steps: 1\nname: '\xed\xa0\xbd'\n")
+    assert f"{path}:2: not UTF-8 text (byte 16)" in _problems(path)
+
+
+def test_halves_of_a_character_are_put_together(write: Write) -> None:
+    path = write("whole.yaml", "steps: 1\ninstruments: {ACME: {initial_price: 1}}\n")
+    path.write_text(path.read_text() + 'description: "\\ud83d\\ude00"\n')
+    assert load(path).description == "\U0001f600"
 
 
 def test_missing_file_names_the_nearest(write: Write) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from simlab.config import build, dump, load, resolved
+from simlab.config.models import ConstantConfig, ExperimentConfig, InstrumentConfig
 from simlab.config.source import read_file
 from simlab.core.types import SelfTrade
 from simlab.errors import ConfigError
@@ -260,3 +261,43 @@ def test_dump_survives_both_readers() -> None:
 
 def test_a_file_without_a_name_bears_the_files(write: Write) -> None:
     assert load(write("my market.yaml", BASE)).name == "my-market"
+
+
+def test_two_experiments_do_not_inherit_one_name(write: Write) -> None:
+    write("base.yaml", f"name: base\n{BASE}")
+    assert load(write("next.yaml", "extends: base.yaml\nseed: 3\n")).name == "next"
+
+
+def test_a_copied_configuration_says_what_the_copy_says(full: Path) -> None:
+    config = load(full)
+    copied = config.model_copy(update={"seed": np.int64(8)})
+    assert (load(copied).seed, load(copied, steps=3).seed, load(config).seed) == (8, 8, 3)
+    noise = config.populations["noise"].model_copy(update={"count": 7})
+    grown = config.model_copy(update={"populations": config.populations | {"noise": noise}})
+    assert load(grown).populations["noise"].count == 7
+    assert load(grown, set=["populations.noise.activation={period: 3}"]).populations["noise"].count == 7
+    _assert_same(build(load(config.model_copy())), build(config))
+    _assert_same(build(load(copied.model_copy(update={"seed": 3}))), build(config))
+
+
+def test_a_copy_is_checked_and_says_where_its_values_stand(full: Path) -> None:
+    config = load(full)
+    with pytest.raises(ConfigError, match="sed: unknown key; did you mean 'seed'"):
+        load(config.model_copy(update={"sed": 2}))
+    with pytest.raises(ConfigError, match=r"^a copied configuration: steps: 0: must be at least 1"):
+        load(config.model_copy(update={"steps": 0}))
+    unchanged = "full.yaml:8: instruments.ACME: initial_price 10000 is not a multiple of tick_size"
+    acme = config.instruments["ACME"].model_copy(update={"tick_size": 7})
+    with pytest.raises(ConfigError, match=unchanged.replace(".", r"\.")):
+        load(config.model_copy(update={"instruments": config.instruments | {"ACME": acme}}))
+
+
+def test_a_model_made_in_python_is_a_configuration() -> None:
+    acme = InstrumentConfig(initial_price=100, fundamental=ConstantConfig(initial=90))
+    config = load(ExperimentConfig(steps=3, instruments={"ACME": acme}))
+    assert config.instruments["ACME"].fundamental.initial == 90
+
+
+def test_numpy_numbers_are_numbers(full: Path) -> None:
+    config = load(full, seed=np.int64(9), steps=np.int32(4))
+    assert (config.seed, config.steps) == (9, 4)

@@ -28,8 +28,27 @@ def test_numbers_have_units_and_bounds_have_json_schema_names() -> None:
     assert '"unit": "price units"' in text
     assert '"ge":' not in text
     fields = dict(_fields(schema()))
-    assert fields["PopulationConfig.latency"]["oneOf"][0] == {"type": "integer", "minimum": 0}
+    latency = fields["PopulationConfig.latency"]["oneOf"][0]
+    assert (latency["type"], latency["minimum"], latency["maximum"]) == ("integer", 0, 10**7)
     assert fields[".steps"]["minimum"] == 1
+
+
+def _whole_numbers(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if node.get("type") == "integer":
+            yield node
+        for part in node.values():
+            yield from _whole_numbers(part)
+    elif isinstance(node, list):
+        for part in node:
+            yield from _whole_numbers(part)
+
+
+def test_every_whole_number_has_an_upper_bound_with_a_reason() -> None:
+    for name, field in _fields(schema()):
+        for number in _whole_numbers(field):
+            assert "maximum" in number, name
+            assert number.get("why") or field.get("why"), name
 
 
 def test_the_manual_is_current() -> None:

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("simlab.engine.conformance", "simlab.engine.properties")
+pytest.register_assert_rewrite("simlab.engine.conformance.rules", "simlab.engine.conformance.properties")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simlab.core.types import MAX_QUANTITY, MESSAGE_DTYPE, MessageKind, SelfTrade, Side, TimeInForce
 from simlab.engine.compiled import CompiledOrderBook
-from simlab.engine.probing import HIGHEST_PRICE, LOWEST_PRICE, random_messages
+from simlab.engine.conformance.probing import HIGHEST_PRICE, LOWEST_PRICE, random_messages
 from simlab.engine.reference import ReferenceOrderBook
 from simlab.errors import EngineError
 

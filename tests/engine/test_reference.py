@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simlab.core.types import MAX_QUANTITY, MessageKind, SelfTrade, Side
-from simlab.engine.probing import limit
+from simlab.engine.conformance.probing import limit
 from simlab.engine.reference import ReferenceOrderBook
 from simlab.errors import EngineError
 

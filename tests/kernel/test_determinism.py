@@ -16,7 +16,7 @@ from small_markets import MIXED, EventLog, mixed_hash
 
 from simlab.config import build, load
 from simlab.core.hashing import HASH_SEED, hash_rows, hash_text
-from simlab.engine.arrays import B_SELF_TRADE, allocate
+from simlab.engine.compiled.arrays import B_SELF_TRADE, allocate
 from simlab.kernel import RecordingPlan, Simulation, SimulationSpec
 from simlab.recording import RunWriter, open_run
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,17 +13,30 @@ import pyarrow.parquet as pq
 import pytest
 
 from simlab.errors import ConfigError
-from simlab.processes import FundamentalSpec, PoissonNews, World
+from simlab.processes import (
+    FundamentalJump,
+    FundamentalSpec,
+    Outside,
+    OutsideSpec,
+    PoissonNews,
+    ScheduledNews,
+)
 
 STEPS = 100_000
 
 
-def _path(spec: FundamentalSpec, *, seed: int = 1, steps: int = STEPS) -> np.ndarray:
-    return World(seed, [spec.instrument], [10_000.0], [spec]).block(0, steps).fundamental[:, 0]
+def _outside(spec: FundamentalSpec, *, seed: int = 1, **happenings: Any) -> Outside:
+    whole = OutsideSpec((spec,), **happenings)
+    return Outside(whole, seed=seed, initial_prices={spec.instrument: 10_000.0})
+
+
+def _path(spec: FundamentalSpec, *, seed: int = 1, steps: int = STEPS, **happenings: Any) -> np.ndarray:
+    outside = _outside(spec, seed=seed, **happenings)
+    return outside.advance(outside.start(), steps)[0].fundamental[:, 0]
 
 
 def test_a_constant_value_is_the_initial_price() -> None:
-    assert np.all(World(1, ["A"], [123.0]).block(0, 10).fundamental == 123.0)
+    assert np.all(_path(FundamentalSpec("A"), steps=10) == 10_000.0)
     assert np.all(_path(FundamentalSpec("A", initial=7.0), steps=10) == 7.0)
 
 
@@ -48,8 +63,8 @@ def test_reversion_zero_is_a_random_walk() -> None:
 
 
 def test_a_geometric_value_has_the_drift_and_volatility_of_its_logarithm() -> None:
-    moves = np.diff(np.log(_path(FundamentalSpec("A", "geometric", volatility=0.01, drift=0.0005))))
-    assert moves.mean() == pytest.approx(0.0005 - 0.01**2 / 2, abs=4 * 0.01 / math.sqrt(STEPS))
+    moves = np.diff(np.log(_path(FundamentalSpec("A", "geometric", volatility=0.01, drift=0.0001))))
+    assert moves.mean() == pytest.approx(0.0001 - 0.01**2 / 2, abs=4 * 0.01 / math.sqrt(STEPS))
     assert moves.std() == pytest.approx(0.01, rel=4 / math.sqrt(2 * STEPS))
     z = (moves - moves.mean()) / moves.std()
     assert abs((z**3).mean()) < 4 * math.sqrt(6 / STEPS)
@@ -85,8 +100,9 @@ def test_the_path_of_a_seed_is_pinned_to_the_bit() -> None:
         FundamentalSpec("B", "geometric", volatility=0.01, drift=1e-4, jump_rate=0.5, jump_scale=0.02),
     ]
     news = [PoissonNews(0.1, impact_scale=2.0)]
-    world = World(1, ["A", "B"], [10_000.0, 10_000.0], specs, [("A", "B", 0.5)], poisson=news)
-    block = world.block(0, 5_000)
+    spec = OutsideSpec(tuple(specs), (("A", "B", 0.5),), poisson=tuple(news))
+    outside = Outside(spec, seed=1, initial_prices={"A": 10_000.0, "B": 10_000.0})
+    block, _ = outside.advance(outside.start(), 5_000)
     assert [value.hex() for value in block.fundamental[-1]] == [
         "0x1.38350781ffd4ep+13",
         "0x1.85c5a221b2beap+14",
@@ -98,10 +114,15 @@ def test_the_path_of_a_seed_is_pinned_to_the_bit() -> None:
 def test_a_file_gives_one_value_a_step(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     path.write_text("date,close\n2020-01-01,100.25\n2020-01-02,101\n2020-01-03,99.5\n")
-    world = World(1, ["A"], [1.0], [FundamentalSpec("A", "file", path=path)])
-    assert world.block(0, 2).fundamental[:, 0].tolist() == [100.25, 101.0]
-    with pytest.raises(ConfigError, match=r"'A'.*prices\.csv has 3 rows.*step 3 is asked for"):
-        world.block(2, 2)
+    spec = FundamentalSpec("A", "file", path=path)
+    assert _path(spec, steps=2).tolist() == [100.25, 101.0]
+    too_short = r"'A'.*prices\.csv has 3 rows.*step 3 is asked for"
+    with pytest.raises(ConfigError, match=too_short):
+        _path(spec, steps=4)
+    outside = _outside(spec)
+    outside.check(3)
+    with pytest.raises(ConfigError, match=too_short):
+        outside.check(4)
 
 
 def test_a_step_column_holds_values_until_the_next(tmp_path: Path) -> None:
@@ -121,13 +142,14 @@ def test_a_step_column_holds_values_until_the_next(tmp_path: Path) -> None:
         ("step,close\n1,5\n", "close", "begins at step 1"),
         ("step,close\n0,5\n4,6\n4,7\n", "close", "step 4 in row 3"),
         ("step,close\n0.5,5\n", "close", "'step' of type double"),
+        ("close\n5\n-3e9\n", "close", "-3e.09 in column 'close', row 2; no price lies beyond 2147483647"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: str, column: str, words: str) -> None:
     path = tmp_path / "broken.csv"
     path.write_text(text)
     with pytest.raises(ConfigError, match=words) as caught:
-        World(1, ["A"], [1.0], [FundamentalSpec("A", "file", path=path, column=column)])
+        _outside(FundamentalSpec("A", "file", path=path, column=column))
     assert str(path) in str(caught.value)
 
 
@@ -135,7 +157,7 @@ def test_a_missing_file_and_an_unknown_ending_are_named(tmp_path: Path) -> None:
     for name, words in (("absent.csv", "does not exist"), ("prices.txt", "ends in '.txt'")):
         (tmp_path / "prices.txt").touch()
         with pytest.raises(ConfigError, match=words):
-            World(1, ["A"], [1.0], [FundamentalSpec("A", "file", path=tmp_path / name)])
+            _outside(FundamentalSpec("A", "file", path=tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -149,6 +171,9 @@ def test_a_missing_file_and_an_unknown_ending_are_named(tmp_path: Path) -> None:
         ({"model": "geometric", "initial": 0.0}, "must start above 0"),
         ({"model": "mean_reverting", "reversion": -0.1}, "reversion is -0.1"),
         ({"model": "mean_reverting", "volatility": math.inf}, "volatility is inf"),
+        ({"model": "mean_reverting", "mean": -3e9}, "mean is -3000000000.0; it must be at least -2147483647"),
+        ({"model": "geometric", "volatility": 1e200}, "volatility is 1e.200; it must be at most 100"),
+        ({"model": "geometric", "drift": -101.0}, "drift is -101.0; it must be at least -100"),
         ({"model": "mean_reverting", "jump_rate": 0.1}, "go together"),
         ({"model": "mean_reverting", "jump_rate": 11.0, "jump_scale": 1.0}, "at most 10"),
     ],
@@ -157,3 +182,63 @@ def test_a_specification_that_cannot_be_is_refused(values: dict[str, object], wo
     with pytest.raises(ConfigError, match=words) as caught:
         FundamentalSpec("ACME", **values)
     assert "'ACME'" in str(caught.value)
+
+
+JUMPS = {"jump_rate": 2.0, "jump_scale": 0.5}
+GEOMETRIC, REVERTING = {"model": "geometric"}, {"model": "mean_reverting"}
+
+
+@pytest.mark.parametrize(
+    ("values", "impacts", "words"),
+    [
+        (GEOMETRIC | {"drift": 0.05}, {}, r"drift 0\.05 takes the geometric value beyond 2147483647"),
+        (GEOMETRIC | {"drift": -0.5}, {}, r"drift -0\.5 takes the geometric value to zero"),
+        (GEOMETRIC | {"drift": 0.001, "volatility": 0.9}, {}, r"volatility 0\.9 takes the geometric value"),
+        (GEOMETRIC | {"volatility": 0.01} | JUMPS, {}, r"jump_scale 0\.5 takes the geometric value"),
+        (GEOMETRIC | {"volatility": 0.01}, {30: -11_000.0}, r"an impact of -11000, news or a jump, takes"),
+        (
+            REVERTING | {"volatility": 1e9, "jump_rate": 1.0, "jump_scale": 1e8},
+            {},
+            r"volatility 1e\+09 takes",
+        ),
+        (
+            REVERTING | {"volatility": 1e7, "jump_rate": 1.0, "jump_scale": 1e9},
+            {},
+            r"jump_scale 1e\+09 takes",
+        ),
+        (REVERTING | {"volatility": 1.0}, {7: -1e12}, r"an impact of -1e\+12.*value beyond -2147483647"),
+        ({}, {3: 2e9, 5: 2e9}, r"an impact of \+2e\+09.*constant value beyond 2147483647"),
+        ({}, {4: 1e308, 5: 1e308}, r"an impact of \+1e\+308"),
+    ],
+)
+def test_a_value_that_no_price_can_follow_is_refused_with_its_cause_and_step(
+    values: dict[str, Any], impacts: dict[int, float], words: str
+) -> None:
+    spec = FundamentalSpec("A", **values)
+    terms = {"shocks": tuple(FundamentalJump(step, "A", size) for step, size in impacts.items())}
+    with pytest.raises(ConfigError, match=words) as caught:
+        _path(spec, steps=4_000, **terms)
+    found = re.search(r"at step (\d+);", str(caught.value))
+    assert found is not None
+    step = int(found[1])
+    assert np.all(np.isfinite(_path(spec, steps=step, **terms))), "every step before is in range"
+    with pytest.raises(ConfigError, match=f"at step {step};"):
+        _outside(spec, **terms).check(step + 1)
+
+
+def test_a_file_that_impacts_take_out_of_range_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("step,close\n0,100\n9,2000000000\n")
+    spec = FundamentalSpec("A", "file", path=path)
+    news = (ScheduledNews(2, "A", "up", impact=1e9),)
+    with pytest.raises(ConfigError, match=r"what news and jumps have added to the file takes.*at step 9"):
+        _path(spec, steps=20, news=news)
+    with pytest.raises(ConfigError, match=r"an impact of \+3e\+09.*at step 2"):
+        _path(spec, steps=20, news=(ScheduledNews(2, "A", "up", impact=3e9),))
+
+
+def test_checking_ahead_looks_at_so_many_values_and_no_more() -> None:
+    outside = _outside(FundamentalSpec("A", "geometric", drift=0.05))
+    outside.check(100_000, values=246)
+    with pytest.raises(ConfigError, match="at step 246"):
+        outside.check(100_000, values=247)

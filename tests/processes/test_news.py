@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
 
 from simlab.errors import ConfigError
-from simlab.processes import NewsItem, PoissonNews, ScheduledNews, World
+from simlab.processes import NewsItem, Outside, OutsideBlock, OutsideSpec, PoissonNews, ScheduledNews
 
 STEPS = 40_000
 
 
+def _block(
+    *poisson: PoissonNews,
+    news: Iterable[ScheduledNews] = (),
+    names: Iterable[str] = ("ACME",),
+    steps: int = STEPS,
+    seed: int = 1,
+) -> OutsideBlock:
+    spec = OutsideSpec(news=tuple(news), poisson=poisson)
+    outside = Outside(spec, seed=seed, initial_prices=dict.fromkeys(names, 100.0))
+    return outside.advance(outside.start(), steps)[0]
+
+
 def _items(spec: PoissonNews, *, seed: int = 1) -> list[NewsItem]:
-    return list(World(seed, ["ACME"], [100.0], poisson=[spec]).block(0, STEPS).news)
+    return list(_block(spec, seed=seed).news)
 
 
 def test_arrivals_are_poisson() -> None:
@@ -42,14 +55,14 @@ def test_a_stream_of_another_name_has_other_draws() -> None:
 
 
 def test_impacts_accumulate_in_the_fundamental() -> None:
-    block = World(1, ["ACME"], [100.0], poisson=[PoissonNews(0.01, impact_scale=2.0)]).block(0, 2_000)
+    block = _block(PoissonNews(0.01, impact_scale=2.0), steps=2_000)
     total = sum(item.impact for item in block.news)
     assert block.fundamental[-1, 0] == pytest.approx(100.0 + total, rel=1e-12)
 
 
 def test_scheduled_items_keep_their_order_and_come_before_random_ones() -> None:
     news = [ScheduledNews(5, None, "second"), ScheduledNews(2, "B", "first"), ScheduledNews(5, "A", "third")]
-    block = World(1, ["B", "A"], [1.0, 1.0], news=news, poisson=[PoissonNews(10.0)]).block(0, 6)
+    block = _block(PoissonNews(10.0), news=news, names="BA", steps=6)
     at_five = [item for item in block.news if item.step == 5]
     assert [item.headline for item in at_five[:2]] == ["second", "third"]
     assert [item.instrument for item in at_five[:2]] == [-1, 0]

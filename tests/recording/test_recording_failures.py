@@ -84,10 +84,74 @@ def test_killed_run_keeps_every_flushed_part(tmp_path):
     assert run.event_log_hash is None
     assert run.manifest["status"] == "running"
     assert run.manifest["pid"] == process.pid
-    assert f"unfinished (running, pid {process.pid})" in repr(run)
+    assert f"unfinished (killed, pid {process.pid})" in repr(run)
     sequences = np.concatenate([run.messages(names=False)["sequence"], run.trades(names=False)["sequence"]])
     assert set(range(10_000)) <= set(sequences)
     assert run.config == {"steps": 1}
+
+
+COMMITTED = """
+import sys
+import numpy as np
+from recorded_events import quote_rows, realistic
+from simlab.recording import RunWriter
+writer = RunWriter(sys.argv[1], config={}, manifest={"steps": 9_000})
+events = realistic(20_000)
+step = 0
+while True:
+    events["step"] = step
+    writer.events(events[:300])
+    if step % 3 == 0:
+        writer.rows("quotes", quote_rows(np.arange(step, step + 3)))
+    step += 1
+    if step % 3 == 0:
+        writer.commit(step)
+    if step == 300:
+        print("committed", flush=True)
+"""
+
+
+def test_all_tables_of_a_killed_run_end_at_the_same_step(tmp_path):
+    path = tmp_path / "run"
+    with child(COMMITTED, path) as process:
+        assert process.stdout.readline() == "committed\n"
+        while not (path / "reached.json").exists():
+            os.sched_yield()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    run = open_run(path)
+    reached = run.reached
+    assert reached > 0
+    assert reached % 3 == 0
+    assert run.status == f"unfinished (killed, pid {process.pid}); recorded to step {reached:,} of 9,000"
+    for table in (run.messages, run.trades, run.quotes):
+        assert table(names=False)["step"].max() == reached - 1
+    assert len(run.messages(names=False)) + len(run.trades(names=False)) == 300 * reached
+    counts = run.sql("select count(*) as n, max(step) as last from quotes")
+    assert (counts["n"][0], counts["last"][0]) == (run.tables()["quotes"], reached - 1)
+    assert run.tables()["quotes"] == reached
+
+
+def test_what_was_committed_before_a_failure_is_what_is_read(tmp_path):
+    writer = RunWriter(tmp_path / "run", config={}, manifest={"steps": 5})
+    writer.events(one_of_each())
+    writer.commit(3)
+    writer.abandon("the strategy raised", {"failed_step": 3})
+    run = open_run(tmp_path / "run")
+    assert (run.finished, run.reached, run.manifest["failed_step"]) == (False, 3, 3)
+    assert run.status == "unfinished (failed: the strategy raised); recorded to step 3 of 5"
+    assert run.messages(names=False)["step"].max() == 2
+    assert not (tmp_path / "run" / "reached.json").exists()
+
+
+def test_an_open_reader_sees_that_the_run_has_ended(tmp_path):
+    writer = RunWriter(tmp_path / "run", config={}, manifest={"steps": 4})
+    run = open_run(tmp_path / "run")
+    assert run.reached is None
+    writer.events(one_of_each())
+    writer.commit(4)
+    writer.finish()
+    assert (run.reached, run.status, run.messages(names=False)["step"].max()) == (4, "finished", 3)
 
 
 def test_full_disk_stops_the_run_and_keeps_what_was_written(tmp_path):

@@ -91,7 +91,21 @@ def test_slow_runs_get_parts_by_the_clock(path):
             writer.rows("quotes", quote_rows(np.array([step])))
             writer.flush()
         assert open_run(path).tables()["quotes"] == 3
-    assert len(list((path / "quotes").iterdir())) == 3
+    assert len(list((path / "quotes").iterdir())) == 1, "small parts are written again with what follows"
+    assert list(open_run(path).quotes(names=False)["step"]) == [0, 1, 2]
+
+
+def test_a_slow_run_has_few_files_and_every_row_once(path):
+    events = realistic(40_000)
+    with RunWriter(path, config={}, rows_per_part=10_000) as writer:
+        for start in range(0, len(events), 700):
+            writer.events(events[start : start + 700])
+            writer.flush()
+    run = open_run(path)
+    sequences = np.concatenate([run.messages(names=False)["sequence"], run.trades(names=False)["sequence"]])
+    assert sorted(sequences) == list(range(40_000))
+    assert len(list((path / "messages").iterdir())) == 4
+    assert run.tables() == run.manifest["counts"]
 
 
 def test_flush_puts_everything_on_disk(path):
@@ -172,8 +186,8 @@ def test_key_of_the_recorder_is_refused(path):
 @pytest.mark.parametrize(
     ("table", "change", "message"),
     [
-        ("quote", {}, r"no table 'quote' \(did you mean 'quotes'\?\)"),
-        ("quotes", {"best_bit": [1]}, r"no column 'best_bit' \(did you mean 'best_bid'\?\)"),
+        ("quote", {}, r"no table 'quote'; did you mean 'quotes'\?"),
+        ("quotes", {"best_bit": [1]}, r"no column 'best_bit'; did you mean 'best_bid'\?"),
         ("quotes", {"volume": None}, "missing column.* volume"),
         ("quotes", {"volume": [1, 2, 3]}, "differ in length"),
         ("quotes", {"volume": [1.5, 2]}, "quotes.volume must be int64"),

@@ -1,7 +1,7 @@
 """Match orders in the most obvious way: the specification that runs.
 
 Nothing here is tuned; where `simlab.engine.interface` states a rule, one short function follows it. The
-orders lie in `simlab.engine.resting`, the events are written by `simlab.engine.answers`.
+orders lie in `simlab.engine.reference.resting`, the events are written by `simlab.engine.reference.answers`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from simlab.core.types import (
     Side,
     TimeInForce,
 )
-from simlab.engine.answers import Answers, Message
 from simlab.engine.arguments import require_count, require_depth, require_known, require_policy, require_side
 from simlab.engine.interface import ORDER_DTYPE, Level, state_hash
-from simlab.engine.resting import Order, RestingOrders
+from simlab.engine.reference.answers import Answers, Message
+from simlab.engine.reference.resting import Order, RestingOrders
 from simlab.errors import EngineError
 
 __all__ = ["ReferenceOrderBook"]

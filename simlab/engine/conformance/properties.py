@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from simlab.core.types import MESSAGE_DTYPE, EventKind, MessageKind, Reason, SelfTrade, Side
-from simlab.engine.interface import OrderBook
-from simlab.engine.probing import (
+from simlab.engine.conformance.probing import (
     cancel,
     fills,
     limit,
@@ -20,6 +19,7 @@ from simlab.engine.probing import (
     replace,
     rows,
 )
+from simlab.engine.interface import OrderBook
 
 __all__ = ["OrderBookProperties"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simlab.core.jit import jit, jit_inline
-from simlab.engine.arrays import (
+from simlab.engine.compiled.arrays import (
     A_HEAD,
     A_ORDERS,
     A_TAIL,
@@ -36,7 +36,7 @@ from simlab.engine.arrays import (
     S_TOP_LEVEL,
     S_TOP_ORDER,
 )
-from simlab.engine.tables import (
+from simlab.engine.compiled.tables import (
     L_KEY,
     L_LIST,
     O_ID,

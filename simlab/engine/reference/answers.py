@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, EventKind, Reason, Side
-from simlab.engine.resting import Order
+from simlab.engine.reference.resting import Order
 from simlab.errors import EngineError
 
 __all__ = ["Answers", "Message"]

@@ -30,8 +30,7 @@ from simlab.core.types import (
     Side,
     TimeInForce,
 )
-from simlab.engine.interface import ORDER_DTYPE, OrderBook
-from simlab.engine.probing import (
+from simlab.engine.conformance.probing import (
     HIGHEST_PRICE,
     LOWEST_PRICE,
     answer,
@@ -45,7 +44,8 @@ from simlab.engine.probing import (
     replace,
     rows,
 )
-from simlab.engine.properties import OrderBookProperties
+from simlab.engine.conformance.properties import OrderBookProperties
+from simlab.engine.interface import ORDER_DTYPE, OrderBook
 
 __all__ = ["OrderBookConformance"]
 

@@ -11,7 +11,7 @@ from simlab.core.jit import jit
 from simlab.core.shared import share
 from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, SelfTrade, Side
 from simlab.engine.arguments import require_count, require_depth, require_known, require_policy, require_side
-from simlab.engine.arrays import (
+from simlab.engine.compiled.arrays import (
     A_HEAD,
     B_ASKS,
     B_BIDS,
@@ -38,8 +38,7 @@ from simlab.engine.arrays import (
     grow_levels,
     grow_orders,
 )
-from simlab.engine.interface import ORDER_DTYPE, Level, state_hash
-from simlab.engine.matching import (
+from simlab.engine.compiled.matching import (
     DONE,
     NEED_EVENTS,
     NEED_LEVELS,
@@ -49,7 +48,8 @@ from simlab.engine.matching import (
     room_for,
     run_messages,
 )
-from simlab.engine.tables import L_KEY, O_ID, find_id, find_level
+from simlab.engine.compiled.tables import L_KEY, O_ID, find_id, find_level
+from simlab.engine.interface import ORDER_DTYPE, Level, state_hash
 from simlab.errors import EngineError
 
 __all__ = ["CompiledOrderBook", "grown"]

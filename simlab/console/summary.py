@@ -1,4 +1,4 @@
-"""Say in two tables how a run went."""
+"""Show the summary of a run: its populations, what the market refused them, and its instruments."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
-from simlab.config import ExperimentConfig
-
-__all__ = ["summary_tables"]
+__all__ = ["refusal_lines", "summary_tables"]
 
 
-def summary_tables(summary: Mapping[str, Any], config: ExperimentConfig) -> Group:
+def summary_tables(summary: Mapping[str, Any], price_units: Mapping[str, float]) -> Group:
     """Return a table of the populations and one of the instruments, for a rich console.
 
     P&L and prices are in currency, that is money units and price units times `price_unit`; where the
@@ -23,13 +22,42 @@ def summary_tables(summary: Mapping[str, Any], config: ExperimentConfig) -> Grou
     ----------
     summary : mapping
         As `simlab.kernel.simulation.Simulation.summary` returns it.
-    config : ExperimentConfig
+    price_units : mapping
+        Of each instrument by its name: its `price_unit`, currency.
     """
-    return Group(_populations(summary["populations"], config), _instruments(summary["instruments"], config))
+    populations = _populations(summary["populations"], price_units)
+    refusals = [Text(line) for line in refusal_lines(summary["populations"])]
+    return Group(populations, *refusals, _instruments(summary["instruments"], price_units))
 
 
-def _populations(rows: Sequence[Mapping[str, Any]], config: ExperimentConfig) -> Table:
-    units = {instrument.price_unit for instrument in config.instruments.values()}
+def refusal_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each population of which the market refused messages: how many, and why.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        The populations of a summary; the key ``refused_reasons``, where there, counts by reason.
+
+    Example
+    -------
+    >>> reasons = {"market_halted": 3, "funds": 1_000}
+    >>> refusal_lines([{"population": "noise", "refused": 1_003, "refused_reasons": reasons}])
+    ['1,003 messages of noise were refused: 1,000 funds, 3 market halted']
+    """
+    lines = []
+    for row in rows:
+        if refused := int(row.get("refused", 0)):
+            reasons = {why: n for why, n in row.get("refused_reasons", {}).items() if n}
+            ordered = sorted(reasons.items(), key=lambda it: -it[1])
+            why = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in ordered)
+            what = "1 message" if refused == 1 else f"{refused:,} messages"
+            verb = "was" if refused == 1 else "were"
+            lines.append(f"{what} of {row['population']} {verb} refused{f': {why}' if why else ''}")
+    return lines
+
+
+def _populations(rows: Sequence[Mapping[str, Any]], price_units: Mapping[str, float]) -> Table:
+    units = set(price_units.values())
     money, unit = (units.pop(), "currency") if len(units) == 1 else (1.0, "money units")
     table = _table(
         "Populations",
@@ -49,7 +77,7 @@ def _populations(rows: Sequence[Mapping[str, Any]], config: ExperimentConfig) ->
     return table
 
 
-def _instruments(rows: Sequence[Mapping[str, Any]], config: ExperimentConfig) -> Table:
+def _instruments(rows: Sequence[Mapping[str, Any]], price_units: Mapping[str, float]) -> Table:
     table = _table(
         "Instruments",
         "instrument",
@@ -60,7 +88,7 @@ def _instruments(rows: Sequence[Mapping[str, Any]], config: ExperimentConfig) ->
         "last price (currency)",
     )
     for row in rows:
-        unit = config.instruments[row["instrument"]].price_unit
+        unit = price_units[row["instrument"]]
         volatility = row["volatility"]
         table.add_row(
             row["instrument"],

@@ -1,8 +1,8 @@
-"""Describe strategies and measurements as tables for a terminal."""
+"""Describe strategies as tables for a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from simlab.agents.strategy import Parameter, Strategy
 
-__all__ = ["rows_table", "strategy_as_dict", "strategy_details", "strategy_table"]
+__all__ = ["strategy_as_dict", "strategy_details", "strategy_table"]
 
 
 def strategy_table(strategies: Sequence[Strategy]) -> Table:
@@ -56,17 +56,6 @@ def strategy_as_dict(strategy: Strategy) -> dict[str, Any]:
     }
 
 
-def rows_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return measurements as a table: one line a key, one column a measurement."""
-    table = Table(title=title, title_justify="left", show_header=False)
-    table.add_column(no_wrap=True)
-    for _ in rows:
-        table.add_column(justify="right", no_wrap=True)
-    for key in dict.fromkeys(key for row in rows for key in row):
-        table.add_row(key, *(_cell(row.get(key)) for row in rows))
-    return table
-
-
 def _range(parameter: Parameter) -> str:
     low = "" if parameter.low == float("-inf") else f"from {_number(parameter.low)} "
     high = "" if parameter.high == float("inf") else f"to {_number(parameter.high)} "
@@ -76,13 +65,3 @@ def _range(parameter: Parameter) -> str:
 
 def _number(value: float) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:g}"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool | str):
-        return str(value)
-    return (
-        f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.engine.tables import L_LIST, rebuild_ids, rebuild_level_map
+from simlab.engine.compiled.tables import L_LIST, rebuild_ids, rebuild_level_map
 
 __all__ = ["Book", "allocate", "grow_events", "grow_levels", "grow_orders"]
 

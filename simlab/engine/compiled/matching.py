@@ -30,7 +30,7 @@ from simlab.core.types import (
     Reason,
     TimeInForce,
 )
-from simlab.engine.arrays import (
+from simlab.engine.compiled.arrays import (
     A_HEAD,
     A_ORDERS,
     B_BIDS,
@@ -55,8 +55,8 @@ from simlab.engine.arrays import (
     S_SEQUENCE,
     S_STEP,
 )
-from simlab.engine.queues import delete_order, new_order, remove_level, rest, set_expiry, unrest
-from simlab.engine.tables import L_KEY, L_LIST, O_ID, find_id
+from simlab.engine.compiled.queues import delete_order, new_order, remove_level, rest, set_expiry, unrest
+from simlab.engine.compiled.tables import L_KEY, L_LIST, O_ID, find_id
 
 __all__ = [
     "DONE",

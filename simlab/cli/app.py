@@ -1,0 +1,68 @@
+"""The command line as a whole: its groups of commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from simlab.cli import bench, bring, many, read, run
+from simlab.cli.output import print_error
+from simlab.errors import SimlabError
+
+__all__ = ["app", "main"]
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130  # as a shell says it of a process that SIGINT ended
+
+
+class _Group(TyperGroup):
+    """Print what simlab raises on purpose as a message, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SimlabError as error:
+            print_error("error", "\n".join([str(error), *getattr(error, "__notes__", ())]))
+            raise typer.Exit(EXIT_ERROR) from error
+        except KeyboardInterrupt as error:
+            print_error("stopped", str(error) or "interrupted")
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: [bold]simlab run configs/quickstart.yaml[/bold]",
+)
+for group in (run, read, many):
+    app.registered_commands += group.commands.registered_commands
+app.add_typer(bring.commands, name="import")
+app.add_typer(bench.commands, name="bench")
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `simlab` script."""
+    app(prog_name="simlab")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from simlab import __version__
+
+        typer.echo(f"simlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _simlab(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A laboratory for markets: a YAML file names a market and its agents; simlab runs and records it."""

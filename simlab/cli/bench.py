@@ -1,0 +1,63 @@
+"""The commands that measure speed: `simlab bench ...`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simlab.cli.options import AsJson
+from simlab.cli.output import show
+
+__all__ = ["commands"]
+
+commands = typer.Typer(no_args_is_help=True, help="Measure how fast this machine runs simlab.")
+
+
+class _Engine(StrEnum):
+    COMPILED = "compiled"
+    REFERENCE = "reference"
+    BOTH = "both"
+
+
+class _Entry(StrEnum):
+    BATCH = "batch"
+    SINGLE = "single"
+
+
+@commands.command(
+    "engine", epilog="Example:\n\n    simlab bench engine --engine compiled --engine reference --entry single"
+)
+def bench_engine(
+    stream: Annotated[
+        Path | None, typer.Option(help="A stream of messages, .npy.", show_default="two built-in streams")
+    ] = None,
+    engine: Annotated[_Engine, typer.Option(help="Engine to measure.")] = _Engine.BOTH,
+    entry: Annotated[_Entry, typer.Option(help="Whole arrays, or one call a message.")] = _Entry.BATCH,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the matching engines on a stream of messages."""
+    from simlab.bench.engine import ENGINES
+    from simlab.bench.engine import run as measure
+    from simlab.console.tables import rows_table
+
+    rows = measure(stream, list(ENGINES) if engine is _Engine.BOTH else [engine.value], entry.value)
+    show(rows_table("Matching engines", rows), rows, as_json)
+
+
+@commands.command("kernel", epilog="Example:\n\n    simlab bench kernel --agents 10000 --steps 1000")
+def bench_kernel(
+    agents: Annotated[int, typer.Option(min=1, help="Number of agents.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 1000,
+    level: Annotated[str, typer.Option(help="compiled, batch or agent.")] = "compiled",
+    record: Annotated[bool, typer.Option("--record/--no-record", help="Record the run as well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure whole runs: activations and messages per second."""
+    from simlab.bench.kernel import run as measure
+    from simlab.console.tables import rows_table
+
+    result = measure(agents, steps, level, record)
+    show(rows_table("Kernel", [result]), [result], as_json)

@@ -1,0 +1,100 @@
+"""The commands that run one experiment, check it, and tell what it may say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simlab.cli.options import AsJson, ConfigFile, Seed, Settings, Steps
+from simlab.cli.output import print_json, show
+
+__all__ = ["commands"]
+
+commands = typer.Typer()
+
+
+@commands.command(
+    epilog="Examples:\n\n    simlab run configs/quickstart.yaml\n\n    simlab run my.yaml --seed 7 --set"
+    " populations.noise.count=500\n\n    simlab run my.yaml --steps 1000 --no-record --json"
+)
+def run(
+    file: ConfigFile,
+    set_: Settings = None,
+    seed: Seed = None,
+    steps: Steps = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder in which the run's own folder is made.", show_default="runs")
+    ] = None,
+    no_record: Annotated[bool, typer.Option("--no-record", help="Write nothing.")] = False,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no tables.")] = False,
+) -> None:
+    """Run one experiment and record it."""
+    from simlab.config import load
+    from simlab.runner import execute
+    from simlab.runner.interrupts import Interrupts
+
+    config = load(file, set=set_ or (), seed=seed, steps=steps)
+    with Interrupts() as interrupts:
+        outcome = execute(config, out=out, record=not no_record, progress=not quiet, interrupts=interrupts)
+    if not quiet:
+        from rich.console import Console
+
+        from simlab.console import summary_tables
+
+        units = {name: instrument.price_unit for name, instrument in config.instruments.items()}
+        console = Console(stderr=as_json)
+        console.print(summary_tables(outcome.summary, units))
+        console.print(
+            f"{outcome.messages:,} messages, {outcome.trades:,} trades in {outcome.seconds:.2f} s;"
+            f" event-log hash {outcome.event_log_hash}",
+            highlight=False,
+        )
+    if as_json:
+        print_json(outcome.as_dict())
+    elif outcome.run_dir is not None:
+        typer.echo(outcome.run_dir)
+
+
+@commands.command(epilog="Example:\n\n    simlab validate my.yaml --set seed=7")
+def validate(file: ConfigFile, set_: Settings = None, seed: Seed = None, steps: Steps = None) -> None:
+    """Check a file and everything it names, without running it; lists every problem."""
+    from simlab.config import validate as check
+
+    config = check(file, set=set_ or (), seed=seed, steps=steps)
+    agents = sum(population.count for population in config.populations.values())
+    typer.echo(
+        f"{file} is valid: {len(config.instruments)} instruments, {len(config.populations)} populations,"
+        f" {agents:,} agents, {config.steps:,} steps"
+    )
+
+
+@commands.command(epilog="Example:\n\n    simlab schema > simlab.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of a configuration file, with descriptions and units, for editors."""
+    from simlab.config import schema as json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@commands.command(epilog="Examples:\n\n    simlab strategies\n\n    simlab strategies market_maker")
+def strategies(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One strategy: a name, module:Attr or file.py:Attr."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the strategies, or describe one with its parameters and their units."""
+    from simlab.agents.registry import known_strategies, resolve
+    from simlab.console.strategies import strategy_as_dict, strategy_details, strategy_table
+
+    if name is None:
+        found = list(known_strategies().values())
+        show(strategy_table(found), [strategy_as_dict(it) for it in found], as_json)
+    else:
+        strategy = resolve(name)
+        show(strategy_details(strategy), [strategy_as_dict(strategy)], as_json)

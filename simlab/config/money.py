@@ -1,0 +1,100 @@
+"""Refuse what could make money wrap at 2^63, as far as the file alone decides it.
+
+An account and an order may be worth `MAX_VALUE` (2^62) money units at the most, at any price of the band and
+with the highest fee; the other half of the 64-bit range is what one more fill may add. All sums here are of
+Python's own integers, which do not wrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from simlab.config.limits import AGENTS, FEE, MAX_POSITIONS, MAX_VALUE
+from simlab.config.models import ExperimentConfig, InstrumentConfig, PopulationConfig
+from simlab.config.problems import Problem
+
+__all__ = ["dearest", "money_problems"]
+
+_REMEDY = "narrow its price_band, or choose a larger money unit (a smaller multiplier)"
+
+
+def dearest(instrument: InstrumentConfig) -> int:
+    """Return the most that one lot can cost at any price of the band, with fees, money units.
+
+    Example
+    -------
+    >>> dearest(InstrumentConfig(initial_price=100, price_band=(1, 200), multiplier=10, taker_fee_ppm=5_000))
+    2010
+    """
+    notional = max(abs(price) for price in instrument.price_band) * instrument.multiplier
+    fee = max(0, instrument.maker_fee_ppm, instrument.taker_fee_ppm)
+    return notional + -(-notional * fee // FEE.most)
+
+
+def money_problems(config: ExperimentConfig) -> Iterator[Problem]:
+    """Yield what does not fit: orders, what accounts begin with, and sums over all accounts."""
+    for name, instrument in config.instruments.items():
+        if (value := instrument.lot_size * dearest(instrument)) > MAX_VALUE:
+            yield Problem(
+                ("instruments", name),
+                f"the smallest order, {instrument.lot_size} lots, {_too_much(value)}; {_REMEDY}",
+            )
+    for i, shock in enumerate(config.shocks):
+        if shock.kind == "fat_finger" and shock.instrument in config.instruments:
+            value = shock.quantity * dearest(config.instruments[shock.instrument])
+            if value > MAX_VALUE:
+                yield Problem(("shocks", i, "quantity"), f"the order {_too_much(value)}; {_REMEDY}")
+    for name, population in config.populations.items():
+        value = abs(population.account.cash) + sum(
+            abs(lots) * dearest(config.instruments[instrument])
+            for instrument, lots in _holdings(population, config).items()
+        )
+        if value > MAX_VALUE:
+            yield Problem(
+                ("populations", name, "account", "inventory"), f"an account {_too_much(value)}; {_REMEDY}"
+            )
+    yield from _sums(config)
+
+
+def _sums(config: ExperimentConfig) -> Iterator[Problem]:
+    cash = 0
+    lots: dict[str, int] = {}
+    for name, population in config.populations.items():
+        cash += population.count * abs(population.account.cash)
+        if cash > MAX_VALUE:
+            yield Problem(
+                ("populations", name, "account", "cash"),
+                f"the cash of all accounts up to here comes to {cash} money units; more than {MAX_VALUE}"
+                " (2^62) may wrap; give less, or choose a larger money unit",
+            )
+            break
+        for instrument, held in _holdings(population, config).items():
+            lots[instrument] = lots.get(instrument, 0) + population.count * abs(held)
+            if lots[instrument] > MAX_VALUE:
+                yield Problem(
+                    ("populations", name, "account", "inventory"),
+                    f"all accounts up to here hold {lots[instrument]} lots of {instrument!r}; more than"
+                    f" {MAX_VALUE} (2^62) may wrap; give less, or choose larger lots",
+                )
+                return
+    agents = sum(population.count for population in config.populations.values())
+    if agents > AGENTS.most or agents * len(config.instruments) > MAX_POSITIONS:
+        yield Problem(
+            ("populations",),
+            f"{agents} agents in {len(config.instruments)} instruments: there may be {AGENTS.most} agents,"
+            f" and agents times instruments may come to {MAX_POSITIONS} (64 bytes of memory each)",
+        )
+
+
+def _holdings(population: PopulationConfig, config: ExperimentConfig) -> dict[str, int]:
+    """Return the lots that an account begins with, of the instruments that are well formed."""
+    inventory = population.account.inventory
+    if not isinstance(inventory, dict):
+        inventory = dict.fromkeys(population.instruments or config.instruments, inventory)
+    return {name: lots for name, lots in inventory.items() if name in config.instruments}
+
+
+def _too_much(value: int) -> str:
+    return (
+        f"may be worth {value} money units at the highest price of the band; the most is {MAX_VALUE} (2^62)"
+    )

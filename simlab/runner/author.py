@@ -1,0 +1,162 @@
+"""Be the one author of a run's recording: begin it, keep it up while the run goes on, and end it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from simlab.agents.registry import source_file
+from simlab.config import ExperimentConfig, resolved
+from simlab.core.files import require_writable_folder
+from simlab.errors import RecordingError
+from simlab.kernel.simulation import Simulation
+from simlab.kernel.spec import SimulationSpec
+from simlab.recording import RunWriter
+from simlab.runner.tables import agent_columns, instrument_columns
+
+__all__ = ["KEPT_AFTER_S", "Author", "deciding", "interrupted", "new_folder", "under_way"]
+
+KEPT_AFTER_S = 5.0
+"""Seconds after which what happened is put on disk, whatever ends the process then; to these comes one slice
+of steps of about a tenth of a second, or one step or decision where that takes longer."""
+
+
+class Author(AbstractContextManager["Author"]):
+    """Write all of a recording: configuration, manifest, tables, how far it reaches, and how it ended.
+
+    It is the kernel's sink, and nothing else writes into the folder. Leaving its context with an error ends
+    the recording as that of a run that failed.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's own, empty folder.
+    config : ExperimentConfig
+    spec : SimulationSpec
+        What is built from it.
+    """
+
+    def __init__(self, folder: Path, config: ExperimentConfig, spec: SimulationSpec) -> None:
+        self._known = {
+            "name": config.name,
+            "seed": config.seed,
+            "steps": config.steps,
+            "plugins": _plugin_hashes(spec),
+        }
+        self._writer = RunWriter(folder, config=resolved(config), manifest=self._known)
+        self._kept_s = time.monotonic()
+        self._simulation: Simulation | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self._writer.path
+
+    def events(self, events: NDArray[Any]) -> None:
+        """Record events, as the kernel hands them over."""
+        self._writer.events(events)
+
+    def rows(self, table: str, columns: Mapping[str, Any]) -> None:
+        """Record rows of a table, as the kernel hands them over."""
+        self._writer.rows(table, columns)
+
+    def begin(self, simulation: Simulation) -> None:
+        """Take note of what is recorded; record who holds each account and what is traded."""
+        self._simulation = simulation
+        simulation.pulse = self.keep_up  # type: ignore[attr-defined]
+        self.rows("instruments", instrument_columns(simulation))
+        self.rows("agents", agent_columns(simulation))
+
+    def keep_up(self) -> None:
+        """Put on disk what happened so far, if the last time was long enough ago; does not wait for the disk.
+
+        It may be called in the midst of a step, which then does not count.
+        """
+        now_s = time.monotonic()
+        if now_s - self._kept_s >= KEPT_AFTER_S:
+            self._keep()
+            self._kept_s = now_s
+
+    def _keep(self) -> None:
+        if self._simulation is not None:
+            self._simulation.flush()
+            self._writer.commit(self._simulation.step)
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """End the recording of a run that came to its end, with what is known of it now."""
+        self._keep()
+        self._writer.finish({key: it for key, it in facts.items() if key not in (*self._known, "run_dir")})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the recording of a run that failed.
+
+        Everything before the step under way is kept, and why it failed. A recording that failed itself, which
+        is the error then, stays as it is.
+        """
+        if error is None:
+            return
+        facts: dict[str, Any] = {"failed": {"error": type(error).__name__, "message": str(error)}}
+        if self._simulation is not None:
+            facts["failed"] |= {"step": self._simulation.step, "agent": deciding(self._simulation)}
+            error.add_note(f"what happened before step {self._simulation.step} is recorded in {self.folder}")
+            with suppress(RecordingError):
+                self._keep()
+        reason = interrupted(error) if isinstance(error, KeyboardInterrupt) else error
+        self._writer.abandon(reason, facts)
+
+
+def deciding(simulation: Simulation) -> str | None:
+    """Return whose decision is under way, where the kernel can tell; it may be called from another thread."""
+    tell = getattr(simulation, "deciding", None)
+    return str(tell()) or None if callable(tell) else None
+
+
+def interrupted(error: KeyboardInterrupt) -> str:
+    """Say when a run was interrupted; without words of its own that was before its first step."""
+    return str(error) or "interrupted before the first step"
+
+
+def under_way(simulation: Simulation) -> str:
+    """Say what a simulation is doing; it may be called from another thread."""
+    who = deciding(simulation)
+    return f"step {simulation.step} was under way" + (f", and {who} was deciding" if who else "")
+
+
+def new_folder(parent: Path, stem: str) -> Path:
+    """Make and return ``parent/stem-<n>`` with the first free n; two runs at once get two folders.
+
+    Raises
+    ------
+    RecordingError
+        When nothing can be written there.
+    """
+    require_writable_folder(parent)
+    n = 1
+    while True:
+        folder = parent / f"{stem}-{n}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            n += 1
+        else:
+            return folder
+
+
+def _plugin_hashes(spec: SimulationSpec) -> dict[str, str]:
+    """Return the SHA-256 of every file that a strategy from outside simlab was loaded from."""
+    own = Path(__file__).resolve().parent.parent
+    files = {source_file(population.strategy) for population in spec.populations}
+    outside = sorted(file for file in files if file is not None and not file.is_relative_to(own))
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in outside}

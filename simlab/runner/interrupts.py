@@ -1,0 +1,92 @@
+"""End a run that Ctrl-C cannot stop: a strategy that never returns keeps Python from hearing the first one.
+
+Python runs the handler of a signal between two of its own instructions, of which there are none while
+compiled code loops. The signal itself comes through at once, as a byte in a pipe (`signal.set_wakeup_fd`),
+and compiled code lets other threads run, so a thread at the other end of the pipe can speak, and end the
+process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+__all__ = ["EXIT_INTERRUPTED", "Interrupts"]
+
+EXIT_INTERRUPTED = 130
+
+
+class Interrupts(AbstractContextManager["Interrupts"]):
+    """While entered, the first Ctrl-C stops the run when it can be stopped, the second ends the process.
+
+    It does nothing outside the main thread, which is the only one that hears signals, and where somebody else
+    listens already (an event loop).
+
+    Attributes
+    ----------
+    describe : callable
+        Says what is under way, for the message of the second Ctrl-C. It is called from another thread.
+    """
+
+    def __init__(self) -> None:
+        self.describe: Callable[[], str] = lambda: ""
+        self._ends: tuple[int, int] | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+            os.close(reading)
+            os.close(writing)
+            return self
+        self._ends = reading, writing
+        self._thread = threading.Thread(target=self._watch, args=(reading,), name="interrupts", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ends is None or self._thread is None:
+            return
+        reading, writing = self._ends
+        signal.set_wakeup_fd(-1)
+        os.close(writing)
+        self._thread.join()
+        os.close(reading)
+        self._ends = None
+
+    def _watch(self, reading: int) -> None:
+        heard = 0
+        while received := os.read(reading, 64):
+            for number in received:
+                if number != signal.SIGINT:
+                    continue
+                heard += 1
+                if heard == 1:
+                    _say("stopping after this decision; press Ctrl-C again to end at once")
+                else:
+                    self._end()
+
+    def _end(self) -> None:
+        try:
+            what = self.describe()
+        except Exception:  # the run is in the midst of anything; the process ends whatever it can say
+            what = ""
+        _say(f"ended at once{f': {what}' if what else ''}")
+        os._exit(EXIT_INTERRUPTED)
+
+
+def _say(text: str) -> None:
+    """Write a line to stderr without Python's buffers, whose locks the main thread may hold."""
+    os.write(2, f"\n{text}\n".encode())

@@ -72,7 +72,8 @@ def card(
         ``fact``, ``estimate``, ``low``, ``high``, ``verdict`` (shown, not shown, not enough data), ``unit``,
         ``description``; before them ``instrument``, if the run has several and none was named. Its `attrs`
         tell the ``source``, the ``interval`` that a return spans and how many ``returns`` there are (by
-        instrument then).
+        instrument then), and ``notes``: what a reader must know beside, such as that a run is unfinished and
+        to which step it reaches.
 
     Raises
     ------
@@ -100,13 +101,25 @@ def _by_instrument(run: Run, every: int | None, options: Options) -> pd.DataFram
     cards = {name: _one(from_run(run, name, every=every), options) for name in run.instruments()["name"]}
     joined = pd.concat(cards, names=["instrument"]).reset_index("instrument").reset_index(drop=True)
     told = {key: {name: table.attrs[key] for name, table in cards.items()} for key in ("interval", "returns")}
-    joined.attrs = {"source": run.path.name} | told
+    joined.attrs = {"source": run.path.name} | told | {"notes": _joined_notes(cards)}
     return joined
+
+
+def _joined_notes(cards: dict[str, pd.DataFrame]) -> list[str]:
+    """Return the notes of all instruments, with the name where a note is not of all."""
+    found: dict[str, list[str]] = {}
+    for name, table in cards.items():
+        for note in table.attrs["notes"]:
+            found.setdefault(note, []).append(name)
+    return [
+        note if len(names) == len(cards) else f"{', '.join(names)}: {note}" for note, names in found.items()
+    ]
 
 
 def _one(source: Evidence, options: Options) -> pd.DataFrame:
     table = pd.DataFrame([asdict(find(source, options)) for find in FACTS])
     table.attrs = {"source": source.name, "interval": source.interval, "returns": len(source.returns)}
+    table.attrs["notes"] = list(source.notes)
     return table
 
 

@@ -63,6 +63,8 @@ class Evidence:
         Orders and trades one by one.
     missing : mapping
         Why ``"volume"`` or ``"flow"`` is missing, for the card.
+    notes : tuple of str
+        What a reader must know beside, such as that a run is unfinished.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Evidence:
     volume: NDArray[np.float64] | None = None
     flow: OrderFlow | None = None
     missing: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
 
 
 def from_returns(returns: ArrayLike, *, name: str = "returns", interval: str = "1 observation") -> Evidence:

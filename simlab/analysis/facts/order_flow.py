@@ -7,6 +7,7 @@ orders the first million.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,9 @@ def from_run(run: Run, instrument: str | None = None, *, every: int | None = Non
     messages = run.batches("messages", columns=["step", "event"], **options)
     several = len(run.instruments()) > 1
     name = f"{run.path.name} {instrument}" if several else run.path.name
-    return from_tables(quotes=quotes, trades=trades, messages=messages, every=every, name=name)
+    found = from_tables(quotes=quotes, trades=trades, messages=messages, every=every, name=name)
+    notes = () if run.finished else (f"the run is {run.status}",)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _only(run: Run) -> str:
@@ -83,7 +86,7 @@ def from_tables(
     """Take order-level tables of one instrument, recorded or imported.
 
     Prices are mids of the quotes, on a grid of steps: at each point the last one known. Without quotes, or
-    where fewer than two of them have both sides, they are those of the trades; then the name says so, and
+    where fewer than two of them have both sides, they are those of the trades; then a note says so, and
     impact cannot be judged. By default the grid is the finest of 1, 2, 5, 10, ... steps (or intervals
     between quotes) on which half of the returns are not zero, so that the tick does not hide what the price
     does, as long as 250 returns are left.
@@ -118,23 +121,41 @@ def from_tables(
     """
     quoted = None if quotes is None else _Quoted(quotes)
     traded = None if trades is None else _Traded(trades)
+    notes: tuple[str, ...] = ()
     if quoted is not None and not quoted.moves and traded is not None:
-        quoted, name = None, f"{name} (trade prices: the quotes lack a side)"
+        quoted, notes = None, ("prices are those of trades, for no two quotes have both sides",)
     prices = traded if quoted is None else quoted
     if prices is None or not prices.moves:
-        raise AnalysisError(
-            f"{name} has neither two quotes with both sides nor trades at two steps; facts are about prices, "
-            "so record with recording.quotes_every: 1, run more steps, or give quotes or trades of an "
-            "instrument that was traded"
-        )
+        raise _no_prices(name, traded)
+    _require_positive(prices, name)
     grid = _grid(prices, every, name)
     returns = np.diff(np.log(prices.at(grid)))
     width = int(grid[1] - grid[0])
     interval = f"{width:,} step{'s' if width > 1 else ''}"
     if traded is None:
-        return Evidence(name, interval, returns, missing={"volume": "Needs trades", "flow": "Needs trades"})
+        lacking = {"volume": "Needs trades", "flow": "Needs trades"}
+        return Evidence(name, interval, returns, missing=lacking)
     volume = _per_interval(traded.steps, traded.volume, grid)
-    return Evidence(name, interval, returns, volume, _flow(quoted, traded, messages, grid))
+    flow = _flow(quoted, traded, messages, grid)
+    return Evidence(name, interval, returns, volume, flow, notes=notes)
+
+
+def _no_prices(name: str, traded: _Traded | None) -> AnalysisError:
+    trades = ""
+    if traded is not None:
+        trades = " and trades at one step only" if len(traded.steps) else " and 0 trades"
+    return AnalysisError(
+        f"{name} has fewer than two quotes with both sides{trades}; facts are about how prices change, so "
+        "run more steps, let agents quote or trade, and record with recording.quotes_every: 1"
+    )
+
+
+def _require_positive(prices: _Prices, name: str) -> None:
+    lowest = prices.prices.min()
+    if lowest <= 0:
+        raise AnalysisError(
+            f"{name} has prices down to {lowest:g}; facts are about log returns, which take prices above 0"
+        )
 
 
 class _Prices:
@@ -160,7 +181,7 @@ class _Quoted(_Prices):
         steps, mids = [np.empty(0, np.int64)], [np.empty(0)]
         for frame in _one_instrument(quotes, ("step", "best_bid", "best_ask"), "quotes"):
             mid = (frame["best_bid"].to_numpy(float) + frame["best_ask"].to_numpy(float)) / 2
-            known = mid > 0
+            known = ~np.isnan(mid)
             steps.append(frame["step"].to_numpy(np.int64)[known])
             mids.append(mid[known])
         self.steps = _ordered(np.concatenate(steps), "quotes")

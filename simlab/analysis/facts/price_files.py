@@ -27,7 +27,9 @@ def from_csv(path: str | Path) -> Evidence:
     """Read a price series from a CSV file with a date column, a `close` column and perhaps a `volume` column.
 
     The names of columns are taken without regard to case; the date column is called date, timestamp,
-    datetime, time or day. Dates are ISO 8601 (``2024-01-31``), oldest first, no day twice. Other columns are
+    datetime, time or day, or there are two, date (or day) and time. Dates are ISO 8601 (``2024-01-31``,
+    ``2024-01-31 09:30``), oldest first, none twice. A header of three rows, as yfinance writes it (names,
+    ticker, and the name of the date column alone), is read for a single ticker. Other columns are
     not read. A return spans one row, whatever time lies between rows. Numbers have a decimal point and no
     thousands separators; a file with semicolons between columns, or with commas inside numbers, is refused,
     for it cannot be told what its commas mean.
@@ -61,13 +63,13 @@ def from_csv(path: str | Path) -> Evidence:
     path = Path(path)
     table = _read_table(path)
     columns = _Columns(path, [str(name) for name in table.columns])
-    date, close = columns.date(), columns.one(_CLOSE)
+    dates, close = columns.dates(), columns.one(_CLOSE)
     if close is None:
         raise columns.no_close()
     volume = columns.one(_VOLUME)
     if len(table) < LEAST_ROWS:
         raise AnalysisError(f"{path} has {len(table)} rows of prices; a series has at least {LEAST_ROWS}")
-    _check_dates(path, table[date], date)
+    _check_dates(path, _joined(table[dates]), " and ".join(dates))
     prices = _numbers(path, table[close], close, positive=True)
     traded = None if volume is None else _numbers(path, table[volume], volume, positive=False)
     return from_prices(prices, traded, name=path.name, interval="1 row")
@@ -85,20 +87,47 @@ def _read_table(path: Path) -> pd.DataFrame:
         lines.pop()
     if not lines:
         raise _unreadable(path, "it is empty")
-    header = lines[0][1]
+    header, first = _header(path, lines)
     for separator, name in _SEPARATORS.items():
         if len(header) == 1 and separator in header[0]:
             raise AnalysisError(
                 f"{path}, line {lines[0][0]}: {name} separate the columns; save the file with commas between "
                 "columns, and with points, not commas, in numbers (1234.5)"
             )
-    rows = [(line, fields or [""] * len(header)) for line, fields in lines[1:]]
+    rows = [(line, fields or [""] * len(header)) for line, fields in lines[first:]]
     for line, fields in rows:
         if len(fields) != len(header):
             raise _miscounted(path, line, fields, header)
     return pd.DataFrame(
         [fields for _, fields in rows], index=[line for line, _ in rows], columns=header, dtype=str
     )
+
+
+def _header(path: Path, lines: list[tuple[int, list[str]]]) -> tuple[list[str], int]:
+    """Return the names of the columns, and the number of rows that they take.
+
+    That is one, but where pandas wrote columns with several levels there is a row a level, and then one with
+    the name of the index alone.
+    """
+    top = lines[0][1]
+    for levels, (_, fields) in enumerate(lines[1:3], 1):
+        index = fields[0].strip().lower() if len(fields) == len(top) else None
+        if index in (*_DATES, "" if levels > 1 else None) and len(top) > 1 and not any(fields[1:]):
+            return _named_by_levels(path, [row for _, row in lines[:levels]], index or "date"), levels + 1
+    return top, 1
+
+
+def _named_by_levels(path: Path, levels: list[list[str]], index: str) -> list[str]:
+    """Return the names of columns that several rows name: one says open or close, another of what."""
+    known = [any(name.strip().lower() == _CLOSE for name in row) for row in levels]
+    names = known.index(True) if True in known else 0
+    of = {name.strip() for k, row in enumerate(levels) if k != names for name in row[1:]}
+    if len(of) > 1:
+        raise AnalysisError(
+            f"{path} has prices of {len(of)}: {', '.join(sorted(of))}; facts are found in one, so save "
+            "a file each"
+        )
+    return [index, *levels[names][1:]]
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -136,14 +165,16 @@ class _Columns:
         self._path = path
         self._names = names
 
-    def date(self) -> str:
-        """Return the name of the date column."""
-        found = [name for known in _DATES for name in self._named(known)]
+    def dates(self) -> list[str]:
+        """Return the name of the date column, or those of two that hold the date and the time of day."""
+        found = {known: self._named(known) for known in _DATES if self._named(known)}
+        if len(found) == 2 and "time" in found and ("date" in found or "day" in found):
+            return [self._single(names, known) for known, names in sorted(found.items())]
         if not found:
             raise AnalysisError(
                 f"{self._path} has no date column; it has {self._listed()}. Name the column date"
             )
-        return self._single(found, "date")
+        return [self._single([name for names in found.values() for name in names], "date")]
 
     def one(self, wanted: str) -> str | None:
         """Return the name of the column, or None when there is none."""
@@ -171,14 +202,21 @@ class _Columns:
         return ", ".join(self._names)
 
 
+def _joined(columns: pd.DataFrame) -> pd.Series:
+    """Return dates as texts; those of two columns with a space between, where both say something."""
+    texts = [columns.iloc[:, place].str.strip() for place in range(columns.shape[1])]
+    return texts[0] if len(texts) == 1 else (texts[0] + " " + texts[1]).str.strip()
+
+
 def _check_dates(path: Path, texts: pd.Series, column: str) -> None:
-    dates = pd.to_datetime(texts.str.strip(), format="ISO8601", errors="coerce", utc=True)
+    dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
     unknown = np.flatnonzero(dates.isna())
     if len(unknown):
         row = unknown[0]
-        text = texts.iloc[row].strip()
+        text = texts.iloc[row]
         what = f"{column} is {text!r}, not an ISO date" if text else f"{column} is empty"
-        raise _at(path, texts.index[row], f"{what}; write dates as 2024-01-31")
+        remedy = "write dates as 2024-01-31" + (" and times as 09:30:00" if " and " in column else "")
+        raise _at(path, texts.index[row], f"{what}; {remedy}")
     moments = dates.to_numpy("datetime64[ns]")
     wrong = np.flatnonzero(moments[1:] <= moments[:-1])
     if len(wrong):

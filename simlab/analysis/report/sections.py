@@ -56,8 +56,7 @@ def run_sections(reading: Reading) -> list[Section]:
 def _summary(reading: Reading) -> Section:
     elements: list[Element] = []
     if not reading.run.finished:
-        status = reading.run.manifest.get("status", "unknown")
-        elements.append(Note(f"This run did not finish (status: {status}). The page shows what is on disk."))
+        elements.append(Note(f"This run is {reading.run.status}. The page shows what is on disk."))
     elements += [Text(sentence) for sentence in headline(reading)]
     elements += attempt("Populations cannot be summed up", lambda: _population_table(reading))
     elements.append(_instrument_table(reading))
@@ -369,6 +368,8 @@ def facts_table(reading: Reading, name: str) -> Table:
         )
     columns = [("fact", False), ("verdict", False), ("estimate", True), ("95% interval", True)]
     caption = "Intervals are bootstrapped; the verdict follows from the interval."
+    for note in reversed(card.attrs["notes"]):
+        caption = f"{note[0].upper()}{note[1:]}. {caption}"
     if "interval" in card.attrs:
         caption = f"From {card.attrs['returns']:,} returns over {card.attrs['interval']}. {caption}"
     return Table(f"Stylised facts of {name}", [*columns, ("what is judged", False)], rows, caption)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 import simlab
@@ -314,6 +319,38 @@ def test_tables_of_a_run_give_the_card_of_the_run(day: simlab.Run) -> None:
     pd.testing.assert_frame_equal(
         facts.card(source, replications=100), facts.card(day.path, replications=100)
     )
+
+
+def test_an_unfinished_run_is_called_so_with_the_step_it_reaches(killed: simlab.Run) -> None:
+    table = facts.card(killed, replications=50)
+    assert table.attrs["notes"] == [f"the run is {killed.status}"]
+    assert "recorded to step 4,000 of 6,000" in killed.status
+    assert table.attrs["returns"] == (4_000 - 1) // int(table.attrs["interval"].split()[0])
+    assert not facts.card(from_returns(_noise(0)), replications=50).attrs["notes"]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_command_says_that_a_run_is_unfinished(killed: simlab.Run, options: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "simlab.cli", "facts", str(killed.path), *options],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = done.stderr if options else done.stdout
+    assert "recorded to step 4,000 of 6,000" in " ".join(said.split())
+
+
+def test_a_note_that_is_not_of_all_instruments_names_them(two_shares: simlab.Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(two_shares.path, tmp_path / "one_sided")
+    bolt = int(two_shares.instruments().set_index("name").loc["BOLT", "instrument"])
+    for file in (folder / "quotes").glob("*.parquet"):
+        table = pq.read_table(file)
+        hidden = pc.if_else(pc.equal(table["instrument"], bolt), None, table["best_bid"])
+        place = table.schema.get_field_index("best_bid")
+        pq.write_table(table.set_column(place, table.schema.field(place), hidden), file)
+    notes = facts.card(simlab.open(folder), replications=50).attrs["notes"]
+    assert notes == ["BOLT: prices are those of trades, for no two quotes have both sides"]
 
 
 def test_a_run_of_two_shares_has_a_card_of_each(two_shares: simlab.Run) -> None:

@@ -45,7 +45,7 @@ def test_shown(card: pd.DataFrame, fact: str) -> None:
 
 
 def test_figures_are_those_known(card: pd.DataFrame) -> None:
-    assert card.attrs == {"source": "sp500.csv", "interval": "1 row", "returns": 5_030}
+    assert card.attrs == {"source": "sp500.csv", "interval": "1 row", "returns": 5_030, "notes": []}
     assert card.loc["absence of autocorrelation", "estimate"] == pytest.approx(-0.07, abs=0.01)
     assert card.loc["fat tails", "estimate"] == pytest.approx(8.2, abs=0.3)
     assert card.loc["power-law tail", "estimate"] == pytest.approx(3, abs=0.3)  # the inverse cubic law

@@ -47,6 +47,48 @@ def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "header",
+    [
+        ["Price,Close,High,Volume", "Ticker,MSFT,MSFT,MSFT", "Date,,,"],  # yfinance
+        [",Close,High,Volume", ",MSFT,MSFT,MSFT", "Date,,,"],
+        ["Ticker,MSFT,MSFT,MSFT", "Price,Close,High,Volume", "Datetime,,,"],
+        ["Price,Close,High,Volume", "Ticker,MSFT,MSFT,MSFT", ",,,"],
+        [",Close,High,Volume", "Date,,,"],
+    ],
+)
+def test_headers_of_several_rows_are_read(tmp_path: Path, header: list[str]) -> None:
+    rows = [f"{row},999,{7 * k}" for k, row in enumerate(_rows())]
+    source = from_csv(_file(tmp_path, [*header[1:], *rows], header[0]))
+    np.testing.assert_allclose(source.returns, np.diff(np.log(np.arange(100.0, 140.0))))
+    assert source.volume is not None
+    assert source.volume[:2].tolist() == [7.0, 14.0]
+
+
+def test_errors_below_a_header_of_several_rows_name_the_line_of_the_file(tmp_path: Path) -> None:
+    rows = ["Ticker,MSFT", "Date,", *_rows(close=(3, "0"))]
+    with pytest.raises(AnalysisError, match="line 7: Close is '0'"):
+        from_csv(_file(tmp_path, rows, "Price,Close"))
+
+
+def test_what_pandas_writes_with_two_levels_is_read(tmp_path: Path) -> None:
+    columns = pd.MultiIndex.from_product([["Close", "Volume"], ["MSFT"]], names=["Price", "Ticker"])
+    values = np.column_stack([np.arange(100.0, 140.0), np.arange(40)])
+    table = pd.DataFrame(values, pd.DatetimeIndex(DAYS, name="Date"), columns)
+    table.to_csv(tmp_path / "two.csv")
+    assert len(from_csv(tmp_path / "two.csv").returns) == 39
+
+
+@pytest.mark.parametrize("header", ["Date,Time,close", "time,DATE,close", "day,time,close"])
+def test_date_and_time_may_stand_in_two_columns(tmp_path: Path, header: str) -> None:
+    times = [("2024-01-01", f"{9 + k // 60:02}:{k % 60:02}:30") for k in range(100)]
+    first = 1 if header.startswith("time") else 0
+    rows = [f"{row[first]},{row[1 - first]},{100 + k}" for k, row in enumerate(times)]
+    assert len(from_csv(_file(tmp_path, rows, header)).returns) == 99
+    with pytest.raises(AnalysisError, match=r"line 3: .*'2024-01-01 09:00:30' is there twice"):
+        from_csv(_file(tmp_path, [rows[0], *rows], header))
+
+
+@pytest.mark.parametrize(
     ("rows", "header", "told"),
     [
         (_rows(close=(3, "0")), "date,close", "line 5: close is '0', not a positive number"),
@@ -64,8 +106,18 @@ def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
         (_rows(), "month,close", "no date column; it has month, close. Name the column date"),
         (
             [f"{row},{row[:10]}" for row in _rows()],
+            "date,close,timestamp",
+            "'date' and 'timestamp' could each be the date",
+        ),
+        (
+            [f"{row},noon" for row in _rows()],
             "date,close,time",
-            "'date' and 'time' could each be the date",
+            "line 2: date and time is '2024-01-01 noon', not an ISO date; write .* and times as 09:30:00",
+        ),
+        (
+            ["Ticker,AAA,BBB", "Date,,", *_rows()],
+            "Price,Close,Close",
+            "has prices of 2: AAA, BBB; facts are found in one, so save a file each",
         ),
         ([f"{row},1" for row in _rows()], "date,close,Close", "'close' and 'Close' could each be the close"),
         (
@@ -187,12 +239,13 @@ def test_prices_are_those_of_trades_where_quotes_lack_a_side() -> None:
     one_sided = pd.DataFrame({"step": range(5), "best_bid": [99.0] * 5, "best_ask": [np.nan] * 4 + [101.0]})
     source = from_tables(quotes=one_sided, trades=_trades(), every=1, name="thin")
     np.testing.assert_array_equal(source.returns, from_tables(trades=_trades(), every=1).returns)
-    assert source.name == "thin (trade prices: the quotes lack a side)"
+    assert source.name == "thin"
+    assert source.notes == ("prices are those of trades, for no two quotes have both sides",)
     assert source.flow is not None
     assert not len(source.flow.net_volume)
-    with pytest.raises(AnalysisError, match="neither two quotes with both sides nor trades at two steps"):
+    with pytest.raises(AnalysisError, match="fewer than two quotes with both sides;"):
         from_tables(quotes=one_sided)
-    with pytest.raises(AnalysisError, match="neither two quotes with both sides nor trades at two steps"):
+    with pytest.raises(AnalysisError, match="with both sides and trades at one step only"):
         from_tables(quotes=one_sided, trades=_trades()[:2])
 
 
@@ -207,7 +260,7 @@ def test_the_grid_is_coarse_enough_for_the_price_to_move() -> None:
 
 
 def test_tables_that_cannot_be_read_are_refused() -> None:
-    with pytest.raises(AnalysisError, match=r"neither two quotes .* nor trades"):
+    with pytest.raises(AnalysisError, match="fewer than two quotes with both sides;"):
         from_tables(quotes=[])
     with pytest.raises(AnalysisError, match="several instruments"):
         from_tables(trades=_trades(instrument=[0, 0, 0, 1, 1, 1]))
@@ -217,6 +270,12 @@ def test_tables_that_cannot_be_read_are_refused() -> None:
         from_tables(trades=_trades(aggressor_side="BUY"))
     with pytest.raises(AnalysisError, match="every is 9 steps"):
         from_tables(trades=_trades(), every=9)
+
+
+def test_prices_at_or_below_0_have_no_log_returns() -> None:
+    quotes = pd.DataFrame({"step": range(5), "best_bid": [9, 1, -3, 1, 9], "best_ask": [11, 3, -1, 3, 11]})
+    with pytest.raises(AnalysisError, match=r"has prices down to -2; .* take prices above 0"):
+        from_tables(quotes=quotes, every=4)
 
 
 def test_a_run_gives_all_its_trades_and_orders(day: simlab.Run) -> None:

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.core.types import MESSAGE_DTYPE, MessageKind
+from simlab.core.types import MESSAGE_DTYPE, MessageKind, SelfTrade
 from simlab.errors import ConfigError, SimlabError, did_you_mean
 from simlab.kernel.boundary import Batch, batch_of, free_seat, require_seats
 from simlab.kernel.callbacks import put_messages
 from simlab.kernel.inbox import MESSAGE_FIELDS, Entry, EntryKind, Inbox, Origin
+from simlab.kernel.listing import add_instrument, with_instrument
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import Seat, State
+from simlab.market.instruments import Instrument
 from simlab.processes import NewsItem, Outside, OutsideState, ShockKind
 
 __all__ = ["Door"]
@@ -38,6 +40,8 @@ class Door:
         Delivers messages at once.
     published : callable (NewsItem) -> None
         Told of news.
+    listed : callable (SimulationSpec) -> None
+        Told of the specification with a new instrument.
     """
 
     def __init__(
@@ -47,12 +51,15 @@ class Door:
         *,
         deliver: Callable[[Batch], NDArray[Any]],
         published: Callable[[NewsItem], None],
+        listed: Callable[[SimulationSpec], None],
     ) -> None:
         self._spec, self._state = spec, state
-        self._deliver, self._published = deliver, published
-        prices = {item.name: float(item.initial_price) for item in spec.instruments}
+        self._deliver, self._published, self._listed = deliver, published, listed
+        prices = {it.name: float(it.initial_price) for it in spec.instruments if it not in spec.added}
         self._outside = Outside(spec.outside, seed=spec.seed, initial_prices=prices)
         self._outside_state = self._outside.start()
+        self._added_levels = [float(item.initial_price) for item in spec.added]
+        """Fundamental values of the instruments that were added."""
         self._inbox = Inbox()
         self.news: deque[NewsItem] = deque(maxlen=_NEWS_SHOWN)
         """News that can be seen, oldest first."""
@@ -88,7 +95,8 @@ class Door:
         block, self._outside_state = self._outside.advance(
             self._outside_state, max(1, min(steps, spec.steps - step))
         )
-        self._state.fundamental = np.array(block.fundamental, np.float64).reshape(-1)
+        constant = np.tile(np.array(self._added_levels, np.float64), (len(block.fundamental), 1))
+        self._state.fundamental = np.concatenate([block.fundamental, constant], axis=1).reshape(-1)
         self._state.clock["block_start"] = step
         for item in block.news:
             self._inbox.put_news(item)
@@ -122,6 +130,13 @@ class Door:
             raise SimlabError(f"a halt lasts 1 step or more, not {steps}")
         self.open()
         self._let_in(self._note(EntryKind.HALT, target=instrument, amount=int(steps)))
+
+    def list_instrument(self, instrument: Instrument) -> int:
+        """Add an instrument; see `simlab.kernel.interface.Market`."""
+        with_instrument(self._spec, instrument)
+        self.open()
+        self._let_in(self._note(EntryKind.INSTRUMENT, text=instrument))
+        return len(self._spec.instruments) - 1
 
     def take_seat(self, population: str | None) -> int:
         """Take a free account; see `simlab.kernel.interface.Market`."""
@@ -168,8 +183,10 @@ class Door:
 
     def _let_in(self, entry: Entry) -> None:
         state = self._state
-        if entry.text is not None:
+        if isinstance(entry.text, NewsItem):
             self._publish(entry.text, moves=entry.origin is Origin.OUTSIDE)
+        elif entry.text is not None:
+            self._list(entry.text)
         elif entry.kind is EntryKind.HALT:
             halted = state.ledger.terms["halted_until"][_rows(entry.target)]
             np.maximum(halted, entry.step + entry.amount, out=halted)
@@ -190,6 +207,13 @@ class Door:
         else:
             self._join_or_leave(state.populations[entry.target], entry.kind is EntryKind.JOIN)
 
+    def _list(self, instrument: Instrument) -> None:
+        """Add an instrument, whose fundamental value the outside processes know nothing of."""
+        self._spec = with_instrument(self._spec, instrument)
+        add_instrument(self._spec, self._state)
+        self._added_levels.append(float(instrument.initial_price))
+        self._listed(self._spec)
+
     def _join_or_leave(self, population: Any, joins: bool) -> None:
         population["present"] = joins
         if not joins:
@@ -205,28 +229,47 @@ class Door:
         if moves and item.impact:
             values = self._state.fundamental.reshape(-1, len(self._spec.instruments))
             values[self.step - int(self._state.clock["block_start"][0]) :, targets] += item.impact
-            levels = self._outside_state.levels.copy()
-            levels[targets] += item.impact
-            self._outside_state = OutsideState(self._outside_state.next_step, levels)
+            self._set_levels(self._levels(), targets, item.impact)
         self._published(item)
+
+    def _levels(self) -> NDArray[np.float64]:
+        return np.concatenate([self._outside_state.levels, self._added_levels])
+
+    def _set_levels(self, levels: NDArray[np.float64], targets: slice, impact: float = 0.0) -> None:
+        levels[targets] += impact
+        first = len(levels) - len(self._added_levels)
+        self._outside_state = OutsideState(self._outside_state.next_step, levels[:first])
+        self._added_levels = levels[first:].tolist()
 
     def write_to(self, state: State) -> None:
         """Write down in a state what waits here and how the outside processes stand."""
         state.inbox, waiting = self._inbox.to_rows()
-        texts = {"waiting": [asdict(item) for item in waiting], "shown": [asdict(item) for item in self.news]}
+        kinds = [[type(item).__name__, asdict(item)] for item in waiting]
+        texts = {"waiting": kinds, "shown": [asdict(item) for item in self.news]}
         state.texts = np.frombuffer(json.dumps(texts).encode(), np.uint8).copy()
-        state.outside_levels = self._outside_state.levels.copy()
+        state.outside_levels = self._levels()
         state.clock["outside_step"] = self._outside_state.next_step
         state.clock["inbox_number"] = self._inbox.number
 
     def read_from(self, state: State) -> None:
         """Go on from what `write_to` wrote down."""
         texts = json.loads(state.texts.tobytes())
-        waiting, shown = ([NewsItem(**item) for item in texts[name]] for name in ("waiting", "shown"))
+        waiting = [_TEXTS[kind](**item) for kind, item in texts["waiting"]]
         self._inbox = Inbox.from_rows(state.inbox, waiting, int(state.clock["inbox_number"][0]))
-        self._outside_state = OutsideState(int(state.clock["outside_step"][0]), state.outside_levels)
+        first = len(self._outside_state.levels)
+        self._outside_state = OutsideState(int(state.clock["outside_step"][0]), state.outside_levels[:first])
+        self._added_levels = state.outside_levels[first:].tolist()
         self.news.clear()
-        self.news.extend(shown)
+        self.news.extend(NewsItem(**item) for item in texts["shown"])
+
+
+def _instrument(**fields: Any) -> Instrument:
+    """Return an instrument from what JSON kept of it."""
+    given = {"price_band": tuple(fields["price_band"]), "self_trade": SelfTrade(fields["self_trade"])}
+    return Instrument(**fields | given)
+
+
+_TEXTS: dict[str, Any] = {"NewsItem": NewsItem, "Instrument": _instrument}
 
 
 def _rows(instrument: int) -> slice:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from simlab.core.types import MessageKind, Side
 from simlab.errors import SimlabError
+from simlab.market.instruments import Instrument
 from simlab.processes import NewsItem, Shock, ShockKind
 
 __all__ = ["ENTRY", "MESSAGE_FIELDS", "MOST_ENTRIES", "Entry", "EntryKind", "Inbox", "Origin", "entry_of"]
@@ -52,6 +53,8 @@ class EntryKind(IntEnum):
     """Account `target` is taken."""
     SEAT_GIVEN_BACK = 6
     """Account `target` is free again, its orders are cancelled."""
+    INSTRUMENT = 7
+    """The instrument `text` is added."""
 
 
 ENTRY = np.dtype(
@@ -72,11 +75,11 @@ ENTRY = np.dtype(
         ("price", "<i8"),
         ("quantity", "<i8"),
         ("expiry", "<i8"),
-        ("news", "<i8"),
+        ("text", "<i8"),
     ],
     align=True,
 )
-"""One entry as a row; `news` counts the texts that are kept beside the rows, from 0, or is -1."""
+"""One entry as a row; `text` counts what is kept beside the rows, news and instruments, from 0, or is -1."""
 
 
 MESSAGE_FIELDS = (
@@ -97,7 +100,7 @@ class Entry(NamedTuple):
     amount: int = 0
     message: tuple[int, ...] = ()
     """Its `MESSAGE_FIELDS`."""
-    text: NewsItem | None = None
+    text: NewsItem | Instrument | None = None
 
 
 class Inbox:
@@ -179,25 +182,26 @@ class Inbox:
             content = entry._asdict() | {"origin": Origin.OUTSIDE}
             self.put(**{name: content[name] for name in content if name != "number"})
 
-    def to_rows(self) -> tuple[NDArray[np.void], list[NewsItem]]:
+    def to_rows(self) -> tuple[NDArray[np.void], list[NewsItem | Instrument]]:
         """Return all entries as ``(n,) ENTRY`` in order, and the texts that they count."""
-        rows, texts = np.zeros(len(self._heap), ENTRY), []
+        rows = np.zeros(len(self._heap), ENTRY)
+        texts: list[NewsItem | Instrument] = []
         for row, entry in zip(rows, sorted(self._heap), strict=True):
             for name in ("step", "number", "origin", "kind", "target", "amount"):
                 row[name] = getattr(entry, name)
             for name, value in zip(MESSAGE_FIELDS, entry.message, strict=False):
                 row["message_kind" if name == "kind" else name] = value
-            row["news"] = -1 if entry.text is None else len(texts)
+            row["text"] = -1 if entry.text is None else len(texts)
             texts += [] if entry.text is None else [entry.text]
         return rows, texts
 
     @classmethod
-    def from_rows(cls, rows: NDArray[np.void], texts: list[NewsItem], number: int) -> Inbox:
+    def from_rows(cls, rows: NDArray[np.void], texts: list[NewsItem | Instrument], number: int) -> Inbox:
         """Return the inbox that `to_rows` wrote down."""
         return cls((entry_of(row, texts) for row in rows), number)
 
 
-def entry_of(row: np.void, texts: list[NewsItem]) -> Entry:
+def entry_of(row: np.void, texts: list[NewsItem | Instrument]) -> Entry:
     """Return the entry that a row describes."""
     kind = EntryKind(int(row["kind"]))
     message: tuple[int, ...] = ()
@@ -205,5 +209,5 @@ def entry_of(row: np.void, texts: list[NewsItem]) -> Entry:
         message = tuple(int(row["message_kind" if name == "kind" else name]) for name in MESSAGE_FIELDS)
     return Entry(
         int(row["step"]), Origin(int(row["origin"])), int(row["number"]), kind, int(row["target"]),
-        int(row["amount"]), message, texts[int(row["news"])] if row["news"] >= 0 else None,
+        int(row["amount"]), message, texts[int(row["text"])] if row["text"] >= 0 else None,
     )  # fmt: skip

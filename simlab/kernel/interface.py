@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from simlab.kernel.snapshots import AccountSnapshot, BookSnapshot
 from simlab.kernel.state import State
+from simlab.market.instruments import Instrument
 from simlab.processes import NewsItem
 
 __all__ = ["Market"]
@@ -59,6 +60,18 @@ class Market(Protocol):
 
     def halt(self, steps: int, *, instrument: int = -1) -> None:
         """Let an instrument, or all, refuse orders for some steps from the next on; cancels pass."""
+
+    def list_instrument(self, instrument: Instrument) -> int:
+        """Add an instrument between two steps and return its number.
+
+        Seats may trade it at once; populations trade what they were made for. Its fundamental value is
+        constant.
+
+        Raises
+        ------
+        SimlabError
+            When there is one of this name.
+        """
 
     def take_seat(self, population: str | None = None) -> int:
         """Take a free account of a population (any by default) and return its number.

@@ -22,11 +22,12 @@ from simlab.kernel.delivery import NEED_FLIGHT
 from simlab.kernel.door import Door
 from simlab.kernel.inbox import Entry
 from simlab.kernel.loop import Stop, advance
-from simlab.kernel.sampling import account_columns, depth_columns, quote_columns
+from simlab.kernel.sampling import account_columns, depth_columns, instrument_columns, quote_columns
 from simlab.kernel.snapshots import AccountSnapshot, BookSnapshot, account_of, book_of
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import State
 from simlab.kernel.summary import instrument_rows, population_rows
+from simlab.market.instruments import Instrument
 from simlab.processes import NewsItem
 
 __all__ = ["Simulation", "Sink"]
@@ -67,7 +68,9 @@ class Simulation:
         self._set_samples()
         self.pulse: Callable[[], None] | None = None
         """Called whenever the compiled loop lets Python in, also in the midst of a step."""
-        self._door = Door(spec, self.state, deliver=self._deliver, published=self._published)
+        self._door = Door(
+            spec, self.state, deliver=self._deliver, published=self._published, listed=self._listed
+        )
         self._functions = bind_strategies(spec, self.state)
         self._callbacks = Callbacks(spec, self.state)
 
@@ -128,7 +131,9 @@ class Simulation:
         market.spec, market.state, market._sink, market.pulse = spec, state, sink, None
         _require_state_of(spec, state)
         market._set_samples()
-        market._door = Door(spec, state, deliver=market._deliver, published=market._published)
+        market._door = Door(
+            spec, state, deliver=market._deliver, published=market._published, listed=market._listed
+        )
         market._door.read_from(state)
         market._functions = bind_strategies(spec, state)
         memory = state.memory_of_strategies.tobytes()
@@ -310,6 +315,10 @@ class Simulation:
         """Halt trading; see `simlab.kernel.interface.Market`."""
         self._door.halt(steps, instrument)
 
+    def list_instrument(self, instrument: Instrument) -> int:
+        """Add an instrument; see `simlab.kernel.interface.Market`."""
+        return self._door.list_instrument(instrument)
+
     def take_seat(self, population: str | None = None) -> int:
         """Take a free account; see `simlab.kernel.interface.Market`."""
         return self._door.take_seat(population)
@@ -346,6 +355,12 @@ class Simulation:
             if need != DONE:
                 self._make_room(need)
         return np.concatenate(parts)
+
+    def _listed(self, spec: SimulationSpec) -> None:
+        self.spec = spec
+        if self._sink is not None:
+            number = len(spec.instruments) - 1
+            self._sink.rows("instruments", instrument_columns(spec.instruments[-1:], first=number))
 
     def _published(self, item: NewsItem) -> None:
         self._callbacks.news = self.news

@@ -28,7 +28,8 @@ class TestSimulation(MarketConformance):
 
 
 def mixed_spec() -> SimulationSpec:
-    people = {"people": {"strategy": "outside", "count": 2, "account": {"cash": 10**6, "inventory": 100}}}
+    terms = {"cash": 10**6, "inventory": 100, "short_selling": "free"}
+    people = {"people": {"strategy": "outside", "count": 2, "account": terms}}
     return build(load(MIXED | {"populations": MIXED["populations"] | people}))
 
 
@@ -126,3 +127,40 @@ def test_published_impact_moves_the_fundamental_from_now_on() -> None:
     assert np.allclose(gap[: 10 - start], 0)
     assert np.allclose(gap[10 - start :, 0], 50)
     assert np.allclose(gap[:, 1], 0)
+
+
+def test_an_instrument_is_added_and_nothing_else_changes() -> None:
+    spec = mixed_spec()
+    plain, log, market = EventLog(), EventLog(), Simulation(spec, EventLog())
+    market = Simulation(spec, log)
+    quiet = Simulation(spec, plain)
+    quiet.advance()
+    quiet.finish()
+    market.advance(17)
+    number = market.list_instrument(Instrument("AAA", 700, tick_size=7, price_band=(7, 7_000)))
+    assert (number, market.spec.instruments[number].name) == (2, "AAA")
+    one, other = market.take_seat("people"), market.take_seat("people")
+    order = {"kind": MessageKind.LIMIT, "instrument": number, "price": 700, "quantity": 4}
+    market.submit(messages(order | {"account": one}, order | {"account": other, "side": Side.SELL}))
+    assert market.account(one).positions[number].inventory == 4
+    market.submit(messages(order | {"account": one, "price": 693}))
+    market.advance(29)
+    assert market.snapshot(number).bids == ((693, 4, 1),)
+    market.publish("On AAA alone", instrument=number, impact=5.0)
+    restored = Simulation.restore(market.spec, market.capture())
+    for it in (market, restored):
+        it.advance()
+        it.audit()
+    market.finish()
+    assert market.capture().hash() == restored.capture().hash()
+    assert market.state.fundamental.reshape(-1, 3)[-1, number] == 705
+    old = log.all[log.all["instrument"] != number]
+    fields = ["kind", "side", "reason", "flags", "instrument", "step", "account", "price", "quantity"]
+    assert np.array_equal(old[fields], plain.all[fields])
+    assert log.tables["instruments"][0]["name"] == ["AAA"]
+
+
+def test_an_instrument_is_added_only_once() -> None:
+    market = simulation(population("seats", STRATEGIES["outside"]), instruments=SHARES)
+    with pytest.raises(SimlabError, match="instrument 'A' already"):
+        market.list_instrument(Instrument("A", 5))

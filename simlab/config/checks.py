@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from simlab.agents.registry import resolve
 from simlab.agents.strategy import Parameter, Strategy
 from simlab.config.distributions import Distribution
 from simlab.config.models import ExperimentConfig, PopulationConfig
@@ -142,7 +141,7 @@ def _population(
                 (*path, "account", "inventory", name), name, traded, "instrument of this population"
             )
     try:
-        strategy = resolve(population.strategy, folder=source.folder_of((*path, "strategy")))
+        strategy = config.strategy_of(str(path[-1]), source.folder_of((*path, "strategy")))
     except PluginError as error:
         yield Problem((*path, "strategy"), str(error))
         return

@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 from simlab.agents.compiled import compiled_strategy
-from simlab.agents.python import agent_strategy
+from simlab.agents.each import agent_strategy
 
 
 @agent_strategy("slow", "Takes 50 ms to quote.")

@@ -202,6 +202,20 @@ def test_measures_of_several_instruments_name_them(two_shares: simlab.Run) -> No
     assert {"volatility ACME", "volume BOLT", "depth ACME", "P&L noise"} <= set(found)
 
 
+def test_without_quotes_profit_and_volume_are_compared(tmp_path: Path) -> None:
+    keys = {"recording": {"quotes_every": 0}}
+    runs = [
+        simlab.run(CONFIG, steps=300, seed=seed, out=tmp_path, set=keys | {MAKERS: makers})
+        for makers in (5, 1)
+        for seed in (1, 2)
+    ]
+    table = compare(runs).set_index("measure")
+    known = table[["mean_a", "mean_b"]].notna().all(axis=1)
+    assert {"P&L noise", "P&L makers", "volume"} <= set(table.index[known])
+    assert set(table.loc[~known, "verdict"]) == {"not measured in a"}
+    assert set(table.index[~known]) == {"two-sided quotes", "spread", "volatility", "depth"}
+
+
 def test_refusals(runs: dict, tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match=r"there are 1 treatments .* it takes two"):
         compare([runs[5, 1], runs[5, 2]])

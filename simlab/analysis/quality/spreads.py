@@ -201,13 +201,8 @@ class TradedSpreads:
         self._sums.add(instrument, **{name: weighted, f"relative_{name}": _BASIS_POINTS * weighted / mid})
 
     def counts(self, instrument: int) -> dict[str, float]:
-        """Return ``trades`` and ``volume`` of one instrument; raises AnalysisError when it had no trade."""
-        volume = self._sums["volume"][instrument]
-        if not volume:
-            raise AnalysisError(
-                f"{self._names[instrument]} was never traded, so no spread was paid; leave it out"
-            )
-        return {"trades": int(self._sums["trades"][instrument]), "volume": int(volume)}
+        """Return ``trades`` and ``volume`` of one instrument."""
+        return {name: int(self._sums[name][instrument]) for name in ("trades", "volume")}
 
     def row(self, instrument: int) -> dict[str, float]:
         """Return `counts` and the means of one instrument.
@@ -215,6 +210,10 @@ class TradedSpreads:
         Raises AnalysisError when it had no trade, or the quotes were not recorded at every step.
         """
         counts = self.counts(instrument)
+        if not counts["volume"]:
+            raise AnalysisError(
+                f"{self._names[instrument]} was never traded, so no spread was paid; leave it out"
+            )
         self._mids.require_every_step("what trades paid")
         later = [f"{part}_{horizon}" for horizon in self._horizons for part in ("realised", "price_impact")]
         measures = [name for part in ("effective", *later) for name in (part, f"relative_{part}")]

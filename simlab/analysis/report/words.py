@@ -78,7 +78,7 @@ def _world(reading: Reading) -> str:
     said += f" traded {count(len(reading.instruments), 'instrument')}."
     messages, trades = int(reading.rows["messages"]), int(reading.rows["trades"])
     if not trades:
-        return f"{said} {count(messages, 'book event')} and no trade were recorded."
+        return f"{said} {count(messages, 'book event')} and 0 trades were recorded."
     lots = count(int(reading.volumes.sum()), "lot")
     return f"{said} {count(messages, 'book event')} and {count(trades, 'trade')} of {lots} were recorded."
 

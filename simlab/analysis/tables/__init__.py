@@ -18,7 +18,7 @@ from simlab.analysis.tables.frames import (
     require_steps,
     signs,
 )
-from simlab.analysis.tables.mids import Mids
+from simlab.analysis.tables.mids import Mids, NoQuotesError
 from simlab.analysis.tables.streams import IntervalSums, Sums, instrument_names, quoted_mids, watched
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Frames",
     "IntervalSums",
     "Mids",
+    "NoQuotesError",
     "Sums",
     "ask_sides",
     "batches",

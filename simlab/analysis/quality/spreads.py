@@ -14,6 +14,7 @@ from simlab.analysis.tables import (
     Sums,
     batches,
     finite,
+    in_basis_points,
     instrument_names,
     numbers,
     quoted_mids,
@@ -27,7 +28,6 @@ __all__ = ["QUOTE_COLUMNS", "TRADE_COLUMNS", "QuotedSpreads", "TradedSpreads", "
 
 QUOTE_COLUMNS = ("step", "instrument", "best_bid", "best_ask")
 TRADE_COLUMNS = ("step", "instrument", "price", "quantity", "aggressor_side")
-_BASIS_POINTS = 1e4
 
 
 def spreads(
@@ -134,7 +134,7 @@ class QuotedSpreads:
         both = ~np.isnan(bid + ask)
         spread, mid = (ask - bid)[both], (ask + bid)[both] / 2
         self._sums.add(instrument, quotes=np.ones(len(bid)), both=both)
-        self._sums.add(instrument[both], spread=spread, relative=_BASIS_POINTS * spread / mid)
+        self._sums.add(instrument[both], spread=spread, relative=in_basis_points(spread, mid))
 
     def row(self, instrument: int) -> dict[str, float]:
         """Return the means of one instrument; raises AnalysisError when it never had both sides."""
@@ -198,7 +198,7 @@ class TradedSpreads:
         spread: NDArray[np.float64],
     ) -> None:
         weighted = quantity * spread
-        self._sums.add(instrument, **{name: weighted, f"relative_{name}": _BASIS_POINTS * weighted / mid})
+        self._sums.add(instrument, **{name: weighted, f"relative_{name}": in_basis_points(weighted, mid)})
 
     def counts(self, instrument: int) -> dict[str, float]:
         """Return ``trades`` and ``volume`` of one instrument."""

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from simlab.analysis.tables.frames import Frames, batches, in_order, numbers
 from simlab.errors import AnalysisError
 
-__all__ = ["Mids", "NoQuotesError"]
+__all__ = ["Mids", "NoQuotesError", "in_basis_points"]
 
 _GROWTH = 1.5
 
@@ -164,6 +164,17 @@ class _Series:
     def _reserve(self, size: int) -> None:
         if size > len(self._mids):  # in place where the allocator can, so that there are no two copies
             self._mids.resize(max(size, int(_GROWTH * len(self._mids))), refcheck=False)
+
+
+def in_basis_points(amounts: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return amounts in basis points of prices, ``(n,) float64``; NaN where a price is 0 or below.
+
+    Example
+    -------
+    >>> in_basis_points(np.array([2.0, 2.0]), np.array([100.0, -100.0])).tolist()
+    [200.0, nan]
+    """
+    return 1e4 * amounts / np.where(of > 0, of, np.nan)
 
 
 def _carried(mids: NDArray[np.float64], before: float) -> NDArray[np.float64]:

@@ -68,6 +68,8 @@ def facts(
     from simlab.console.findings import facts_table
 
     found = card(source)
+    for note in found.attrs["notes"] if as_json else ():
+        typer.echo(f"{source}: {note}", err=True)
     show(facts_table(str(source), found, explain), found.to_dict("records"), as_json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from simlab.config.world import build_outside
 from simlab.core.types import SelfTrade
 from simlab.kernel.spec import Activation, Latency, Population, RecordingPlan, SimulationSpec
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
+from simlab.processes import Halt
 
 __all__ = ["build", "validate"]
 
@@ -56,12 +57,24 @@ def build(config: ExperimentConfig) -> SimulationSpec:
         steps=config.steps,
         instruments=tuple(_instrument(name, it) for name, it in config.instruments.items()),
         populations=populations,
-        outside=build_outside(config),
+        outside=build_outside(config, _halts(config, populations)),
         simultaneous=config.activation == "simultaneous",
         step_duration_s=config.step_duration_s,
         recording=RecordingPlan(**config.recording.model_dump(exclude={"enabled"})),
         name=config.name,
     )
+
+
+def _halts(config: ExperimentConfig, populations: Sequence[Population]) -> Iterator[Halt]:
+    """Yield the halts that populations want, as `Strategy.halts` describes."""
+    for population in populations:
+        if population.strategy.halts is None or not population.count:
+            continue
+        for first, end in population.strategy.halts(population.options, population.parameters[0]):
+            last = config.steps if end is None else min(end, config.steps)
+            if first < last:
+                for instrument in population.instruments or config.instruments:
+                    yield Halt(first, instrument, last - first)
 
 
 def _instrument(name: str, config: InstrumentConfig) -> Instrument:

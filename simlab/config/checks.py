@@ -38,7 +38,7 @@ def cross_check(config: ExperimentConfig, source: Source) -> list[Problem]:
         *money_problems(config),
     ]
     for name, population in config.populations.items():
-        problems += _population(("populations", name), population, instruments, source)
+        problems += _population(("populations", name), population, instruments, config, source)
     return problems
 
 
@@ -125,7 +125,11 @@ def _shocks(config: ExperimentConfig, instruments: list[str], populations: list[
 
 
 def _population(
-    path: KeyPath, population: PopulationConfig, instruments: list[str], source: Source
+    path: KeyPath,
+    population: PopulationConfig,
+    instruments: list[str],
+    config: ExperimentConfig,
+    source: Source,
 ) -> Iterator[Problem]:
     traded = list(population.instruments) or instruments
     for i, name in enumerate(population.instruments):
@@ -148,7 +152,8 @@ def _population(
             hint = did_you_mean(name, strategy.options) or "; it takes none"
             yield Problem((*path, "options", name), f"strategy {strategy.name!r} has no such option{hint}")
             return
-    yield from _options((*path, "options"), population.options, strategy, source)
+    wrong = list(_options((*path, "options"), population.options, strategy, source))
+    yield from wrong or _markets((*path, "options"), population, traded, strategy, config, source)
 
 
 def _options(
@@ -165,6 +170,26 @@ def _options(
         yield Problem(
             path, f"strategy {strategy.name!r} refuses its options: {type(error).__name__}: {error}"
         )
+
+
+def _markets(
+    path: KeyPath,
+    population: PopulationConfig,
+    traded: list[str],
+    strategy: Strategy,
+    config: ExperimentConfig,
+    source: Source,
+) -> Iterator[Problem]:
+    """Let the strategy look at the instruments it trades, as `Strategy.check_market` describes."""
+    if strategy.check_market is None:
+        return
+    options = absolute_options(population.options, path, source)
+    for name in traded:
+        if name in config.instruments:
+            try:
+                strategy.check_market(options, config.instruments[name])
+            except SimlabError as error:
+                yield Problem(path, f"{name}: {error}")
 
 
 def absolute_options(options: Mapping[str, Any], path: KeyPath, source: Source) -> dict[str, Any]:

@@ -16,8 +16,9 @@ _WIDE = 110
 
 def facts_table(source: str, card: Any, explain: bool = False) -> Group:
     """Return a card of stylised facts, `simlab.analysis.facts.card`: a line a fact, definitions on demand."""
+    title = "\n".join([f"Stylised facts: {source}", *(f"note: {note}" for note in card.attrs["notes"])])
     several = ["instrument"] if "instrument" in card.columns else []
-    table = _table(f"Stylised facts: {source}", [*several, "fact"], ["estimate", "95% interval"], "verdict")
+    table = _table(title, [*several, "fact"], ["estimate", "95% interval"], "verdict")
     for row in card.to_dict("records"):
         known = row["estimate"] == row["estimate"]
         estimate = f"{row['estimate']:.3g}" if known else "-"

@@ -17,9 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from simlab import __version__
-from simlab.analysis.browser import screenshot
-from simlab.analysis.figures.layout import FONT
-from simlab.analysis.palette import COLOURS, INK
+from simlab.analysis.figures import COLOURS, FONT, INK
+from simlab.analysis.report import screenshot
 from simlab.errors import AnalysisError, PluginError
 from simlab.recording.schema import nearest_hint
 from simlab.runner.study import Claim, Lab, Study, find_studies

@@ -27,12 +27,12 @@ from types import ModuleType, TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from simlab.analysis import Run, open_run
-from simlab.analysis.libraries import load as load_library
+from simlab.analysis.libraries import library
+from simlab.analysis.statistics import mean_interval
 from simlab.config import load
 from simlab.errors import AnalysisError, ConfigError, PluginError
 from simlab.runner.run import execute
@@ -124,35 +124,6 @@ class Trial:
     steps: int | None = None
 
 
-def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean of independent values and its t interval.
-
-    Parameters
-    ----------
-    values : (n,) float
-        At least two.
-    level : float
-        Of confidence.
-
-    Raises
-    ------
-    AnalysisError
-        When there are fewer than two values.
-
-    Example
-    -------
-    >>> [round(x, 2) for x in mean_interval([1.0, 2.0, 3.0])]
-    [2.0, -0.48, 4.48]
-    """
-    sample = np.asarray(values, float)
-    if sample.size < 2:
-        raise AnalysisError(f"an interval needs at least 2 values, not {sample.size}; take more seeds")
-    mean = float(sample.mean())
-    half = sample.std(ddof=1) / np.sqrt(sample.size)
-    half *= load_library("scipy.stats").t.ppf(0.5 + level / 2, sample.size - 1)
-    return mean, float(mean - half), float(mean + half)
-
-
 class Lab(AbstractContextManager["Lab"]):
     """Where a study runs its trials: in worker processes, with a progress bar.
 
@@ -230,7 +201,7 @@ class Lab(AbstractContextManager["Lab"]):
         self.figures.append(figure)
 
     def _parallel(self, calls: list[tuple[Callable[..., Any], tuple[Any, ...]]], unit: str) -> list[Any]:
-        joblib = load_library("joblib")
+        joblib = library("joblib")
         task = self._bar.add_task(f"{self.folder.name} ({unit})", total=len(calls))
         workers = joblib.Parallel(n_jobs=self._jobs, return_as="generator", batch_size=1)
         results = []

@@ -9,7 +9,7 @@ import pytest
 
 from simlab.errors import AnalysisError, ConfigError, PluginError
 from simlab.runner.replicate import choose, read_results, replicate, replicate_all
-from simlab.runner.study import Claim, Lab, Trial, find_studies, mean_interval
+from simlab.runner.study import Claim, Lab, Trial, find_studies
 
 EXPERIMENT = """
 name: tiny
@@ -164,14 +164,6 @@ def test_claim_that_does_not_hold_needs_a_reason() -> None:
 def test_claim_needs_numbers(numbers: tuple[float | str, ...]) -> None:
     with pytest.raises(AnalysisError, match=r"claim 'c' .* not a number: .*(nan|inf).*; a trial may have"):
         Claim("c", "p", *map(float, numbers), holds=True)
-
-
-def test_mean_interval_is_students() -> None:
-    mean, low, high = mean_interval([2.0, 4.0, 6.0, 8.0])
-    assert mean == 5.0
-    assert (high - low) / 2 == pytest.approx(3.182446 * 2.581989 / 2, rel=1e-5)  # t(3), s / sqrt(n)
-    with pytest.raises(AnalysisError, match="at least 2 values, not 1; take more seeds"):
-        mean_interval([1.0])
 
 
 @pytest.mark.parametrize(

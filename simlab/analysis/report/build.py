@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simlab.analysis.browser import to_pdf
-from simlab.analysis.libraries import load
-from simlab.analysis.report.blocks import Section
+from simlab.analysis.libraries import library
+from simlab.analysis.report.browser import to_pdf
 from simlab.analysis.report.comparison import comparison_sections, comparison_tiles, labels
+from simlab.analysis.report.elements import Section
 from simlab.analysis.report.reading import Reading
 from simlab.analysis.report.sections import run_sections
 from simlab.analysis.report.words import Tile, tiles
@@ -103,13 +103,13 @@ def _several(runs: list[Run]) -> _Content:
 
 
 def _render(content: _Content) -> str:
-    jinja2 = load("jinja2")
+    jinja2 = library("jinja2")
     from simlab import __version__
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    plotly, script = load("plotly.offline").get_plotlyjs(), (_HERE / "page.js").read_text(encoding="utf-8")
+    plotly, script = library("plotly.offline").get_plotlyjs(), (_HERE / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html").render(
         title=content.title,
         subtitle=content.subtitle,

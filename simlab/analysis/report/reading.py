@@ -10,8 +10,8 @@ import pandas as pd
 from simlab.errors import AnalysisError, RecordingError
 
 if TYPE_CHECKING:
-    from simlab.analysis.frames import Frames
     from simlab.analysis.run import Run
+    from simlab.analysis.tables import Frames
 
 __all__ = ["INSTRUMENTS_SHOWN", "Reading"]
 
@@ -180,8 +180,7 @@ class Reading:
     def facts(self, instrument: str) -> pd.DataFrame:
         """Return the card of stylised facts of one instrument."""
         if instrument not in self._facts:
-            from simlab.analysis.facts import card
-            from simlab.analysis.order_flow import from_run
+            from simlab.analysis.facts import card, from_run
 
             self.table("quotes", instrument)
             self._facts[instrument] = card(from_run(self.run, instrument))

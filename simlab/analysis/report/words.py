@@ -53,7 +53,7 @@ def tiles(reading: Reading) -> list[Tile]:
         spread = reading.measure(name, "quoted spread")
         if spread is not None:
             volatility = reading.measure(name, "volatility")
-            detail = "" if volatility is None else f"volatility {volatility:.3g} bp a step"
+            detail = "" if volatility is None else f"volatility {volatility:.3g} per step"
             shown.append(Tile("Mean spread", f"{spread * reading.price_unit(name):,.4f}", detail))
     try:
         best = reading.by_population.iloc[:1]
@@ -106,7 +106,7 @@ def _prices(reading: Reading) -> list[str]:
         if spread is not None:
             sentence += f", with a mean spread of {spread * reading.price_unit(name):,.4f}"
         if volatility is not None:
-            sentence += f" and a volatility of {volatility:.3g} basis points a step"
+            sentence += f" and a volatility of {volatility:.3g} per step"
         said.append(sentence + ".")
     return said
 

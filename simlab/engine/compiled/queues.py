@@ -75,12 +75,13 @@ def _add_level(book, side_list, key, price):
     at = side_list
     best = head.floors[0]
     is_best = best == 0 or key < nodes[best].key
-    before = 0 if is_best or height > 1 else _close_before(book, side_list, key)
+    highest, lowest = height if is_best else top, 0
+    before = 0 if is_best else _close_before(book, side_list, key)
     if before != 0:
         node.floors[0] = nodes[before].floors[0]
         nodes[before].floors[0] = row
-        top = 0
-    for floor in range((height if is_best else top) - 1, -1, -1):
+        highest, lowest = top if height > 1 else 0, 1
+    for floor in range(highest - 1, lowest - 1, -1):
         after = nodes[at].floors[floor]
         while after != 0 and nodes[after].key < key:
             at = after
@@ -107,14 +108,15 @@ def remove_level(book, row):
     node = nodes[row]
     key, at = node.key, node.side_list
     strike(book.prices, tag_of_level(at, key), row)
-    if node.height == 1 and nodes[at].floors[0] != row:
+    highest, lowest = node.height, 0
+    if nodes[at].floors[0] != row:
         before = _close_before(book, at, key)
         if before != 0:
             nodes[before].floors[0] = node.floors[0]
-            _free_level_row(book, row)
-            return
-    tallest = row if nodes[at].floors[0] == row else at
-    for floor in range(nodes[tallest].height - 1, -1, -1):
+            lowest = 1
+        if before == 0 or highest > 1:
+            highest = nodes[at].height
+    for floor in range(highest - 1, lowest - 1, -1):
         after = nodes[at].floors[floor]
         while after != 0 and nodes[after].key < key:
             at = after

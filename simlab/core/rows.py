@@ -34,6 +34,7 @@ from numba.extending import (
 from numpy.typing import DTypeLike, NDArray
 
 from simlab.core.jit import JIT, jit_inline
+from simlab.core.memory import copied, grown, new_rows
 from simlab.core.types import pack, unpack
 from simlab.errors import SimlabError
 
@@ -58,20 +59,8 @@ packed = jit_inline(pack)
 unpacked = jit_inline(unpack)
 """`simlab.core.types.unpack`, for compiled code."""
 
-_LINE_BYTES = 64
-_PAGE_BYTES = 1 << 21
 _WORDS = 2
 """Words by which an address leads to a field: where its rows are, and how many."""
-
-
-def new_rows(rows: int, dtype: DTypeLike) -> NDArray[Any]:
-    """Return ``(rows,)`` zeros that begin at a cache line; large arrays at a large page (2 MiB)."""
-    dtype = np.dtype(dtype)
-    size = rows * dtype.itemsize
-    alignment = _PAGE_BYTES if size >= _PAGE_BYTES else _LINE_BYTES
-    memory = np.zeros(size + alignment, np.uint8)
-    offset = -memory.ctypes.data % alignment
-    return memory[offset : offset + size].view(dtype)
 
 
 class _Field:
@@ -215,22 +204,11 @@ class Tables:
 
 
 def _copied(value: Any) -> Any:
-    if isinstance(value, Tables):
-        return value.copy()
-    fresh = new_rows(len(value), value.dtype)
-    fresh[:] = value
-    return fresh
+    return value.copy() if isinstance(value, Tables) else copied(value)
 
 
 def _rebuild(cls: type[Tables], fields: dict[str, Any]) -> Tables:
     return cls(**{name: _copied(value) for name, value in fields.items()})
-
-
-def grown(array: NDArray[Any], rows: int) -> NDArray[Any]:
-    """Return a longer array that begins as `array` does."""
-    larger = new_rows(rows, array.dtype)
-    larger[: len(array)] = array
-    return larger
 
 
 # What compiled code sees: a type each for tables, one table, one row, and the cells of an array in a row.

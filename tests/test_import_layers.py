@@ -23,6 +23,7 @@ LAYERS = {
     "importing": 2,
     "kernel": 3,
     "analysis": 3,
+    "exporting": 3,
     "config": 4,
     "console": 4,
     "runner": 5,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from simlab.agents.library.avellaneda_stoikov import reservation_and_spread
 from simlab.analysis import Run
-from simlab.analysis.frames import Mids
-from simlab.analysis.libraries import load
+from simlab.analysis.libraries import library
+from simlab.analysis.tables import Mids
 from simlab.runner.study import Claim, Lab, Trial
 
 Array = NDArray[np.float64]
@@ -157,13 +157,13 @@ def book_claims(leaning: Array, symmetric: Array) -> list[Claim]:
 
 def figure(profits: dict[tuple[float, bool], Array]) -> Any:
     """Draw the distribution of profit of both strategies at gamma 0.1, with the paper's mean and risk."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     drawn = go.Figure()
     bins = np.linspace(0, 130, 66)
     for symmetric, name in ((False, "inventory strategy"), (True, "symmetric strategy")):
         density, _ = np.histogram(profits[0.1, symmetric], bins, density=True)
         mean, risk, _ = PAPER[0.1, symmetric]
-        normal = load("scipy.stats").norm.pdf(bins, mean, risk)
+        normal = library("scipy.stats").norm.pdf(bins, mean, risk)
         drawn.add_bar(x=(bins[1:] + bins[:-1]) / 2, y=density, name=name, opacity=0.6)
         drawn.add_scatter(x=bins, y=normal, mode="lines", name=f"{name}, paper: {mean} ± {risk}")
     drawn.update_layout(
@@ -176,7 +176,7 @@ def figure(profits: dict[tuple[float, bool], Array]) -> Any:
 
 def book_figure(leaning: Array, symmetric: Array) -> Any:
     """Draw profit against final inventory of every session in the order book."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     drawn = go.Figure()
     for sessions, name in ((leaning, "inventory strategy"), (symmetric, "symmetric strategy")):
         drawn.add_scatter(x=sessions[:, 1], y=sessions[:, 0], mode="markers", name=name)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simlab.analysis import Run
-from simlab.analysis.depth import book_shape
-from simlab.analysis.libraries import load
+from simlab.analysis.libraries import library
+from simlab.analysis.quality import book_shape
 from simlab.runner.study import Claim, Lab, Trial, mean_interval
 
 EXPONENT = 0.6
@@ -42,7 +42,7 @@ def approximation(distance: ArrayLike, exponent: float = EXPONENT) -> NDArray[np
 
     the solution of rho'' = rho - x^(-1-mu) that is 0 at x = 0 and far away.
     """
-    quad = load("scipy.integrate").quad
+    quad = library("scipy.integrate").quad
 
     def at(x: float) -> float:
         near = quad(lambda u: u ** (-1 - exponent) * (math.exp(u - x) - math.exp(-u - x)) / 2, 0, x)[0]
@@ -54,7 +54,7 @@ def approximation(distance: ArrayLike, exponent: float = EXPONENT) -> NDArray[np
 
 def peak_of_approximation() -> float:
     """Return where the approximate mean book is largest, in diffusion lengths."""
-    found = load("scipy.optimize").minimize_scalar(
+    found = library("scipy.optimize").minimize_scalar(
         lambda x: -approximation(x)[0], bounds=(0.01, 5), method="bounded"
     )
     return float(found.x)
@@ -108,7 +108,7 @@ def claims(books: NDArray[np.float64], lengths: ArrayLike) -> list[Claim]:
 
 def book_figure(books: NDArray[np.float64], lengths: ArrayLike) -> object:
     """Draw the mean book and its range over the seeds, beside the approximation scaled to the same tail."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     distance = np.arange(books.shape[1])
     mean = books.mean(axis=0)
     curve = np.geomspace(0.2, distance[-1], 120)

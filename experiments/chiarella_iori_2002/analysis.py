@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.analysis import Run
-from simlab.analysis.frames import Mids
-from simlab.analysis.libraries import load
+from simlab.analysis.libraries import library
+from simlab.analysis.tables import Mids
 from simlab.runner.study import Claim, Lab, Trial, mean_interval
 
 Array = NDArray[np.float64]
@@ -35,7 +35,7 @@ def magnitude_autocorrelation(changes: Array) -> Array:
 
 def excess_kurtosis(changes: Array) -> float:
     """Return the fourth standardised moment less 3, its value for normal returns."""
-    return float(load("scipy.stats").kurtosis(changes))
+    return float(library("scipy.stats").kurtosis(changes))
 
 
 def paired_claim(name: str, with_chartists: Array, without: Array) -> Claim:
@@ -54,7 +54,7 @@ def paired_claim(name: str, with_chartists: Array, without: Array) -> Claim:
 
 def clustering_figure(curves: list[tuple[str, Array]]) -> Any:
     """Draw the mean autocorrelation of absolute returns by lag."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     drawn = go.Figure()
     for name, curve in curves:
         drawn.add_scatter(x=np.arange(1, LAGS + 1), y=curve.mean(axis=0), mode="lines+markers", name=name)
@@ -67,7 +67,7 @@ def clustering_figure(curves: list[tuple[str, Array]]) -> Any:
 
 def tail_figure(samples: list[tuple[str, list[Array]]]) -> Any:
     """Draw how often a standardised return is larger than a number, beside the normal distribution."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     drawn = go.Figure()
     sizes = np.linspace(0.1, 12, 60)
     for name, runs in samples:
@@ -75,7 +75,7 @@ def tail_figure(samples: list[tuple[str, list[Array]]]) -> Any:
         share = np.array([(scaled > size).mean() for size in sizes])
         shown = share > 0
         drawn.add_scatter(x=sizes[shown], y=share[shown], mode="lines", name=name)
-    normal = 2 * load("scipy.stats").norm.sf(sizes)
+    normal = 2 * library("scipy.stats").norm.sf(sizes)
     shown = normal > 1e-5
     drawn.add_scatter(x=sizes[shown], y=normal[shown], mode="lines", line_dash="dot", name="normal")
     drawn.update_layout(title="Chartists make large returns frequent")

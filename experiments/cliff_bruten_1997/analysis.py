@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from simlab.analysis import Run
-from simlab.analysis.allocation import smiths_alpha
-from simlab.analysis.libraries import load
-from simlab.analysis.palette import styles
+from simlab.analysis.figures import styles
+from simlab.analysis.libraries import library
+from simlab.analysis.quality import smiths_alpha
 from simlab.runner.study import Claim, Lab, Trial, mean_interval
 
 EQUILIBRIUM = 200
@@ -129,7 +129,7 @@ def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _price_figure(found: dict[str, Found]) -> Any:
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     figure = go.Figure()
     titles = [_title(market) for market in EXPECTED]
     looks = styles(TRADERS.values())
@@ -163,7 +163,7 @@ _SHOWN = {"zi": "price", "zip": "last_price"}
 
 
 def _alpha_figure(found: dict[str, Found]) -> Any:
-    figure = load("plotly.subplots").make_subplots(
+    figure = library("plotly.subplots").make_subplots(
         rows=2, cols=2, shared_xaxes=True, shared_yaxes="all", subplot_titles=list(map(_title, EXPECTED))
     )
     looks = styles(TRADERS.values())

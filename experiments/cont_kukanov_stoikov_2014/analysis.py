@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from simlab.analysis import Run
-from simlab.analysis.frames import Mids
-from simlab.analysis.impact import ofi, ofi_regression, trade_imbalance_regression
-from simlab.analysis.libraries import load
+from simlab.analysis.libraries import library
+from simlab.analysis.quality import ofi, ofi_regression, trade_imbalance_regression
+from simlab.analysis.tables import Mids
 from simlab.runner.study import Claim, Lab, Trial, mean_interval
 
 PRICE_SCALES = (1.5, 3.0, 6.0)
@@ -69,7 +69,7 @@ def intervals(quotes: pd.DataFrame, instruments: pd.DataFrame, length: int) -> p
 
 def gain_of_curvature(frame: pd.DataFrame) -> float:
     """Return by how much a term ``ofi * abs(ofi)`` raises the R2 of ``change ~ ofi``."""
-    ols = load("statsmodels.formula.api").ols
+    ols = library("statsmodels.formula.api").ols
     curved = ols("change ~ ofi + I(ofi * abs(ofi))", frame).fit()
     return float(curved.rsquared - ols("change ~ ofi", frame).fit().rsquared)
 
@@ -124,7 +124,7 @@ def r2_claims(frame: pd.DataFrame) -> list[Claim]:
 
 def depth_claims(frame: pd.DataFrame) -> list[Claim]:
     """Regress the logarithm of the slope on that of the depth, and compare the slope to 1 / (2 depth)."""
-    ols = load("statsmodels.formula.api").ols
+    ols = library("statsmodels.formula.api").ols
     markets = frame.groupby(["price_scale", "far_depth"])[["slope", "depth"]].mean()
     fit = ols("np.log(slope) ~ np.log(depth)", markets).fit()
     power = -float(fit.params.iloc[1])
@@ -157,7 +157,7 @@ def depth_claims(frame: pd.DataFrame) -> list[Claim]:
 
 def slope_figure(frame: pd.DataFrame) -> object:
     """Draw the slope of every market against its depth, with the paper's 1 / (2 depth)."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     markets = frame.groupby(["price_scale", "far_depth"])[["slope", "depth"]].mean()
     depth = np.geomspace(markets["depth"].min(), markets["depth"].max(), 50)
     figure = go.Figure(go.Scatter(x=depth, y=0.5 / depth, mode="lines", name="paper's model: 1 / (2 depth)"))
@@ -172,7 +172,7 @@ def slope_figure(frame: pd.DataFrame) -> object:
 
 def scatter_figure(rows: pd.DataFrame, market: Market) -> object:
     """Draw the intervals of one market and the line through them."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     slope, level = np.polyfit(rows["ofi"], rows["change"], 1)
     ends = np.array([rows["ofi"].min(), rows["ofi"].max()])
     figure = go.Figure(

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from simlab.analysis import Run
-from simlab.analysis.libraries import load
+from simlab.analysis.libraries import library
 from simlab.runner.study import Claim, Lab, Trial, mean_interval
 
 EPSILONS = (0.003, 0.014, 0.065, 0.3)
@@ -71,7 +71,7 @@ def within(estimate: float, target: float, tolerance: float, why_not: str) -> di
 
 def slope_on_prediction(frame: pd.DataFrame) -> tuple[float, float, float]:
     """Return the log-log slope of spread on prediction, and its interval with clusters by epsilon."""
-    model = load("statsmodels.formula.api").ols("np.log(spread) ~ np.log(predicted)", frame)
+    model = library("statsmodels.formula.api").ols("np.log(spread) ~ np.log(predicted)", frame)
     fit = model.fit(cov_type="cluster", cov_kwds={"groups": frame["epsilon"]}, use_t=True)
     return float(fit.params.iloc[-1]), *map(float, fit.conf_int().iloc[-1])
 
@@ -92,13 +92,13 @@ def level(frame: pd.DataFrame) -> tuple[float, float, float]:
 def exponent(frame: pd.DataFrame) -> tuple[float, float, float]:
     """Fit ``spread / (mu / alpha) = a + b epsilon ** c`` to each epsilon's mean; return c, its interval."""
     means = (frame["spread"] / frame["price_scale"]).groupby(frame["epsilon"]).mean()
-    values, covariance = load("scipy.optimize").curve_fit(
+    values, covariance = library("scipy.optimize").curve_fit(
         lambda epsilon, a, b, c: a + b * epsilon**c,
         means.index.to_numpy(),
         means.to_numpy(),
         p0=(0.28, 1.86, 0.75),
     )
-    half = load("scipy.stats").t.ppf(0.975, len(means) - len(values)) * np.sqrt(covariance[2, 2])
+    half = library("scipy.stats").t.ppf(0.975, len(means) - len(values)) * np.sqrt(covariance[2, 2])
     return float(values[2]), float(values[2] - half), float(values[2] + half)
 
 
@@ -134,7 +134,7 @@ def claims(frame: pd.DataFrame) -> list[Claim]:
 
 def collapse_figure(frame: pd.DataFrame) -> object:
     """Draw the spread in units of mu / alpha against epsilon, with the papers' curve."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     curve = np.geomspace(min(EPSILONS) / 2, max(EPSILONS) * 2, 100)
     figure = go.Figure(go.Scatter(x=curve, y=f(curve), mode="lines", name="0.28 + 1.86 epsilon^(3/4)"))
     for scale, rows in frame.groupby("price_scale"):
@@ -147,7 +147,7 @@ def collapse_figure(frame: pd.DataFrame) -> object:
 
 def spread_figure(frame: pd.DataFrame) -> object:
     """Draw the measured against the predicted spread, with the line where they are equal."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     ends = [frame["predicted"].min(), frame["predicted"].max()]
     figure = go.Figure(go.Scatter(x=ends, y=ends, mode="lines", name="paper: slope 1"))
     for epsilon, rows in frame.groupby("epsilon"):

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from simlab.analysis import Run
-from simlab.analysis.allocation import allocative_efficiency
-from simlab.analysis.libraries import load
-from simlab.analysis.palette import styles
+from simlab.analysis.figures import styles
+from simlab.analysis.libraries import library
+from simlab.analysis.quality import allocative_efficiency
 from simlab.runner.study import Claim, Lab, Trial, mean_interval
 
 MARKETS = ("M1", "M2", "M3", "M4", "M5")
@@ -119,7 +119,7 @@ def gap_claims(gaps: NDArray[np.float64]) -> list[Claim]:
 
 
 def _figure(ours: dict[str, NDArray[np.float64]]) -> Any:
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     figure = go.Figure()
     looks = styles(STRATEGIES)
     for kind, values in ours.items():

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.analysis import Run, frames
-from simlab.analysis.libraries import load
+from simlab.analysis import Run, tables
+from simlab.analysis.libraries import library
 from simlab.runner.study import Claim, Lab, Trial, mean_interval
 
 Array = NDArray[np.float64]
@@ -29,7 +29,7 @@ def signs(run: Run) -> Array:
     """Return the sign of every market order, 1 to buy and -1 to sell, without the settling time."""
     trades = run.trades(columns=["aggressor_side", "taker_order_id"])
     orders = trades.drop_duplicates("taker_order_id")
-    sign = frames.signs(orders["aggressor_side"]).astype(float)
+    sign = tables.signs(orders["aggressor_side"]).astype(float)
     return sign[int(SETTLING * sign.size) :]
 
 
@@ -73,7 +73,7 @@ def equals(expected: float, low: float, high: float) -> bool:
 
 def figure(split: Array, unsplit: Array) -> Any:
     """Draw the autocorrelation with and without splitting beside the paper's law."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     lags = middle_lags()
     law = lags**-GAMMA * SPLITTERS ** (ALPHA - 2) / ALPHA
     drawn = go.Figure()

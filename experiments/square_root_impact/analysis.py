@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.analysis import Run
-from simlab.analysis.frames import Mids
-from simlab.analysis.libraries import load
+from simlab.analysis.libraries import library
+from simlab.analysis.tables import Mids
 from simlab.runner.study import Claim, Lab, Trial
 
 Array = NDArray[np.float64]
@@ -81,7 +81,7 @@ def fit_power_law(sizes: Array, means: Array, errors: Array) -> Fit:
     def misfit(exponent: float) -> float:
         return float(np.sum(((means - scale(exponent) * sizes**exponent) / errors) ** 2))
 
-    exponent = float(load("scipy.optimize").minimize_scalar(misfit, bounds=EXPONENTS, method="bounded").x)
+    exponent = float(library("scipy.optimize").minimize_scalar(misfit, bounds=EXPONENTS, method="bounded").x)
     return Fit(scale(exponent), exponent)
 
 
@@ -100,7 +100,7 @@ def bootstrap_exponent(sizes: Array, impacts: Array) -> tuple[float, float]:
 
 def figure(sizes: Array, impacts: Array, fit: Fit) -> Any:
     """Draw the mean impact by size with its fit, and the papers' law through the same middle point."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     error = 1.96 * standard_errors(impacts)
     grid = np.geomspace(sizes[0] / 1.3, sizes[-1] * 1.3, 40)
     middle = np.sqrt(sizes[0] * sizes[-1])

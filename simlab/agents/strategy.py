@@ -27,11 +27,12 @@ MAX_MEMORY = 8
 
 
 class Level(StrEnum):
-    """How a strategy is called: compiled per agent, Python per population, Python per agent."""
+    """How a strategy is called: compiled per agent, Python per population, Python per agent, or never."""
 
     COMPILED = "compiled"
     BATCH = "batch"
     AGENT = "agent"
+    OUTSIDE = "outside"
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,26 @@ class Strategy:
     code: Any = field(default=None, repr=False, compare=False)
     """The function or class that was declared, for its place in messages."""
 
+    check_market: Callable[..., object] | None = None
+    """Raise an error that says why an instrument does not suit the options; None for no check.
+
+    Without it a `check_market` of what `make` is, a static method of the class, is taken. It is called as
+    ``check_market(options, instrument)`` with checked options and each instrument that the population trades,
+    an object with `price_band`, `tick_size` and `lot_size`.
+    """
+    halts: Callable[..., list[tuple[int, int | None]]] | None = None
+    """Return when the population wants its instruments halted: (first, end) in steps, None for no end.
+
+    Without it a `halts` of what `make` is, a static method of the class, is taken. It is called before a run
+    as ``halts(options, parameters)`` with the parameters of the population's first agent.
+    """
+
     def __post_init__(self) -> None:
         if self.check is None:
             object.__setattr__(self, "check", getattr(self.make, "check_options", None))
+        for name in ("check_market", "halts"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(self.make, name, None))
 
 
 _C = TypeVar("_C", bound=type)

@@ -7,15 +7,15 @@ from typing import Any
 
 from simlab.errors import AnalysisError
 
-__all__ = ["load"]
+__all__ = ["library"]
 
 
-def load(module: str) -> Any:
+def library(module: str) -> Any:
     """Import a module of an optional library; raises AnalysisError that says how to install it.
 
     Example
     -------
-    >>> float(load("scipy.stats").norm.cdf(0.0))
+    >>> float(library("scipy.stats").norm.cdf(0.0))
     0.5
     """
     try:

@@ -12,7 +12,7 @@ from simlab import recording
 if TYPE_CHECKING:
     import pandas as pd
 
-    from simlab.analysis.frames import Frames
+    from simlab.analysis.tables import Frames
 
 __all__ = ["Run", "open_run"]
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simlab.bench.peers import PEERS, make_peer, missing_peers
 from simlab.bench.streams import check_stream, common_stream, load_stream, to_messages, wide_stream
 from simlab.core.types import EventKind
 from simlab.errors import SimlabError, did_you_mean
@@ -36,10 +37,13 @@ ENTRIES = ("batch", "single")
 _CHUNK_MESSAGES = 100_000
 _BUILT_IN_MESSAGES = 200_000
 _BUILT_IN_SEED = 1
+_TOTALS = ("trades", "volume", "notional", "resting_orders", "best_bid", "best_ask")
 _APPLY_FIELDS = ["kind", "side", "price", "quantity", "order_id"]
 
 
-def run(stream_path: Path | None, engines: list[str], entry: str) -> list[dict[str, Any]]:
+def run(
+    stream_path: Path | None, engines: list[str], entry: str, *, peers: bool = False
+) -> list[dict[str, Any]]:
     """Measure engines on a stream, each in a process of its own.
 
     Parameters
@@ -51,16 +55,20 @@ def run(stream_path: Path | None, engines: list[str], entry: str) -> list[dict[s
         Names from `ENGINES`.
     entry : str
         ``"batch"`` (arrays of messages) or ``"single"`` (one call of `apply` a message).
+    peers : bool
+        Whether to measure the books of `simlab.bench.peers` that are installed, too.
 
     Returns
     -------
     list of dict
-        The keys of `bench_engine`; with built-in streams also `stream`, the stream's name.
+        The keys of `bench_engine`, and `relative_speed` to the stream's first row; with built-in streams also
+        `stream`, the stream's name.
 
     Raises
     ------
     SimlabError
-        When a name is unknown, the file is not a stream, or a measurement fails.
+        When a name is unknown, the file is not a stream, a measurement fails, or two books did not do the
+        same: trades, volume, notional, resting orders and best prices are compared.
 
     Example
     -------
@@ -73,6 +81,9 @@ def run(stream_path: Path | None, engines: list[str], entry: str) -> list[dict[s
     _require_known("entry", entry, ENTRIES)
     if stream_path is not None:
         load_stream(stream_path)
+    books = [(engine, entry) for engine in engines]
+    if peers:
+        books += [(peer, "single") for peer in PEERS if peer not in missing_peers()]
     results = []
     with tempfile.TemporaryDirectory(prefix="simlab-bench-") as folder:
         small = _save(Path(folder), "small", common_stream(1000, seed=0))
@@ -80,11 +91,34 @@ def run(stream_path: Path | None, engines: list[str], entry: str) -> list[dict[s
             # Compile in a process that is not measured: the compiler would count in the peak memory.
             _measure_in_child(small, engine, entry)
         if stream_path is not None:
-            return [_measure_in_child(stream_path, engine, entry) for engine in engines]
+            return _measure_all(stream_path, books)
         for name, make in (("common", common_stream), ("wide", wide_stream)):
             path = _save(Path(folder), name, make(_BUILT_IN_MESSAGES, _BUILT_IN_SEED))
-            results += [{"stream": name} | _measure_in_child(path, engine, entry) for engine in engines]
+            results += [{"stream": name} | result for result in _measure_all(path, books)]
     return results
+
+
+def _measure_all(path: Path, books: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Measure books, (name, entry), on one stream, and compare them."""
+    return compared([_measure_in_child(path, name, entry) for name, entry in books])
+
+
+def compared(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the results of one stream with their speed relative to the first.
+
+    Raises
+    ------
+    SimlabError
+        When two books did not do the same, for then their speeds say nothing.
+    """
+    first = results[0]
+    for result in results:
+        differing = [key for key in _TOTALS if result[key] != first[key]]
+        if differing:
+            theirs = ", ".join(f"{key} {result[key]} and not {first[key]}" for key in differing)
+            raise SimlabError(f"{result['engine']} did not do what {first['engine']} did: {theirs}")
+    speed = first["messages_per_s"]
+    return [result | {"relative_speed": result["messages_per_s"] / speed} for result in results]
 
 
 def _save(folder: Path, name: str, stream: NDArray[np.int64]) -> Path:
@@ -101,9 +135,9 @@ def bench_engine(stream: NDArray[np.int64], engine: str, entry: str) -> dict[str
     stream : (n, 5) int64
         See `simlab.bench.streams`.
     engine : str
-        A name from `ENGINES`.
+        A name from `ENGINES` or from `simlab.bench.peers.PEERS`.
     entry : str
-        A name from `ENTRIES`.
+        A name from `ENTRIES`; a peer has ``"single"`` only.
 
     Returns
     -------
@@ -123,9 +157,23 @@ def bench_engine(stream: NDArray[np.int64], engine: str, entry: str) -> dict[str
     >>> bench_engine(common_stream(1000, seed=1), "reference", "batch")["messages"]
     1000
     """
-    _require_known("engine", engine, ENGINES)
-    _require_known("entry", entry, ENTRIES)
+    _require_known("engine", engine, (*ENGINES, *PEERS))
+    _require_known("entry", entry, ENTRIES if engine in ENGINES else ("single",))
     check_stream(stream)
+    totals, seconds = _timed_peer(stream, engine) if engine in PEERS else _timed(stream, engine, entry)
+    return {
+        "engine": engine,
+        "entry": entry,
+        "messages": len(stream),
+        **totals,
+        "seconds": seconds,
+        "messages_per_s": len(stream) / seconds,
+        "peak_rss_mb": _peak_rss_mb(),
+    }
+
+
+def _timed(stream: NDArray[np.int64], engine: str, entry: str) -> tuple[dict[str, Any], float]:
+    """Return what an engine did on a stream, and the seconds it took."""
     measure = _time_batches if entry == "batch" else _time_single_calls
     for make in (common_stream, wide_stream):  # compiles; the wide stream makes every array grow
         measure(make(2000, 0), _make_book(engine), _Totals())
@@ -135,20 +183,17 @@ def bench_engine(stream: NDArray[np.int64], engine: str, entry: str) -> dict[str
         _count_again(stream, engine, book, totals)
     if totals.events < len(stream):
         raise SimlabError(f"the {engine} engine answered {len(stream)} messages with {totals.events} events")
-    return {
-        "engine": engine,
-        "entry": entry,
-        "messages": len(stream),
-        "trades": totals.trades,
-        "volume": totals.volume,
-        "notional": totals.notional,
-        "resting_orders": book.resting_orders(),
-        "best_bid": book.best_bid(),
-        "best_ask": book.best_ask(),
-        "seconds": seconds,
-        "messages_per_s": len(stream) / seconds,
-        "peak_rss_mb": _peak_rss_mb(),
-    }
+    did = (totals.trades, totals.volume, totals.notional)
+    left = (book.resting_orders(), book.best_bid(), book.best_ask())
+    return dict(zip(_TOTALS, (*did, *left), strict=True)), seconds
+
+
+def _timed_peer(stream: NDArray[np.int64], name: str) -> tuple[dict[str, Any], float]:
+    """Return what a peer did on a stream, and the seconds it took."""
+    peer, seconds = make_peer(name), 0.0
+    for messages in _chunks(stream):
+        seconds += peer.run(messages[_APPLY_FIELDS].tolist())
+    return peer.totals(), seconds
 
 
 class _Totals:

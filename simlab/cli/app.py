@@ -43,6 +43,7 @@ app = typer.Typer(
 for group in (run, read, many):
     app.registered_commands += group.commands.registered_commands
 app.add_typer(bring.commands, name="import")
+app.add_typer(bring.out_commands, name="export")
 app.add_typer(bench.commands, name="bench")
 
 

@@ -28,7 +28,9 @@ class _Entry(StrEnum):
 
 
 @commands.command(
-    "engine", epilog="Example:\n\n    simlab bench engine --engine compiled --engine reference --entry single"
+    "engine",
+    epilog="Examples:\n\n    simlab bench engine --engine compiled --peers\n\n"
+    "    simlab bench engine --entry single",
 )
 def bench_engine(
     stream: Annotated[
@@ -36,15 +38,24 @@ def bench_engine(
     ] = None,
     engine: Annotated[_Engine, typer.Option(help="Engine to measure.")] = _Engine.BOTH,
     entry: Annotated[_Entry, typer.Option(help="Whole arrays, or one call a message.")] = _Entry.BATCH,
+    peers: Annotated[
+        bool,
+        typer.Option("--peers", help="Measure a plain sortedcontainers book and bourse, too."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the matching engines on a stream of messages."""
     from simlab.bench.engine import ENGINES
     from simlab.bench.engine import run as measure
-    from simlab.console.tables import rows_table
+    from simlab.bench.peers import missing_peers
+    from simlab.console.tables import books_table
 
-    rows = measure(stream, list(ENGINES) if engine is _Engine.BOTH else [engine.value], entry.value)
-    show(rows_table("Matching engines", rows), rows, as_json)
+    if peers:
+        for name in missing_peers():
+            typer.echo(f"{name} is not installed and not measured; pip install {name}", err=True)
+    engines = list(ENGINES) if engine is _Engine.BOTH else [engine.value]
+    rows = measure(stream, engines, entry.value, peers=peers)
+    show(books_table(rows), rows, as_json)
 
 
 @commands.command("kernel", epilog="Example:\n\n    simlab bench kernel --agents 10000 --steps 1000")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.agents.registry import resolve
 from simlab.agents.strategy import Strategy
 from simlab.config.checks import absolute_options
 from simlab.config.distributions import DrawError, draw_column
@@ -25,6 +24,7 @@ from simlab.config.world import build_outside
 from simlab.core.types import SelfTrade
 from simlab.kernel.spec import Activation, Latency, Population, RecordingPlan, SimulationSpec
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
+from simlab.processes import Halt
 
 __all__ = ["build", "validate"]
 
@@ -38,9 +38,6 @@ def build(config: ExperimentConfig) -> SimulationSpec:
     ------
     ConfigError
         When a distribution cannot give values that its parameter allows.
-    PluginError
-        When a strategy's file changed since the configuration was loaded, and is broken now.
-
     Example
     -------
     >>> from simlab.config import load
@@ -56,12 +53,24 @@ def build(config: ExperimentConfig) -> SimulationSpec:
         steps=config.steps,
         instruments=tuple(_instrument(name, it) for name, it in config.instruments.items()),
         populations=populations,
-        outside=build_outside(config),
+        outside=build_outside(config, _halts(config, populations)),
         simultaneous=config.activation == "simultaneous",
         step_duration_s=config.step_duration_s,
         recording=RecordingPlan(**config.recording.model_dump(exclude={"enabled"})),
         name=config.name,
     )
+
+
+def _halts(config: ExperimentConfig, populations: Sequence[Population]) -> Iterator[Halt]:
+    """Yield the halts that populations want, as `Strategy.halts` describes."""
+    for population in populations:
+        if population.strategy.halts is None or not population.count:
+            continue
+        for first, end in population.strategy.halts(population.options, population.parameters[0]):
+            last = config.steps if end is None else min(end, config.steps)
+            if first < last:
+                for instrument in population.instruments or config.instruments:
+                    yield Halt(first, instrument, last - first)
 
 
 def _instrument(name: str, config: InstrumentConfig) -> Instrument:
@@ -71,7 +80,7 @@ def _instrument(name: str, config: InstrumentConfig) -> Instrument:
 
 def _population(name: str, config: ExperimentConfig, problems: list[Problem]) -> Population:
     it = config.populations[name]
-    strategy = resolve(it.strategy, folder=config.folder_of(("populations", name, "strategy")))
+    strategy = config.strategy_of(name, config.folder_of(("populations", name, "strategy")))
     instruments = it.instruments or tuple(config.instruments)
     latency = it.latency.uniform if isinstance(it.latency, LatencyRange) else (it.latency, it.latency)
     return Population(

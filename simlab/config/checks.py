@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simlab.agents.registry import resolve
-from simlab.agents.strategy import Parameter, Strategy
+from simlab.agents.strategy import Level, Parameter, Strategy
 from simlab.config.distributions import Distribution
 from simlab.config.models import ExperimentConfig, PopulationConfig
 from simlab.config.money import money_problems
@@ -21,6 +20,8 @@ from simlab.processes.tabulated import TabulatedValues
 __all__ = ["absolute_options", "cross_check"]
 
 _MOST_WHOLE = 2**53
+_OF_AGENTS = ("activation", "latency", "signal_noise", "joins", "leaves")
+"""What a population of seats has no use for."""
 
 
 def cross_check(config: ExperimentConfig, source: Source) -> list[Problem]:
@@ -38,7 +39,7 @@ def cross_check(config: ExperimentConfig, source: Source) -> list[Problem]:
         *money_problems(config),
     ]
     for name, population in config.populations.items():
-        problems += _population(("populations", name), population, instruments, source)
+        problems += _population(("populations", name), population, instruments, config, source)
     return problems
 
 
@@ -125,7 +126,11 @@ def _shocks(config: ExperimentConfig, instruments: list[str], populations: list[
 
 
 def _population(
-    path: KeyPath, population: PopulationConfig, instruments: list[str], source: Source
+    path: KeyPath,
+    population: PopulationConfig,
+    instruments: list[str],
+    config: ExperimentConfig,
+    source: Source,
 ) -> Iterator[Problem]:
     traded = list(population.instruments) or instruments
     for i, name in enumerate(population.instruments):
@@ -138,17 +143,22 @@ def _population(
                 (*path, "account", "inventory", name), name, traded, "instrument of this population"
             )
     try:
-        strategy = resolve(population.strategy, folder=source.folder_of((*path, "strategy")))
+        strategy = config.strategy_of(str(path[-1]), source.folder_of((*path, "strategy")))
     except PluginError as error:
         yield Problem((*path, "strategy"), str(error))
         return
+    if strategy.level is Level.OUTSIDE:
+        for key in _OF_AGENTS:
+            if key in population.model_fields_set:
+                yield Problem((*path, key), "seats act when somebody outside wants to; remove it")
     yield from _parameters((*path, "parameters"), population, strategy)
     for name in population.options:
         if name not in strategy.options:
             hint = did_you_mean(name, strategy.options) or "; it takes none"
             yield Problem((*path, "options", name), f"strategy {strategy.name!r} has no such option{hint}")
             return
-    yield from _options((*path, "options"), population.options, strategy, source)
+    wrong = list(_options((*path, "options"), population.options, strategy, source))
+    yield from wrong or _markets((*path, "options"), population, traded, strategy, config, source)
 
 
 def _options(
@@ -165,6 +175,26 @@ def _options(
         yield Problem(
             path, f"strategy {strategy.name!r} refuses its options: {type(error).__name__}: {error}"
         )
+
+
+def _markets(
+    path: KeyPath,
+    population: PopulationConfig,
+    traded: list[str],
+    strategy: Strategy,
+    config: ExperimentConfig,
+    source: Source,
+) -> Iterator[Problem]:
+    """Let the strategy look at the instruments it trades, as `Strategy.check_market` describes."""
+    if strategy.check_market is None:
+        return
+    options = absolute_options(population.options, path, source)
+    for name in traded:
+        if name in config.instruments:
+            try:
+                strategy.check_market(options, config.instruments[name])
+            except SimlabError as error:
+                yield Problem(path, f"{name}: {error}")
 
 
 def absolute_options(options: Mapping[str, Any], path: KeyPath, source: Source) -> dict[str, Any]:

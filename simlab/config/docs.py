@@ -57,10 +57,11 @@ _LIMITS = """\
 ## Limits
 
 Every whole number has an upper bound, and no sum or product of money may pass the range of 64 bits. So that
-none does, one order, and all that one account begins with, may be worth 2^62 (4.6e18) money units at the
-most, at any price of `price_band` and with the highest fee; the cash of all accounts together, and their lots
-of one instrument, may come to as much; agents times instruments may come to 1,000,000,000. What the file
-alone decides is refused when it is read; what depends on the orders of agents is refused when they arrive.
+none does, an account, with all that it has on order, may be worth 2^60 (1.2e18) money units at the most, at
+any price of `price_band` and with the highest fees, all instruments together; the cash of all accounts, and
+their lots of one instrument, may come to four times as much; agents times instruments may come to
+1,000,000,000. What the file alone decides is refused when it is read; what orders add is refused when they
+arrive, with the reason MONEY_LIMIT.
 """
 
 _TITLES = {

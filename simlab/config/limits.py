@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from simlab.market.instruments import MAX_MONEY
+
 __all__ = [
     "AGENTS",
     "FEE",
@@ -57,5 +59,5 @@ SEED = Bound(2**63 - 1, "a seed is a number of 63 bits")
 MAX_POSITIONS = 10**9
 """Accounts times instruments; each takes 64 bytes of memory."""
 
-MAX_VALUE = 2**62
+MAX_VALUE = MAX_MONEY
 """Money units: the most that one order, or an account, may be worth at any price of the band, with fees."""

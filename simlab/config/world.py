@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from simlab.config.models import ExperimentConfig, ShockConfig
@@ -23,8 +23,10 @@ from simlab.processes import (
 __all__ = ["build_outside", "fundamental_file"]
 
 
-def build_outside(config: ExperimentConfig) -> OutsideSpec:
+def build_outside(config: ExperimentConfig, halts: Iterable[Halt] = ()) -> OutsideSpec:
     """Return what a configuration lets happen from outside, after looking at what the run will meet.
+
+    `halts` come to those of the configuration: what replayed order flow has of its venue's.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def build_outside(config: ExperimentConfig) -> OutsideSpec:
         correlation=tuple((*it.between, it.rho) for it in config.correlation),
         news=tuple(ScheduledNews(**it.model_dump()) for it in config.news.scheduled),
         poisson=(PoissonNews(**poisson.model_dump()),) if poisson is not None else (),
-        shocks=tuple(_shock(it) for it in config.shocks),
+        shocks=(*(_shock(it) for it in config.shocks), *halts),
     )
     prices = {name: float(it.initial_price) for name, it in config.instruments.items()}
     Outside(spec, seed=config.seed, initial_prices=prices).check(config.steps)

@@ -16,8 +16,9 @@ _WIDE = 110
 
 def facts_table(source: str, card: Any, explain: bool = False) -> Group:
     """Return a card of stylised facts, `simlab.analysis.facts.card`: a line a fact, definitions on demand."""
+    title = "\n".join([f"Stylised facts: {source}", *(f"note: {note}" for note in card.attrs["notes"])])
     several = ["instrument"] if "instrument" in card.columns else []
-    table = _table(f"Stylised facts: {source}", [*several, "fact"], ["estimate", "95% interval"], "verdict")
+    table = _table(title, [*several, "fact"], ["estimate", "95% interval"], "verdict")
     for row in card.to_dict("records"):
         known = row["estimate"] == row["estimate"]
         estimate = f"{row['estimate']:.3g}" if known else "-"
@@ -35,7 +36,8 @@ def comparison_tables(found: Any, width: int) -> Group:
     """
     pairs = found.groupby(["a", "b"], sort=False)
     shown = ["A", "B"] if width >= _WIDE else []
-    return Group(*(_pair_table(a, b, rows, found.attrs["warmup"], shown) for (a, b), rows in pairs))
+    tables = (_pair_table(a, b, rows, found.attrs["warmup"], shown) for (a, b), rows in pairs)
+    return Group(*(Text(f"note: {note}") for note in found.attrs["notes"]), *tables)
 
 
 def _pair_table(a: str, b: str, rows: Any, warmup: int, shown: list[str]) -> Table:

@@ -115,6 +115,7 @@ class Reason(IntEnum):
     POSITION_LIMIT = 26
     RATE_LIMIT = 27
     OPEN_ORDER_LIMIT = 28
+    MONEY_LIMIT = 29
     # why an order was cancelled
     REQUESTED = 40
     SELF_TRADE = 41

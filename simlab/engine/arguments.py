@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from operator import index
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from simlab.core.types import MESSAGE_DTYPE, SelfTrade, Side
+from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, SelfTrade, Side
 from simlab.errors import EngineError
 
-__all__ = ["require_count", "require_depth", "require_fit", "require_known", "require_policy", "require_side"]
+__all__ = [
+    "require_count",
+    "require_depth",
+    "require_fit",
+    "require_known",
+    "require_messages",
+    "require_out",
+    "require_policy",
+    "require_side",
+]
 
 _MOST = 2**31 - 1
 
@@ -39,6 +50,40 @@ def require_fit(*values: int) -> None:
             raise EngineError(f"{name} {value!r} is not a whole number; round it to an int first") from None
         if not low <= number <= high:
             raise EngineError(f"{name} {value} does not fit its field of a message; use {low} to {high}")
+
+
+def require_messages(messages: Any) -> NDArray[np.void]:
+    """Return a batch of messages."""
+    if not _is_row(messages, MESSAGE_DTYPE):
+        raise EngineError(
+            f"messages must be a 1-D array of MESSAGE_DTYPE, not {_described(messages)};"
+            " make one with np.zeros(n, MESSAGE_DTYPE)"
+        )
+    return messages
+
+
+def require_out(out: Any, messages: NDArray[np.void]) -> NDArray[np.void]:
+    """Return memory that the events of a batch may be written to."""
+    if not (_is_row(out, EVENT_DTYPE) and out.flags.c_contiguous and out.flags.writeable):
+        raise EngineError(
+            "out must be a 1-D, contiguous array of EVENT_DTYPE that can be written to, not"
+            f" {_described(out)}; make one with np.empty(n, EVENT_DTYPE)"
+        )
+    if np.may_share_memory(out, messages):
+        raise EngineError("out lies where the messages do; give the events memory of their own")
+    return out
+
+
+def _is_row(value: Any, dtype: np.dtype[Any]) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype == dtype
+
+
+def _described(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    kind = {EVENT_DTYPE: "EVENT_DTYPE", MESSAGE_DTYPE: "MESSAGE_DTYPE"}.get(value.dtype, str(value.dtype))
+    plain = value.flags.c_contiguous and value.flags.writeable
+    return f"{kind} of shape {value.shape}{'' if plain else ', read-only or with gaps'}"
 
 
 def require_known(name: str, value: int, count: int) -> int:

@@ -46,6 +46,11 @@ unless that is 0.
 `advance(step)` sets the present step and expires orders whose `expiry` lies before it: EXPIRED events by
 (expiry, order_id). Steps never go back.
 
+`process` gives events memory of their own, which nobody else writes to. With ``out=`` it writes them to the
+beginning of that array and returns this part of it: nothing is allocated or copied, and the caller alone says
+when the memory may be used again. Should `out` become too small, the events go to memory of their own after
+all; the array that is returned always holds all of them.
+
 Events carry a sequence number that counts from 0 without a gap, and the step. `side` of CANCELLED,
 EXPIRED and REPLACED is the order's own; for REJECTED it is the message's (0 when it is not valid). `flags`
 is set only on ACCEPTED (time in force, post-only, market) and REPLACED. See `simlab.core.types.EVENT_DTYPE`.
@@ -100,8 +105,11 @@ class OrderBook(Protocol):
     def set_self_trade(self, instrument: int, policy: SelfTrade | int) -> None:
         """Set what happens when an account meets itself in one instrument, from the next message on."""
 
-    def process(self, messages: NDArray[np.void]) -> NDArray[np.void]:
-        """Apply ``(n,) MESSAGE_DTYPE`` messages in order; return all their events, ``(m,) EVENT_DTYPE``."""
+    def process(self, messages: NDArray[np.void], *, out: NDArray[np.void] | None = None) -> NDArray[np.void]:
+        """Apply ``(n,) MESSAGE_DTYPE`` messages in order; return all their events, ``(m,) EVENT_DTYPE``.
+
+        They are written to the beginning of `out`, ``(k,) EVENT_DTYPE``, if it is given and large enough.
+        """
 
     def apply(
         self,

@@ -16,10 +16,11 @@ from typing import Any
 
 from simlab.core.types import MessageKind, Side
 from simlab.errors import RecordingError
+from simlab.importing.compare import check_import
 from simlab.importing.dbn import FIXED_PRICE_SCALE, read_events
 from simlab.importing.orderflow import FRESH_ID, passive_fills, translate_event
 from simlab.importing.recorded_book import Record, RecordedBook
-from simlab.importing.table import Fill, Message, Quote, summarise, write_tables
+from simlab.importing.table import Fill, Message, Quote, check_target, not_above_zero, summarise, write_tables
 
 __all__ = ["import_databento"]
 
@@ -34,6 +35,7 @@ def import_databento(
     *,
     instrument_id: int | None = None,
     price_unit: float | None = None,
+    negative_prices: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Turn recorded market-by-order files into a message table and its truth.
@@ -52,6 +54,9 @@ def import_databento(
         Which instrument, needed where the files hold several.
     price_unit : float, optional
         Currency of one price unit; by default the largest unit that divides every price in the files.
+    negative_prices : bool
+        Take prices of 0 and below, which some markets have (calendar spreads, oil on 20 April 2020). The
+        instrument that replays them needs a `price_band` that reaches so low.
     progress : callable, optional
         Called with (records done, records in all) while translating.
 
@@ -59,20 +64,22 @@ def import_databento(
     -------
     dict
         `rows`, `kinds`, `recorded_fills`, `skipped` (reason to count), `price_unit`, `price_range`,
-        `time_range_ns`, `events`, `loaded_orders`, `order_ids` ("of the venue" or "renumbered").
+        `time_range_ns`, `events`, `loaded_orders`, `order_ids` ("of the venue" or "renumbered"), `agreement`
+        (see `compare_replay`).
 
     Raises
     ------
     RecordingError
-        When a file is missing or malformed, the libraries are not installed, a price is not a multiple of
-        the unit, or the book stays crossed to the end.
+        When a file is missing, malformed, cut off or out of order, the libraries are not installed, a price
+        is not above 0 or not a multiple of the unit, or the book stays crossed to the end.
 
     Example
     -------
     >>> import_databento([Path("day.mbo.dbn.zst")], Path("day.parquet"))  # doctest: +SKIP
     """
+    check_target(Path(out))
     paths = [Path(file) for file in files]
-    survey = _survey(paths, instrument_id)
+    survey = _survey(paths, instrument_id, negative_prices)
     unit = _unit(price_unit, survey)
     run = _Run(survey, unit)
     done = 0
@@ -92,10 +99,12 @@ def import_databento(
         price_unit=price_unit,
         epoch="1970-01-01 UTC",
     )
+    run.skipped["record of action N (no action)"] = survey.without_action
     run.skipped["cancel (left out) or modify (taken as an add) of an unknown order"] = run.book.unknown
     summary = summarise(run.messages, run.fills, skipped=run.skipped, price_unit=price_unit)
     order_ids = "renumbered" if run.numbers is not None else "of the venue"
-    return summary | {"events": survey.events, "loaded_orders": run.loaded, "order_ids": order_ids}
+    found = {"events": survey.events, "loaded_orders": run.loaded, "order_ids": order_ids}
+    return summary | found | {"agreement": check_import(Path(out))}
 
 
 @dataclass
@@ -103,6 +112,7 @@ class _Survey:
     """What a first reading finds."""
 
     records: int = 0
+    without_action: int = 0
     events: int = 0
     first_event: int = 0
     """The event after which continuous trading starts; 0 when no event leaves the book crossed."""
@@ -111,18 +121,26 @@ class _Survey:
     lowest_id: int = 1
     highest_id: int = 1
 
+    def see(self, record: Record, negative_prices: bool) -> None:
+        """Take note of one record."""
+        self.without_action += record.action == "N"
+        if record.action in "AMFT":
+            self.highest_id = max(self.highest_id, record.order_id)
+        if record.action in "AMF":
+            if record.price <= 0 and not negative_prices:
+                what = f"record {record.number}: price {record.price / FIXED_PRICE_SCALE:g}"
+                raise not_above_zero(f"{what} of order {record.order_id}")
+            self.price_gcd = math.gcd(self.price_gcd, record.price)
+            self.lowest_id = min(self.lowest_id, record.order_id)
 
-def _survey(paths: list[Path], instrument_id: int | None) -> _Survey:
+
+def _survey(paths: list[Path], instrument_id: int | None, negative_prices: bool) -> _Survey:
     survey = _Survey()
     book = RecordedBook()
     for index, records in enumerate(read_events(paths, instrument_id)):
         for record in records:
             book.apply(record)
-            if record.action in "AMFT":
-                survey.highest_id = max(survey.highest_id, record.order_id)
-            if record.action in "AMF":
-                survey.price_gcd = math.gcd(survey.price_gcd, record.price)
-                survey.lowest_id = min(survey.lowest_id, record.order_id)
+            survey.see(record, negative_prices)
         survey.records += len(records)
         survey.events += 1
         survey.crossed = book.crossed()
@@ -147,13 +165,13 @@ def _unit(price_unit: float | None, survey: _Survey) -> int:
     unit = Fraction(str(price_unit)) * FIXED_PRICE_SCALE
     if unit <= 0 or unit.denominator != 1:
         raise RecordingError(
-            f"price_unit {price_unit} is not a positive multiple of 1e-9; leave it out to use "
+            f"the price unit {price_unit} is not a positive multiple of 1e-9; leave --price-unit out to use "
             f"{survey.price_gcd / FIXED_PRICE_SCALE}, which divides every price in the files"
         )
     if survey.price_gcd % unit.numerator:
         raise RecordingError(
-            f"price_unit {price_unit} does not divide every price in the files; "
-            f"use {survey.price_gcd / FIXED_PRICE_SCALE}"
+            f"the price unit {price_unit} does not divide every price in the files; "
+            f"use --price-unit {survey.price_gcd / FIXED_PRICE_SCALE}"
         )
     return unit.numerator
 

@@ -7,8 +7,10 @@ answered, so that a replay can be checked. Both carry their units in the metadat
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,21 +19,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from simlab.core.types import MESSAGE_DTYPE, MessageKind, Side
+from simlab.core.types import MAX_QUANTITY, MESSAGE_DTYPE, MessageKind, Side
 from simlab.errors import RecordingError
 
 __all__ = [
+    "MAX_PRICE",
     "MESSAGE_SCHEMA",
     "TRUTH_SCHEMA",
     "Fill",
     "Message",
     "Quote",
+    "Span",
+    "check_target",
+    "fitting_quantity_unit",
+    "not_above_zero",
+    "read_halts",
     "read_messages",
     "read_truth",
     "summarise",
     "truth_path",
     "write_tables",
 ]
+
+MAX_PRICE = 2**31 - 1
+"""Largest price, up or down, that an instrument's `price_band` can allow, price units."""
+
+Span = tuple[int, int | None]
+"""First nanosecond and the one after the last; None for no end."""
 
 
 def _field(name: str, kind: pa.DataType, unit: str, *, nullable: bool = False) -> pa.Field:
@@ -119,6 +133,7 @@ def write_tables(
     source: str,
     price_unit: float,
     epoch: str,
+    halts: Sequence[Span] = (),
 ) -> None:
     """Write the message table to `out` and the truth beside it, each by atomic rename.
 
@@ -132,21 +147,78 @@ def write_tables(
         Currency of one price unit, kept in the metadata.
     epoch : str
         What `time_ns` counts from, in words, kept in the metadata.
+    halts : sequence of Span
+        When the venue halted trading, kept in the metadata.
 
     Raises
     ------
     RecordingError
-        When `out` does not end in ``.parquet``.
+        When `out` does not end in ``.parquet`` or cannot be written, or a price or quantity is more than a
+        market takes.
     """
-    if out.suffix != ".parquet":
-        raise RecordingError(f"the message table {out} must end in .parquet; use {out.name}.parquet")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"source": source, "price_unit": repr(price_unit), "epoch": epoch}
+    check_target(out)
+    _check_bounds(messages, price_unit)
+    metadata = {"source": source, "price_unit": repr(price_unit), "epoch": epoch, "halts": json.dumps(halts)}
     _write(out, MESSAGE_SCHEMA.with_metadata(metadata), _columns(Message._fields, messages))
     truth: list[tuple[Any, ...]] = [(*fill[:2], "fill", *fill[2:], None, None) for fill in fills]
     truth += [(*quote[:2], "quote", None, None, None, *quote[2:]) for quote in quotes]
     truth.sort(key=lambda row: row[1])  # stable: fills before the quote of their event
     _write(truth_path(out), TRUTH_SCHEMA.with_metadata(metadata), _columns(TRUTH_SCHEMA.names, truth))
+
+
+def check_target(out: Path) -> None:
+    """Raise RecordingError, before any work, when a message table cannot be written to `out`."""
+    if out.suffix != ".parquet":
+        raise RecordingError(f"the message table {out} must end in .parquet; use {out.name}.parquet")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise RecordingError(
+            f"cannot write the message table {out}: {reason}; choose another folder"
+        ) from error
+    if out.is_dir():
+        raise RecordingError(f"cannot write the message table {out}: it is a folder; give it another name")
+
+
+def not_above_zero(what: str) -> RecordingError:
+    """Return the error of a price that most markets do not have, where `what` names place and price."""
+    return RecordingError(
+        f"{what} is not above 0, which no market takes unless its price_band reaches so low; where such"
+        " prices are real (calendar spreads, oil on 20 April 2020), import with --negative-prices"
+        " (negative_prices=True in Python)"
+    )
+
+
+def fitting_quantity_unit(quantity: int) -> int:
+    """Return the smallest power of ten of lots that brings a quantity within `MAX_QUANTITY`.
+
+    Example
+    -------
+    >>> fitting_quantity_unit(30_000_000_000)
+    100
+    """
+    unit = 10
+    while quantity // unit > MAX_QUANTITY:
+        unit *= 10
+    return unit
+
+
+def _check_bounds(messages: list[Message], price_unit: float) -> None:
+    for message in messages:
+        where = f"order {message.order_id} (event {message.event_index})"
+        if message.quantity > MAX_QUANTITY:
+            raise RecordingError(
+                f"{where} has {message.quantity} lots, more than the {MAX_QUANTITY} that an order can have;"
+                f" count in a lot {fitting_quantity_unit(message.quantity)} times as large"
+            )
+        if abs(message.price) > MAX_PRICE:
+            raise RecordingError(
+                f"{where} has the price {message.price}, beyond the {MAX_PRICE} price units that a market can"
+                f" have; give a price unit larger than {price_unit:g}"
+            )
 
 
 def _columns(names: Iterable[str], rows: list[Any]) -> dict[str, list[Any]]:
@@ -159,9 +231,13 @@ def _write(path: Path, schema: pa.Schema, columns: Mapping[str, list[Any]]) -> N
     os.replace(partial, path)
 
 
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
+def _require(path: Path) -> None:
     if not path.exists():
         raise RecordingError(f"there is no file {path}; make it with an import of recorded order flow")
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    _require(path)
     table = pq.read_table(path)
     if table.schema.names != schema.names:
         raise RecordingError(
@@ -190,6 +266,19 @@ def read_messages(table: Path) -> tuple[NDArray[np.void], NDArray[np.int64], NDA
     for name in ("kind", "side", "time_in_force", "price", "quantity", "order_id"):
         messages[name] = data[name].to_numpy()
     return messages, data["event_index"].to_numpy(), data["time_ns"].to_numpy()
+
+
+def read_halts(table: Path) -> list[Span]:
+    """Read when the venue of a message table halted trading, in nanoseconds of the table's clock.
+
+    Raises
+    ------
+    RecordingError
+        When the file is missing.
+    """
+    _require(Path(table))
+    metadata = pq.read_schema(table).metadata or {}
+    return [(first, end) for first, end in json.loads(metadata.get(b"halts", b"[]"))]
 
 
 def read_truth(table: Path) -> pa.Table:

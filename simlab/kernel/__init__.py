@@ -3,6 +3,7 @@
 Imports engine, market, agents, processes (their data) and core.
 """
 
+from simlab.kernel.interface import Market
 from simlab.kernel.simulation import Simulation, Sink
 from simlab.kernel.spec import Activation, Capacities, Latency, Population, RecordingPlan, SimulationSpec
 
@@ -10,6 +11,7 @@ __all__ = [
     "Activation",
     "Capacities",
     "Latency",
+    "Market",
     "Population",
     "RecordingPlan",
     "Simulation",

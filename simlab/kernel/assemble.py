@@ -31,15 +31,21 @@ from simlab.kernel.state import (
     TRAVELLING,
     Activated,
     CallLevel,
+    Seat,
     State,
     find_state,
 )
-from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
+from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument, lot_limit
 from simlab.market.ledger import FILL_LOG, ExchangeAccount, Ledger
 
-__all__ = ["assemble", "bind_strategies"]
+__all__ = ["assemble", "bind_strategies", "set_terms", "views_of"]
 
-_LEVELS = {Level.COMPILED: CallLevel.COMPILED, Level.BATCH: CallLevel.BATCH, Level.AGENT: CallLevel.EACH}
+_LEVELS = {
+    Level.COMPILED: CallLevel.COMPILED,
+    Level.BATCH: CallLevel.BATCH,
+    Level.AGENT: CallLevel.EACH,
+    Level.OUTSIDE: CallLevel.OUTSIDE,
+}
 _EXCHANGE = AccountPolicy(
     borrowing=UNLIMITED, short_limit=UNLIMITED, reserve=False, max_open_orders=UNLIMITED
 )
@@ -73,7 +79,9 @@ def assemble(spec: SimulationSpec) -> State:
         fundamental=new_rows(len(spec.instruments), "f8"),
         quotes=new_rows(max(room.quotes, len(spec.instruments)), QUOTE),
         tape=new_rows(len(spec.instruments), TAPE),
-        views=_views(spec.instruments),
+        views=views_of(spec.instruments),
+        seats=new_rows(agents, "i1"),
+        outside_levels=new_rows(len(spec.instruments), "f8"),
     )
     _set_clock(spec, state)
     _Cast(spec).enter(state)
@@ -96,9 +104,10 @@ def bind_strategies(spec: SimulationSpec, state: State) -> list[Any]:
     return functions
 
 
-def _views(instruments: Sequence[Instrument]) -> NDArray[Any]:
+def views_of(instruments: Sequence[Instrument], *, first: int = 0) -> NDArray[Any]:
+    """Return views of instruments, numbered from `first`, before anything happened."""
     views = new_rows(len(instruments), VIEW_DTYPE)
-    views["instrument"] = np.arange(len(instruments))
+    views["instrument"] = first + np.arange(len(instruments))
     for name in ("tick_size", "lot_size", "initial_price"):
         views[name] = [getattr(item, name) for item in instruments]
     views["last_price"] = views["mid"] = views["initial_price"]
@@ -138,12 +147,7 @@ def _ledger(spec: SimulationSpec) -> Ledger:
     ledger.exchange["errors"] = agents + ExchangeAccount.ERRORS
     ledger.accounts["last_look"] = -1
     ledger.accounts["population"][agents:] = len(spec.populations)
-    for terms, item in zip(ledger.terms, spec.instruments, strict=True):
-        for name in ("tick_size", "lot_size", "multiplier"):
-            terms[name] = getattr(item, name)
-        terms["band_low"], terms["band_high"] = item.price_band
-        terms["maker_ppm"], terms["taker_ppm"] = item.maker_fee_ppm, item.taker_fee_ppm
-        terms["last_price"], terms["last_side"] = item.initial_price, -1
+    set_terms(ledger, spec.instruments)
     for row, policy in zip(
         ledger.policies, [*(it.account for it in spec.populations), _EXCHANGE], strict=True
     ):
@@ -152,6 +156,18 @@ def _ledger(spec: SimulationSpec) -> Ledger:
         row["open_orders"] = policy.max_open_orders
     _endow(spec, ledger)
     return ledger
+
+
+def set_terms(ledger: Ledger, instruments: Sequence[Instrument]) -> None:
+    """Write down the terms of all instruments; what was traded stays as it is."""
+    for terms, item in zip(ledger.terms, instruments, strict=True):
+        for name in ("tick_size", "lot_size", "multiplier"):
+            terms[name] = getattr(item, name)
+        terms["band_low"], terms["band_high"] = item.price_band
+        terms["lot_limit"] = lot_limit(item, len(instruments))
+        terms["maker_ppm"], terms["taker_ppm"] = item.maker_fee_ppm, item.taker_fee_ppm
+        if terms["trades"] == 0:
+            terms["last_price"], terms["last_side"] = item.initial_price, -1
 
 
 def _endow(spec: SimulationSpec, ledger: Ledger) -> None:
@@ -226,6 +242,8 @@ class _Cast:
             row["parameters_at"] = parameter_rows
             self._describe(row, population)
             state.agents["population"][first : first + population.count] = p
+            if population.strategy.level is Level.OUTSIDE:
+                state.seats[first : first + population.count] = Seat.NEW
             parameter_rows += len(self._parameters[-1])
             first += population.count
         state.populations = populations
@@ -272,6 +290,8 @@ class _Cast:
 def _activation(population: Population) -> tuple[Activated, int, float]:
     """Return how agents become due, their period, and the log of the probability to stay quiet."""
     plan = population.activation
+    if population.strategy.level is Level.OUTSIDE:
+        return Activated.NEVER, 0, 0.0
     if plan.steps is not None:
         return Activated.BY_STEPS, 0, 0.0
     every_step = Activated.EVERY_STEP if population.joins == 0 else Activated.BY_PERIOD

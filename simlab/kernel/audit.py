@@ -20,10 +20,10 @@ def audit(spec: SimulationSpec, state: State) -> None:
     accounts, count = state.ledger.accounts, len(spec.instruments)
     positions = state.ledger.positions.reshape(-1, count)
     cash, lots, cost = _starting(spec, len(accounts))
-    _compare("sum of cash, money units", accounts["cash"].sum(), cash.sum())
+    _compare("sum of cash, money units", _sum(accounts["cash"]), _sum(cash))
     for i, instrument in enumerate(spec.instruments):
-        held = positions["inventory"][:, i].sum()
-        _compare(f"sum of inventory of {instrument.name}, lots", held, lots[:, i].sum())
+        held = _sum(positions["inventory"][:, i])
+        _compare(f"sum of inventory of {instrument.name}, lots", held, _sum(lots[:, i]))
     wealth = (
         accounts["cash"]
         + positions["cost"].sum(axis=1)
@@ -32,6 +32,11 @@ def audit(spec: SimulationSpec, state: State) -> None:
     )
     _compare_each(spec, "cash + cost + fees - realised", wealth, cash + cost)
     _check_reserves(spec, state)
+
+
+def _sum(numbers: NDArray[np.int64]) -> int:
+    """Sum without wrapping: the halves of the words apart, in Python's own integers."""
+    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())
 
 
 def _compare(what: str, found: int, expected: int) -> None:
@@ -79,10 +84,12 @@ def _check_reserves(spec: SimulationSpec, state: State) -> None:
         for i, item in enumerate(spec.instruments):
             what = f"lots on order ({wanted.name.lower()}) in {item.name}"
             _compare_each(spec, what, ledger.positions[column][i::count], lots[i::count])
-    terms, buys = ledger.terms[instrument], side == Side.BUY
-    notional = resting["price"] * terms["multiplier"]
+    terms = ledger.terms[instrument]
+    signed = resting["price"] * terms["multiplier"] * np.where(side == Side.BUY, 1, -1)
+    notional = np.abs(signed)
     ppm = np.maximum(0, np.maximum(terms["maker_ppm"], terms["taker_ppm"]))
-    unit = notional - (-(notional // 1_000_000 * ppm * 1_000_000 + notional % 1_000_000 * ppm) // 1_000_000)
+    fee = -(-(notional // 1_000_000 * ppm * 1_000_000 + notional % 1_000_000 * ppm) // 1_000_000)
+    unit = np.maximum(0, signed + fee)
     reserved = np.zeros(len(ledger.accounts), np.int64)
-    np.add.at(reserved, account[buys], (quantity * unit)[buys])
+    np.add.at(reserved, account, quantity * unit)
     _compare_each(spec, "reserved cash", ledger.accounts["reserved"], reserved)

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from simlab.core.types import MessageKind, Side
 from simlab.errors import SimlabError
+from simlab.market.instruments import Instrument
 from simlab.processes import NewsItem, Shock, ShockKind
 
-__all__ = ["ENTRY", "MOST_ENTRIES", "Entry", "EntryKind", "Inbox", "Origin"]
+__all__ = ["ENTRY", "MESSAGE_FIELDS", "MOST_ENTRIES", "Entry", "EntryKind", "Inbox", "Origin", "entry_of"]
 
 MOST_ENTRIES = 1 << 20
 """Entries that may wait at once."""
@@ -52,12 +53,14 @@ class EntryKind(IntEnum):
     """Account `target` is taken."""
     SEAT_GIVEN_BACK = 6
     """Account `target` is free again, its orders are cancelled."""
+    INSTRUMENT = 7
+    """The instrument `text` is added."""
 
 
 ENTRY = np.dtype(
     [
         ("step", "<i8"),
-        ("sequence", "<i8"),
+        ("number", "<i8"),
         ("origin", "u1"),
         ("kind", "u1"),
         ("message_kind", "u1"),
@@ -72,11 +75,18 @@ ENTRY = np.dtype(
         ("price", "<i8"),
         ("quantity", "<i8"),
         ("expiry", "<i8"),
-        ("news", "<i8"),
+        ("text", "<i8"),
     ],
     align=True,
 )
-"""One entry as a row; `news` counts the texts that are kept beside the rows, from 0, or is -1."""
+"""One entry as a row; `text` counts what is kept beside the rows, news and instruments, from 0, or is -1."""
+
+
+MESSAGE_FIELDS = (
+    "kind", "side", "time_in_force", "post_only", "instrument", "order_id", "account", "price", "quantity",
+    "expiry",
+)  # fmt: skip
+"""What an entry keeps of a message, in this order."""
 
 
 class Entry(NamedTuple):
@@ -84,13 +94,13 @@ class Entry(NamedTuple):
 
     step: int
     origin: Origin
-    sequence: int
+    number: int
     kind: EntryKind
     target: int = -1
     amount: int = 0
     message: tuple[int, ...] = ()
-    """Kind, side, time in force, post-only, instrument, order id, account, price, quantity, expiry."""
-    text: NewsItem | None = None
+    """Its `MESSAGE_FIELDS`."""
+    text: NewsItem | Instrument | None = None
 
 
 class Inbox:
@@ -104,9 +114,9 @@ class Inbox:
     (['HALT'], None)
     """
 
-    def __init__(self, entries: Iterable[Entry] = (), sequence: int = 0) -> None:
+    def __init__(self, entries: Iterable[Entry] = (), number: int = 0) -> None:
         self._heap = sorted(entries)
-        self.sequence = sequence
+        self.number = number
         """The number of the next entry."""
 
     def __len__(self) -> int:
@@ -117,7 +127,7 @@ class Inbox:
 
     def copy(self) -> Inbox:
         """Return an inbox with the same entries."""
-        return Inbox(self._heap, self.sequence)
+        return Inbox(self._heap, self.number)
 
     def put(self, kind: EntryKind, *, step: int, origin: Origin, **content: Any) -> Entry:
         """Add an entry; see `Entry` for its content.
@@ -129,10 +139,14 @@ class Inbox:
         """
         if len(self._heap) >= MOST_ENTRIES:
             raise SimlabError(f"the inbox holds {MOST_ENTRIES} entries; let the market advance first")
-        entry = Entry(step, origin, self.sequence, kind, **content)
-        self.sequence += 1
+        entry = self.numbered(kind, step=step, origin=origin, **content)
         heapq.heappush(self._heap, entry)
         return entry
+
+    def numbered(self, kind: EntryKind, *, step: int, origin: Origin, **content: Any) -> Entry:
+        """Return an entry with the next number, which does not wait here."""
+        self.number += 1
+        return Entry(step, origin, self.number - 1, kind, **content)
 
     def put_news(self, item: NewsItem) -> None:
         """Add an item that the news process made."""
@@ -162,35 +176,38 @@ class Inbox:
         """The step of the first entry, or None."""
         return self._heap[0].step if self._heap else None
 
-    def to_rows(self) -> tuple[NDArray[np.void], list[NewsItem]]:
+    def enter(self, entries: Iterable[Entry]) -> None:
+        """Add entries that somebody wrote down, in the order given, as coming from outside."""
+        for entry in entries:
+            content = entry._asdict() | {"origin": Origin.OUTSIDE}
+            self.put(**{name: content[name] for name in content if name != "number"})
+
+    def to_rows(self) -> tuple[NDArray[np.void], list[NewsItem | Instrument]]:
         """Return all entries as ``(n,) ENTRY`` in order, and the texts that they count."""
-        rows, texts = np.zeros(len(self._heap), ENTRY), []
+        rows = np.zeros(len(self._heap), ENTRY)
+        texts: list[NewsItem | Instrument] = []
         for row, entry in zip(rows, sorted(self._heap), strict=True):
-            for name in ("step", "sequence", "origin", "kind", "target", "amount"):
+            for name in ("step", "number", "origin", "kind", "target", "amount"):
                 row[name] = getattr(entry, name)
-            for name, value in zip(_FIELDS, entry.message, strict=False):
-                row[name] = value
-            row["news"] = -1 if entry.text is None else len(texts)
+            for name, value in zip(MESSAGE_FIELDS, entry.message, strict=False):
+                row["message_kind" if name == "kind" else name] = value
+            row["text"] = -1 if entry.text is None else len(texts)
             texts += [] if entry.text is None else [entry.text]
         return rows, texts
 
     @classmethod
-    def from_rows(cls, rows: NDArray[np.void], texts: list[NewsItem], sequence: int) -> Inbox:
+    def from_rows(cls, rows: NDArray[np.void], texts: list[NewsItem | Instrument], number: int) -> Inbox:
         """Return the inbox that `to_rows` wrote down."""
-        return cls((entry_of(row, texts) for row in rows), sequence)
+        return cls((entry_of(row, texts) for row in rows), number)
 
 
-_FIELDS = (
-    "message_kind", "side", "time_in_force", "post_only", "instrument", "order_id", "account", "price",
-    "quantity", "expiry",
-)  # fmt: skip
-
-
-def entry_of(row: np.void, texts: list[NewsItem]) -> Entry:
+def entry_of(row: np.void, texts: list[NewsItem | Instrument]) -> Entry:
     """Return the entry that a row describes."""
     kind = EntryKind(int(row["kind"]))
-    message = tuple(int(row[name]) for name in _FIELDS) if kind is EntryKind.MESSAGE else ()
+    message: tuple[int, ...] = ()
+    if kind is EntryKind.MESSAGE:
+        message = tuple(int(row["message_kind" if name == "kind" else name]) for name in MESSAGE_FIELDS)
     return Entry(
-        int(row["step"]), Origin(int(row["origin"])), int(row["sequence"]), kind, int(row["target"]),
-        int(row["amount"]), message, texts[int(row["news"])] if row["news"] >= 0 else None,
+        int(row["step"]), Origin(int(row["origin"])), int(row["number"]), kind, int(row["target"]),
+        int(row["amount"]), message, texts[int(row["text"])] if row["text"] >= 0 else None,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,21 @@ from numpy.typing import NDArray
 from simlab.core.types import Side
 from simlab.engine.compiled.tables import Book
 from simlab.kernel.state import State
+from simlab.market.instruments import Instrument
 
-__all__ = ["account_columns", "best_levels", "depth_columns", "quote_columns"]
+__all__ = ["account_columns", "best_levels", "depth_columns", "instrument_columns", "quote_columns"]
+
+_COPIED = (
+    "name",
+    "initial_price",
+    "tick_size",
+    "lot_size",
+    "multiplier",
+    "price_unit",
+    "maker_fee_ppm",
+    "taker_fee_ppm",
+    "description",
+)
 
 
 def quote_columns(quotes: NDArray[Any]) -> dict[str, Any]:
@@ -60,4 +74,15 @@ def account_columns(state: State, step: int) -> dict[str, Any]:
         "realised_pnl": ledger.positions["realised"].copy(),
         "fees": np.repeat(ledger.accounts["fees"], count),
         "mark_price": np.tile(state.views["mid"], total),
+    }
+
+
+def instrument_columns(instruments: Sequence[Instrument], *, first: int = 0) -> dict[str, list[Any]]:
+    """Return columns of the instruments table: what is traded and on which terms, numbered from `first`."""
+    columns: dict[str, list[Any]] = {name: [getattr(it, name) for it in instruments] for name in _COPIED}
+    return columns | {
+        "instrument": list(range(first, first + len(instruments))),
+        "price_low": [it.price_band[0] for it in instruments],
+        "price_high": [it.price_band[1] for it in instruments],
+        "self_trade": [int(it.self_trade) for it in instruments],
     }

@@ -45,7 +45,7 @@ def first_due(state, number, joins, phase):
     """Put an agent where it first becomes due, at or after step `joins`."""
     agent = state.agents[number]
     population = state.populations[agent.population]
-    if population.activated == Activated.EVERY_STEP:
+    if population.activated == Activated.EVERY_STEP or population.activated == Activated.NEVER:
         return
     if population.activated == Activated.BY_RATE:
         _, word = block(agent.key, _PLACE, np.uint64(joins), np.uint64(1))

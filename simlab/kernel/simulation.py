@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -10,26 +10,28 @@ from numpy.typing import NDArray
 
 from simlab.agents.compiled import MAX_MESSAGES
 from simlab.core.rows import grown
-from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, MessageKind
+from simlab.core.types import EVENT_DTYPE
 from simlab.engine.compiled.book import grow
-from simlab.engine.compiled.events import NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
-from simlab.errors import ConfigError, SimlabError, StrategyError, did_you_mean
+from simlab.engine.compiled.events import DONE, NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
+from simlab.errors import SimlabError, StrategyError
 from simlab.kernel.assemble import assemble, bind_strategies
 from simlab.kernel.audit import audit
-from simlab.kernel.callbacks import Callbacks, put_messages
+from simlab.kernel.boundary import Batch, deliver_now
+from simlab.kernel.callbacks import Callbacks
 from simlab.kernel.delivery import NEED_FLIGHT
-from simlab.kernel.inbox import Entry, EntryKind, Inbox, Origin
+from simlab.kernel.door import Door
+from simlab.kernel.inbox import Entry
 from simlab.kernel.loop import Stop, advance
-from simlab.kernel.sampling import account_columns, depth_columns, quote_columns
+from simlab.kernel.sampling import account_columns, depth_columns, instrument_columns, quote_columns
+from simlab.kernel.snapshots import AccountSnapshot, BookSnapshot, account_of, book_of
 from simlab.kernel.spec import SimulationSpec
+from simlab.kernel.state import State
 from simlab.kernel.summary import instrument_rows, population_rows
-from simlab.processes import NewsItem, Outside, ShockKind
+from simlab.market.instruments import Instrument
+from simlab.processes import NewsItem
 
 __all__ = ["Simulation", "Sink"]
 
-_BLOCK_STEPS = 4096
-_BLOCK_CELLS = 1 << 22
-_NEWS_SHOWN = 100
 _NEWS_FIELDS = ("step", "instrument", "headline", "content", "sentiment", "impact", "source")
 
 
@@ -63,20 +65,49 @@ class Simulation:
         self.spec = spec
         self.state = assemble(spec)
         self._sink = sink
-        if sink is None:
-            for name in ("quotes_every", "depth_every", "accounts_every"):
-                self.state.clock[name] = 0
-        self._outside = Outside(
-            spec.outside,
-            seed=spec.seed,
-            initial_prices={item.name: float(item.initial_price) for item in spec.instruments},
+        self._set_samples()
+        self.pulse: Callable[[], None] | None = None
+        """Called whenever the compiled loop lets Python in, also in the midst of a step."""
+        self._door = Door(
+            spec, self.state, deliver=self._deliver, published=self._published, listed=self._listed
         )
-        self._outside_state = self._outside.start()
-        self._inbox = Inbox()
-        self._schedule_populations()
-        self.news: deque[NewsItem] = deque(maxlen=_NEWS_SHOWN)
         self._functions = bind_strategies(spec, self.state)
         self._callbacks = Callbacks(spec, self.state)
+
+    def capture(self) -> State:
+        """Return a copy of the whole state, with all that strategies remember; see `restore`.
+
+        What is buffered for the sink is handed over first.
+
+        Raises
+        ------
+        StrategyError
+            When the object of a strategy cannot be pickled.
+        """
+        self.flush()
+        state = self.state.copy()
+        self._door.write_to(state)
+        state.memory_of_strategies = np.frombuffer(self._callbacks.remember(), np.uint8).copy()
+        return state
+
+    @classmethod
+    def restore(cls, spec: SimulationSpec, state: State, sink: Sink | None = None) -> Self:
+        """Return a market that goes on from a captured state, to the end that the original comes to.
+
+        Parameters
+        ----------
+        spec : SimulationSpec
+            That of the original.
+        state : State
+            What `capture` returned; it is copied.
+        sink : Sink, optional
+
+        Raises
+        ------
+        SimlabError
+            When the state is not one of this specification.
+        """
+        return cls._go_on(spec, state.copy(), sink, None)
 
     def fork(self, sink: Sink | None = None) -> Self:
         """Return a copy that goes on from here on its own: with the same draws, to the same end.
@@ -89,17 +120,31 @@ class Simulation:
             When the object of a strategy cannot be copied.
         """
         self.flush()
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other.state = self.state.copy()
-        other._sink = sink
-        if sink is None:
-            for name in ("quotes_every", "depth_every", "accounts_every"):
-                other.state.clock[name] = 0
-        other._inbox = self._inbox.copy()
-        other.news = self.news.copy()
-        other._callbacks = self._callbacks.copy(other.state)
-        return other
+        state = self.state.copy()
+        self._door.write_to(state)
+        return self._go_on(self.spec, state, sink, self._callbacks)
+
+    @classmethod
+    def _go_on(cls, spec: SimulationSpec, state: State, sink: Sink | None, like: Callbacks | None) -> Self:
+        """Return a market that goes on from a state, with strategies like others or as pickled there."""
+        market = cls.__new__(cls)
+        market.spec, market.state, market._sink, market.pulse = spec, state, sink, None
+        _require_state_of(spec, state)
+        market._set_samples()
+        market._door = Door(
+            spec, state, deliver=market._deliver, published=market._published, listed=market._listed
+        )
+        market._door.read_from(state)
+        market._functions = bind_strategies(spec, state)
+        memory = state.memory_of_strategies.tobytes()
+        market._callbacks = Callbacks(spec, state, memory) if like is None else like.copy(state)
+        market._callbacks.news = tuple(market.news)
+        return market
+
+    def _set_samples(self) -> None:
+        """Sample what the recording plan says, or nothing without a sink."""
+        for name in ("quotes_every", "depth_every", "accounts_every"):
+            self.state.clock[name] = getattr(self.spec.recording, name) if self._sink is not None else 0
 
     @property
     def step(self) -> int:
@@ -144,9 +189,8 @@ class Simulation:
         """Run up to (not including) step `until`, the end by default."""
         until = self.spec.steps if until is None else min(until, self.spec.steps)
         while self.step < until:
-            self._open_step()
-            following = self._inbox.next_step
-            self._run(min(until, self._outside_state.next_step, until if following is None else following))
+            self._door.open()
+            self._run(self._door.next_stop(until))
 
     def deciding(self) -> str:
         """Return who decides now, or did last; may be asked from another thread."""
@@ -156,6 +200,8 @@ class Simulation:
     def _run(self, until: int) -> None:
         state = self.state
         while True:
+            if self.pulse is not None:
+                self.pulse()
             try:
                 status = advance(state.address, until)
             except Exception as error:  # a compiled strategy's; the loop itself raises nothing
@@ -228,84 +274,98 @@ class Simulation:
         if clock["accounts_every"] and (step + 1) % clock["accounts_every"] == 0:
             self._sink.rows("accounts", account_columns(self.state, step))
 
-    def _open_step(self) -> None:
-        """Let in what waits for the next step."""
-        if self.step >= self._outside_state.next_step:
-            self._next_block()
-        for entry in self._inbox.take(self.step):
-            self._let_in(entry)
-
-    def _next_block(self) -> None:
-        """Have the outside processes make their next block of steps."""
-        steps = max(64, min(_BLOCK_STEPS, _BLOCK_CELLS // max(1, len(self.spec.instruments))))
-        steps = min(steps, self.spec.steps - self.step)
-        block, self._outside_state = self._outside.advance(self._outside_state, steps)
-        self.state.fundamental = np.array(block.fundamental, np.float64).reshape(-1)
-        self.state.clock["block_start"] = self.step
-        for item in block.news:
-            self._inbox.put_news(item)
-        for shock in block.shocks:
-            if shock.kind in (ShockKind.JOIN, ShockKind.LEAVE):
-                self._population(shock.population, f"shock at step {shock.step}")
-            self._inbox.put_shock(shock, self._population_names, self.error_account)
+    @property
+    def news(self) -> Sequence[NewsItem]:
+        """The latest 100 news that can be seen, oldest first."""
+        return tuple(self._door.news)
 
     @property
-    def _population_names(self) -> list[str]:
-        return [population.name for population in self.spec.populations]
+    def journal(self) -> Callable[[Entry], None] | None:
+        """Told of everything that enters from outside, so that `replay` can let it in again."""
+        return self._door.journal
 
-    def _population(self, name: str, where: str) -> int:
-        names = self._population_names
-        if name not in names:
-            raise ConfigError(f"{where}: there is no population {name!r}{did_you_mean(name, names)}")
-        return names.index(name)
+    @journal.setter
+    def journal(self, journal: Callable[[Entry], None] | None) -> None:
+        self._door.journal = journal
 
-    def _schedule_populations(self) -> None:
-        for p, population in enumerate(self.spec.populations):
-            if population.joins > 0:
-                self._inbox.put(EntryKind.JOIN, step=population.joins, origin=Origin.PLAN, target=p)
-            if population.leaves is not None:
-                self._inbox.put(EntryKind.LEAVE, step=population.leaves, origin=Origin.PLAN, target=p)
+    def replay(self, entries: Iterable[Entry]) -> None:
+        """Let what a journal was told enter again, each entry at the boundary of its step."""
+        self._door.replay(entries)
 
-    def _let_in(self, entry: Entry) -> None:
-        state = self.state
-        if entry.kind is EntryKind.NEWS:
-            self._publish(entry.text)
-        elif entry.kind is EntryKind.HALT:
-            targets = slice(None) if entry.target < 0 else slice(entry.target, entry.target + 1)
-            halted = state.ledger.terms["halted_until"][targets]
-            np.maximum(halted, entry.step + entry.amount, out=halted)
-        elif entry.kind is EntryKind.MESSAGE:
-            self._send_entry(entry)
-        elif entry.kind in (EntryKind.JOIN, EntryKind.LEAVE):
-            self._join_or_leave(entry.target, entry.kind is EntryKind.JOIN)
+    def submit(self, messages: NDArray[Any]) -> NDArray[Any]:
+        """Deliver messages between two steps; see `simlab.kernel.interface.Market`."""
+        return self._door.submit(messages)
 
-    def _send_entry(self, entry: Entry) -> None:
-        message = np.zeros(1, MESSAGE_DTYPE)
-        names = MESSAGE_DTYPE.names or ()
-        message[0] = (*entry.message, *[0] * (len(names) - len(entry.message)))
-        if message["kind"][0] <= MessageKind.MARKET:
-            message["order_id"] = self.state.clock["next_order_id"]
-            self.state.clock["next_order_id"] += 1
-        put_messages(self.state, message)
+    def publish(
+        self,
+        headline: str,
+        *,
+        instrument: int = -1,
+        content: str = "",
+        sentiment: float = 0.0,
+        impact: float = 0.0,
+        source: str = "",
+    ) -> NewsItem:
+        """Publish news; see `simlab.kernel.interface.Market`."""
+        return self._door.publish(
+            headline, instrument, content=content, sentiment=sentiment, impact=impact, source=source
+        )
 
-    def _publish(self, item: NewsItem) -> None:
-        self.news.append(item)
-        self._callbacks.news = tuple(self.news)
-        targets = slice(None) if item.instrument < 0 else slice(item.instrument, item.instrument + 1)
-        self.state.views["news_step"][targets] = item.step
-        self.state.views["news_sentiment"][targets] = item.sentiment
+    def halt(self, steps: int, *, instrument: int = -1) -> None:
+        """Halt trading; see `simlab.kernel.interface.Market`."""
+        self._door.halt(steps, instrument)
+
+    def list_instrument(self, instrument: Instrument) -> int:
+        """Add an instrument; see `simlab.kernel.interface.Market`."""
+        return self._door.list_instrument(instrument)
+
+    def take_seat(self, population: str | None = None) -> int:
+        """Take a free account; see `simlab.kernel.interface.Market`."""
+        return self._door.take_seat(population)
+
+    def give_back(self, account: int) -> None:
+        """Give a seat back; see `simlab.kernel.interface.Market`."""
+        self._door.give_back(account)
+
+    def snapshot(self, instrument: int = 0, *, depth: int = 10) -> BookSnapshot:
+        """Return an instrument's book as it is now."""
+        if not 0 <= instrument < len(self.spec.instruments):
+            raise SimlabError(
+                f"instrument {instrument} is unknown; they are 0 to {len(self.spec.instruments) - 1}"
+            )
+        return book_of(self.state, instrument, depth)
+
+    def account(self, account: int) -> AccountSnapshot:
+        """Return an account as it is now."""
+        total = len(self.state.ledger.accounts)
+        if not 0 <= account < total:
+            raise SimlabError(f"account {account} is unknown; they are 0 to {total - 1}")
+        return account_of(self.state, account)
+
+    def _deliver(self, batch: Batch) -> NDArray[Any]:
+        """Deliver messages at once; return their events."""
+        state, parts = self.state, []
+        counters = state.book.counters
+        first, done, need = int(counters["events"][0]), 0, NEED_EVENTS
+        while need != DONE:
+            done, need = deliver_now(state.address, batch.address, done)
+            if need == NEED_EVENTS or need == DONE:
+                parts.append(state.book.events[first : int(counters["events"][0])].view(EVENT_DTYPE).copy())
+                first = 0
+            if need != DONE:
+                self._make_room(need)
+        return np.concatenate(parts)
+
+    def _listed(self, spec: SimulationSpec) -> None:
+        self.spec = spec
+        if self._sink is not None:
+            number = len(spec.instruments) - 1
+            self._sink.rows("instruments", instrument_columns(spec.instruments[-1:], first=number))
+
+    def _published(self, item: NewsItem) -> None:
+        self._callbacks.news = self.news
         if self._sink is not None:
             self._sink.rows("news", {name: [getattr(item, name)] for name in _NEWS_FIELDS})
-
-    def _join_or_leave(self, p: int, joins: bool) -> None:
-        row = self.state.populations[p]
-        row["present"] = joins
-        if joins:
-            return
-        cancels = np.zeros(int(row["count"]), MESSAGE_DTYPE)
-        cancels["kind"], cancels["instrument"] = MessageKind.CANCEL_ALL, -1
-        cancels["account"] = np.arange(int(row["first"]), int(row["first"]) + len(cancels))
-        put_messages(self.state, cancels)
 
     @property
     def fee_account(self) -> int:
@@ -331,3 +391,17 @@ class Simulation:
             "populations": population_rows(self.spec, self.state),
             "instruments": instrument_rows(self.spec, self.state),
         }
+
+
+def _require_state_of(spec: SimulationSpec, state: State) -> None:
+    sizes = {
+        "agents": (len(state.agents), spec.agents),
+        "populations": (len(state.populations), len(spec.populations)),
+        "instruments": (len(state.views), len(spec.instruments)),
+    }
+    for name, (found, wanted) in sizes.items():
+        if found != wanted:
+            raise SimlabError(
+                f"the state has {found} {name} and the specification {wanted}; go on from a state of the same"
+                " specification"
+            )

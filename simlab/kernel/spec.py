@@ -104,9 +104,13 @@ class SimulationSpec:
     recording: RecordingPlan = field(default_factory=RecordingPlan)
     name: str = "experiment"
     capacities: Capacities = field(default_factory=Capacities)
+    added: tuple[Instrument, ...] = ()
+    """Those of `instruments` that were added to the running market; they are numbered after the others."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "instruments", tuple(sorted(self.instruments, key=lambda item: item.name)))
+        first = (item for item in self.instruments if item not in self.added)
+        ordered = (*sorted(first, key=lambda item: item.name), *self.added)
+        object.__setattr__(self, "instruments", ordered)
         object.__setattr__(self, "populations", tuple(sorted(self.populations, key=lambda item: item.name)))
 
     @property

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simlab.agents.compiled import ME_DTYPE, VIEW_DTYPE
 from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS
@@ -12,6 +15,7 @@ from simlab.core.random import RNG_DTYPE
 from simlab.core.rows import Tables, column, opener, part, record, table
 from simlab.core.types import MESSAGE_WORDS
 from simlab.engine.compiled.tables import Book
+from simlab.kernel.inbox import ENTRY
 from simlab.market.ledger import Ledger
 
 __all__ = [
@@ -27,6 +31,7 @@ __all__ = [
     "Activated",
     "CallLevel",
     "Phase",
+    "Seat",
     "State",
     "find_state",
 ]
@@ -48,6 +53,8 @@ class CallLevel(IntEnum):
     COMPILED = 0
     BATCH = 1
     EACH = 2
+    OUTSIDE = 3
+    """Never: its accounts are seats."""
 
 
 class Activated(IntEnum):
@@ -57,6 +64,17 @@ class Activated(IntEnum):
     BY_RATE = 1
     BY_PERIOD = 2
     BY_STEPS = 3
+    NEVER = 4
+
+
+class Seat(IntEnum):
+    """What an account is for somebody outside."""
+
+    NONE = 0
+    """It belongs to an agent."""
+    NEW = 1
+    TAKEN = 2
+    GIVEN_BACK = 3
 
 
 POPULATION = np.dtype(
@@ -131,6 +149,7 @@ CLOCK = np.dtype(
         *_row("i8", "active", "cursor", "slot", "agent", "looked", "parameters"),
         *_row("i8", "out_count", "out_cursor", "repeat"),
         *_row("i8", "free_message", "top_message", "in_flight"),
+        *_row("i8", "inbox_number", "outside_step"),
         *_row("i8", "block_start", "quotes", "quotes_every", "depth_every", "accounts_every"),
     ]
 )
@@ -174,6 +193,56 @@ class State(Tables):
     me = record(ME_DTYPE)
     rng = record(RNG_DTYPE)
     seen = record(SEEN)
+    seats = column("i1")
+    """What each agent's account is for somebody outside, a `Seat`."""
+    outside_levels = column("f8")
+    """Of the outside processes, before step `clock.outside_step`."""
+    inbox = table(ENTRY)
+    """What waits to be let in; filled when the state is captured, as are the next two."""
+    texts = column("u1")
+    """The news that waits, and the news that can be seen: JSON."""
+    memory_of_strategies = column("u1")
+    """What strategies written in Python remember: a pickle."""
+
+    def hash(self) -> str:
+        """Return 16 hexadecimal digits that stand for all that decides how the market goes on.
+
+        Room that is not used, what is only buffered for the recorder, and the objects of Python strategies
+        do not count. Two states with one hash were reached by the same events.
+        """
+        digest = hashlib.blake2b(digest_size=8)
+        for name, array in self.to_arrays().items():
+            if name not in _LEFT_OUT:
+                used = self._used(name, array)
+                names = [it for it in used.dtype.names or () if it not in _COLUMNS_LEFT_OUT]
+                for column_ in [used[it] for it in names] or [used]:
+                    digest.update(np.ascontiguousarray(column_).tobytes())
+        return digest.hexdigest()
+
+    def _used(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
+        """Return the rows of a pool up to the highest that was ever used."""
+        counters, clock = self.book.counters[0], self.clock[0]
+        ends = {
+            "book.orders": counters["top_order"],
+            "book.levels": counters["top_level"],
+            "book.nodes": counters["top_level"],
+            "book.heap": counters["expiring"] + 1,
+            "flight": clock["top_message"],
+        }
+        return array[: int(ends[name])] if name in ends else array
+
+
+_LEFT_OUT = {
+    "book.ids", "book.prices", "book.events", "places", "sorting", "buckets", "due", "outbox", "fundamental",
+    "quotes", "me", "rng", "seen", "memory_of_strategies",
+}  # fmt: skip
+"""What follows from the rest, or is used anew in every step."""
+
+_COLUMNS_LEFT_OUT = {
+    "address", "due_count", "active", "cursor", "slot", "agent", "looked", "parameters", "repeat",
+    "out_cursor", "events", "quotes", "quotes_every", "depth_every", "accounts_every", "block_start",
+    "unused", "number", "inbox_number",
+}  # fmt: skip
 
 
 find_state = opener(State)

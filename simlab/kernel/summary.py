@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simlab.core.types import Reason
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import State
 
@@ -26,8 +27,8 @@ def profits(state: State) -> NDArray[np.float64]:
 def population_rows(spec: SimulationSpec, state: State) -> list[dict[str, Any]]:
     """Return a row for each population.
 
-    Its agents, orders, refused messages, fills, volume (lots), and the mean and standard deviation of its
-    agents' profit in money units.
+    Its agents, orders, refused messages, also by reason, fills, volume (lots), and the mean and standard
+    deviation (with divisor n) of its agents' profit in money units.
     """
     made, rows = profits(state), []
     for p, population in enumerate(spec.populations):
@@ -38,7 +39,11 @@ def population_rows(spec: SimulationSpec, state: State) -> list[dict[str, Any]]:
                 "population": population.name,
                 "strategy": population.strategy.name,
                 "agents": population.count,
-                **{name: int(stats[name]) for name in ("orders", "refused", "fills", "volume")},
+                "orders": int(stats["orders"]),
+                "refused": int(stats["refused"].sum()),
+                "refused_reasons": _by_reason(stats["refused"]),
+                "fills": int(stats["fills"]),
+                "volume": int(stats["volume"]),
                 "pnl_mean": float(own.mean()) if len(own) else 0.0,
                 "pnl_std": float(own.std()) if len(own) else 0.0,
             }
@@ -46,11 +51,16 @@ def population_rows(spec: SimulationSpec, state: State) -> list[dict[str, Any]]:
     return rows
 
 
+def _by_reason(refused: NDArray[np.int64]) -> dict[str, int]:
+    """Return how many messages were refused for each reason that came up, by its name."""
+    return {Reason(int(code)).name: int(refused[code]) for code in np.flatnonzero(refused)}
+
+
 def instrument_rows(spec: SimulationSpec, state: State) -> list[dict[str, Any]]:
     """Return a row for each instrument.
 
-    Its trades, volume (lots), mean spread (price units), volatility (standard deviation of the mid's relative
-    change a step) and last price (price units).
+    Its trades, volume (lots), mean spread (price units), volatility (standard deviation, with divisor n, of
+    the mid's relative change a step) and last price (price units).
     """
     rows = []
     for item, tape, terms in zip(spec.instruments, state.tape, state.ledger.terms, strict=True):

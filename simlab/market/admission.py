@@ -9,6 +9,7 @@ from simlab.core.jit import jit, jit_inline
 from simlab.core.rows import unpacked
 from simlab.core.types import MAX_QUANTITY, MessageKind, Reason, SelfTrade, Side, TimeInForce
 from simlab.engine.compiled.hashed import find_id
+from simlab.market.instruments import MAX_MONEY
 from simlab.market.ledger import unit_cost
 
 __all__ = ["admit"]
@@ -28,21 +29,20 @@ def _own_depth(book, level, account):
 
 
 @jit
-def _cost_to_take(book, ledger, instrument, account, quantity):
-    """Return the most that buying up to `quantity` lots from the asks can cost now, with fees. O(levels)."""
+def _cost_to_take(book, ledger, side, instrument, account, quantity):
+    """Return the most that a market order of up to `quantity` lots can cost now, with fees. O(levels)."""
     cost = 0
-    # own asks that self-trade prevention will cancel give no lots: the order goes on to dearer ones
-    skips_own = (
-        book.self_trade[instrument] == SelfTrade.CANCEL_RESTING
-        and ledger.positions[account * len(ledger.terms) + instrument].open_sell > 0
-    )
-    level = book.nodes[2 * instrument + 1].floors[0]
+    position = ledger.positions[account * len(ledger.terms) + instrument]
+    # own orders that self-trade prevention will cancel give no lots: the order goes on to worse ones
+    own = position.open_sell if side == Side.BUY else position.open_buy
+    skips_own = book.self_trade[instrument] == SelfTrade.CANCEL_RESTING and own > 0
+    level = book.nodes[2 * instrument + 1 - side].floors[0]
     while level != 0 and quantity > 0:
         depth = book.levels[level].depth
         if skips_own:
             depth -= _own_depth(book, level, account)
         taken = min(quantity, depth)
-        cost += taken * unit_cost(ledger.terms[instrument], book.levels[level].price)
+        cost += taken * unit_cost(ledger.terms[instrument], side, book.levels[level].price)
         quantity -= taken
         level = book.nodes[level].floors[0]
     return cost
@@ -79,11 +79,30 @@ def _refuse_rate(account, policy, step):
 
 
 @jit_inline
-def _refuse_sale(position, policy, quantity, old_quantity):
+def _refuse_money(ledger, account, position, terms, quantity):
+    """Check that no sum of the account's money can come near 2^63, whatever its orders trade at."""
+    lots = abs(position.inventory) + position.open_buy + position.open_sell + quantity
+    fees = ledger.accounts[ledger.exchange.fees].cash
+    if (
+        lots > terms.lot_limit
+        or abs(account.cash) > MAX_MONEY
+        or abs(account.fees) > MAX_MONEY
+        or abs(fees) > MAX_MONEY
+    ):
+        return Reason.MONEY_LIMIT.value
+    return 0
+
+
+@jit_inline
+def _refuse_position(position, policy, side, quantity, old_quantity):
     """Check short selling and the position limit."""
-    inventory = position.inventory - quantity
-    if policy.reserve != 0:
-        inventory -= position.open_sell - old_quantity
+    reserve = policy.reserve != 0
+    if side == Side.BUY:
+        inventory = position.inventory + quantity + (position.open_buy - old_quantity if reserve else 0)
+        if policy.position_limit >= 0 and inventory > policy.position_limit:
+            return Reason.POSITION_LIMIT.value
+        return 0
+    inventory = position.inventory - quantity - (position.open_sell - old_quantity if reserve else 0)
     if policy.short_limit >= 0 and inventory < -policy.short_limit:
         return Reason.SHORT_LIMIT.value
     if policy.position_limit >= 0 and inventory < -policy.position_limit:
@@ -92,29 +111,21 @@ def _refuse_sale(position, policy, quantity, old_quantity):
 
 
 @jit_inline
-def _refuse_purchase(
-    book, ledger, kind, instrument, account_number, price, quantity, old_price, old_quantity
-):
-    """Check the position limit and funds."""
-    account, terms = ledger.accounts[account_number], ledger.terms[instrument]
+def _refuse_funds(book, ledger, kind, side, instrument, number, price, quantity, old_price, old_quantity):
+    """Check that an order can be paid for."""
+    account, terms = ledger.accounts[number], ledger.terms[instrument]
     policy = ledger.policies[account.population]
-    position = ledger.positions[account_number * len(ledger.terms) + instrument]
-    inventory = position.inventory + quantity
-    if policy.reserve != 0:
-        inventory += position.open_buy - old_quantity
-    if policy.position_limit >= 0 and inventory > policy.position_limit:
-        return Reason.POSITION_LIMIT.value
-    if policy.borrowing < 0:
+    if policy.borrowing < 0 or (side == Side.SELL and terms.band_low >= 0):
         return 0
     available = account.cash + policy.borrowing
     if policy.reserve != 0:
         available -= account.reserved
         if old_quantity > 0:
-            available += old_quantity * unit_cost(terms, old_price)
+            available += old_quantity * unit_cost(terms, side, old_price)
     if kind == MessageKind.MARKET:
-        cost = _cost_to_take(book, ledger, instrument, account_number, quantity)
+        cost = _cost_to_take(book, ledger, side, instrument, number, quantity)
     else:
-        cost = quantity * unit_cost(terms, price)
+        cost = quantity * unit_cost(terms, side, price)
     return Reason.FUNDS.value if cost > available else 0
 
 
@@ -125,15 +136,20 @@ def _refuse_account(
     """Check an order against what its account may do; an order being replaced is taken out first."""
     account = ledger.accounts[number]
     policy = ledger.policies[account.population]
+    position = ledger.positions[number * len(ledger.terms) + instrument]
     reason = _refuse_rate(account, policy, step)
     if reason != 0:
         return reason
     if may_rest and policy.open_orders >= 0 and book.owners[number].orders >= policy.open_orders:
         return Reason.OPEN_ORDER_LIMIT.value
-    if side == Side.SELL:
-        position = ledger.positions[number * len(ledger.terms) + instrument]
-        return _refuse_sale(position, policy, quantity, old_quantity)
-    return _refuse_purchase(book, ledger, kind, instrument, number, price, quantity, old_price, old_quantity)
+    reason = _refuse_position(position, policy, side, quantity, old_quantity)
+    if reason == 0:
+        reason = _refuse_money(ledger, account, position, ledger.terms[instrument], quantity - old_quantity)
+    if reason == 0:
+        reason = _refuse_funds(
+            book, ledger, kind, side, instrument, number, price, quantity, old_price, old_quantity
+        )
+    return reason
 
 
 @jit_inline

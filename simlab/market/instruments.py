@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from simlab.core.types import SelfTrade
 
-__all__ = ["UNLIMITED", "AccountPolicy", "Instrument"]
+__all__ = ["MAX_MONEY", "UNLIMITED", "AccountPolicy", "Instrument", "dearest_lot", "lot_limit"]
 
 UNLIMITED = -1
 """A limit that does not limit."""
+
+
+MAX_MONEY = 2**60
+"""Money units that an account may hold, owe, or have at stake: sums of a few such numbers fit 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,45 @@ class AccountPolicy:
     rate_limit: int = UNLIMITED
     rate_window: int = 1
     max_open_orders: int = 1000
+
+
+class Terms(Protocol):
+    """What decides what a lot can cost: an `Instrument`, or a description of one."""
+
+    @property
+    def price_band(self) -> tuple[int, int]: ...
+
+    @property
+    def multiplier(self) -> int: ...
+
+    @property
+    def maker_fee_ppm(self) -> int: ...
+
+    @property
+    def taker_fee_ppm(self) -> int: ...
+
+
+def dearest_lot(instrument: Terms) -> int:
+    """Return the most that one lot can cost at any price of the band, with fees, money units.
+
+    Example
+    -------
+    >>> dearest_lot(Instrument("X", 100, price_band=(1, 200), multiplier=10, taker_fee_ppm=5_000))
+    2010
+    """
+    notional = max(abs(price) for price in instrument.price_band) * instrument.multiplier
+    ppm = max(0, instrument.maker_fee_ppm, instrument.taker_fee_ppm)
+    return notional - (-notional * ppm // 1_000_000)
+
+
+def lot_limit(instrument: Terms, instruments: int) -> int:
+    """Return how many lots an account may hold and have on order, so that no money wraps.
+
+    What it has at stake in all instruments of a market stays below `MAX_MONEY`, at any price of their bands.
+
+    Example
+    -------
+    >>> lot_limit(Instrument("X", 100, price_band=(1, 2**30 - 1)), 1)
+    1073741825
+    """
+    return MAX_MONEY // (max(1, dearest_lot(instrument)) * max(1, instruments))

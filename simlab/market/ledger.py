@@ -2,9 +2,9 @@
 
 Double entry: every fill moves cash from buyer to seller, lots from seller to buyer, and fees from both to
 the fee account. Shocks trade from the error account; both belong to the exchange (`ExchangeAccount`).
-A fee is ``ceil(notional * ppm / 1e6)`` money units: rounded towards the fee account, so a rebate (a negative
-fee) is rounded towards zero. `cost` is what an open position cost, signed: positive for a long position;
-closing part of it takes out its share rounded down. At every moment and for every account::
+A fee is ``ceil(|notional| * ppm / 1e6)`` money units: rounded towards the fee account, so a rebate (a
+negative fee) is rounded towards zero. `cost` is what an open position cost, signed: positive for a long
+position; closing part of it takes out its share rounded down. At every moment and for every account::
 
     cash + sum(cost) + fees - sum(realised) = starting cash + sum(starting cost)
 """
@@ -56,6 +56,7 @@ TERMS = np.dtype(
         ("multiplier", "i8"),
         ("band_low", "i8"),
         ("band_high", "i8"),
+        ("lot_limit", "i8"),
         ("maker_ppm", "i8"),
         ("taker_ppm", "i8"),
         ("halted_until", "i8"),
@@ -81,8 +82,11 @@ POLICY = np.dtype(
 )
 """What the accounts of one population may do; the last row is the exchange's own."""
 
-STATS = np.dtype([("orders", "i8"), ("fills", "i8"), ("volume", "i8"), ("refused", "i8")])
-"""What the accounts of one population did, in total."""
+REASONS = 64
+"""Reason codes, with room to spare."""
+
+STATS = np.dtype([("orders", "i8"), ("fills", "i8"), ("volume", "i8"), ("refused", "i8", (REASONS,))])
+"""What the accounts of one population did, in total; messages refused by reason."""
 
 
 class ExchangeAccount(IntEnum):
@@ -131,11 +135,15 @@ def fee(notional, ppm):
 
 
 @jit_inline
-def unit_cost(terms, price):
-    """Return the most that one lot bought at a price can cost with fees, money units."""
+def unit_cost(terms, side, price):
+    """Return the most that one lot can cost with fees, at a limit price, money units; never below 0.
+
+    A purchase costs its price; a sale costs something only where prices can be below zero.
+    """
     notional = price * terms.multiplier
     ppm = max(terms.maker_ppm, terms.taker_ppm)
-    return notional + (fee(notional, ppm) if ppm > 0 else 0)
+    charged = fee(abs(notional), ppm) if ppm > 0 else 0
+    return max(0, (notional if side == Side.BUY else -notional) + charged)
 
 
 @jit_inline
@@ -152,12 +160,13 @@ def _share(cost, part, whole):
 @jit_inline
 def hold(ledger, account, instrument, side, price, quantity):
     """Reserve (or with a negative quantity release) what a resting order may use."""
-    position = ledger.positions[account * len(ledger.terms) + instrument]
+    position, terms = ledger.positions[account * len(ledger.terms) + instrument], ledger.terms[instrument]
     if side == Side.BUY:
         position.open_buy += quantity
-        ledger.accounts[account].reserved += quantity * unit_cost(ledger.terms[instrument], price)
     else:
         position.open_sell += quantity
+    if side == Side.BUY or terms.band_low < 0:
+        ledger.accounts[account].reserved += quantity * unit_cost(terms, side, price)
 
 
 @jit_inline
@@ -185,7 +194,7 @@ def _book_side(ledger, account_number, instrument, side, price, quantity, ppm, s
     position = ledger.positions[row]
     signed = quantity if side == Side.BUY else -quantity
     unit = price * ledger.terms[instrument].multiplier
-    paid = fee(unit * quantity, ppm)
+    paid = fee(abs(unit * quantity), ppm)
     account.cash -= unit * signed + paid
     account.fees += paid
     _change_position(position, signed, unit)
@@ -240,14 +249,14 @@ def settle(ledger, events, start, stop, old_price, old_quantity, step):
     taker_id = 0
     for i in range(start, stop):
         event = events[i]
-        kind, side, _, flags, instrument = unpacked(event.code)
+        kind, side, reason, flags, instrument = unpacked(event.code)
         if kind == EventKind.FILL:
             _settle_fill(ledger, event, instrument, side, limit_price, is_market, step)
             continue
         account, _ = accounts_of(event.accounts)
         if kind == EventKind.REJECTED:
             if account < len(ledger.accounts):
-                ledger.stats[ledger.accounts[account].population].refused += 1
+                ledger.stats[ledger.accounts[account].population].refused[reason] += 1
         elif kind == EventKind.ACCEPTED or kind == EventKind.REPLACED:
             limit_price = event.price
             is_market = (flags & FLAG_MARKET) != 0

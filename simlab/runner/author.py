@@ -16,10 +16,11 @@ from simlab.agents.registry import source_file
 from simlab.config import ExperimentConfig, resolved
 from simlab.core.files import require_writable_folder
 from simlab.errors import RecordingError
+from simlab.kernel.sampling import instrument_columns
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
 from simlab.recording import RunWriter
-from simlab.runner.tables import agent_columns, instrument_columns
+from simlab.runner.tables import agent_columns
 
 __all__ = ["KEPT_AFTER_S", "Author", "deciding", "interrupted", "new_folder", "under_way"]
 
@@ -70,8 +71,8 @@ class Author(AbstractContextManager["Author"]):
     def begin(self, simulation: Simulation) -> None:
         """Take note of what is recorded; record who holds each account and what is traded."""
         self._simulation = simulation
-        simulation.pulse = self.keep_up  # type: ignore[attr-defined]
-        self.rows("instruments", instrument_columns(simulation))
+        simulation.pulse = self.keep_up
+        self.rows("instruments", instrument_columns(simulation.spec.instruments))
         self.rows("agents", agent_columns(simulation))
 
     def keep_up(self) -> None:

@@ -1,4 +1,4 @@
-"""Write down who holds each account and what is traded: the static tables of a recording."""
+"""Write down who holds each account: a static table of a recording."""
 
 from __future__ import annotations
 
@@ -6,20 +6,9 @@ from typing import Any
 
 from simlab.kernel.simulation import Simulation
 
-__all__ = ["agent_columns", "instrument_columns"]
+__all__ = ["agent_columns"]
 
 _EXCHANGE = "exchange"
-_COPIED = (
-    "name",
-    "initial_price",
-    "tick_size",
-    "lot_size",
-    "multiplier",
-    "price_unit",
-    "maker_fee_ppm",
-    "taker_fee_ppm",
-    "description",
-)
 
 
 def agent_columns(simulation: Simulation) -> dict[str, list[Any]]:
@@ -35,16 +24,4 @@ def agent_columns(simulation: Simulation) -> dict[str, list[Any]]:
         "name": names + own,
         "population": populations + [_EXCHANGE] * len(own),
         "strategy": strategies + [_EXCHANGE] * len(own),
-    }
-
-
-def instrument_columns(simulation: Simulation) -> dict[str, list[Any]]:
-    """Return the columns of the table ``instruments``: one row an instrument, in the kernel's order."""
-    instruments = simulation.spec.instruments
-    columns: dict[str, list[Any]] = {name: [getattr(it, name) for it in instruments] for name in _COPIED}
-    return columns | {
-        "instrument": list(range(len(instruments))),
-        "price_low": [it.price_band[0] for it in instruments],
-        "price_high": [it.price_band[1] for it in instruments],
-        "self_trade": [int(it.self_trade) for it in instruments],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pandas as pd
 import pytest
 
 import simlab
+from simlab.agents.library.replay import halted_steps, replay_steps
+from simlab.config import validate
 from simlab.core.types import MessageKind, Side, TimeInForce
-from simlab.errors import SimlabError, StrategyError
+from simlab.errors import ConfigError, SimlabError, StrategyError
 from simlab.importing import import_databento, read_messages, read_truth
 from simlab.importing.table import Message, write_tables
 
@@ -42,9 +45,10 @@ def _market(path: Path, steps: int, **parameters: int) -> dict[str, Any]:
     }
 
 
-def _table(path: Path, rows: list[tuple[int, ...]]) -> Path:
+def _table(path: Path, rows: list[tuple[int, ...]], halts: Sequence[tuple[int, int | None]] = ()) -> Path:
     """Write rows of (time, event, kind, side, time in force, price, quantity, order id)."""
-    write_tables(path, [Message(*row) for row in rows], [], [], source="made up", price_unit=1.0, epoch="0")
+    messages = [Message(*row) for row in rows]
+    write_tables(path, messages, [], [], source="made up", price_unit=1.0, epoch="0", halts=halts)
     return path
 
 
@@ -103,9 +107,9 @@ def test_more_than_one_instrument_is_refused(flow: Path) -> None:
         simlab.run(config, record=False)
 
 
-def test_a_missing_table_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(StrategyError, match=r"no message table .*es\.parquet.*simlab import databento FILE"):
-        simlab.run(_market(tmp_path / "es.parquet", 3), record=False)
+def test_a_missing_table_is_found_before_the_run_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no message table .*es\.parquet.*simlab import databento FILE"):
+        validate(_market(tmp_path / "es.parquet", 3))
 
 
 def test_the_example_configuration_asks_for_the_table() -> None:
@@ -118,14 +122,116 @@ def test_the_example_configuration_asks_for_the_table() -> None:
 def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     path = tmp_path / "prices.parquet"
     pd.DataFrame({"close": [1.0]}).to_parquet(path)
-    with pytest.raises(StrategyError, match=r"prices\.parquet is no message table"):
-        simlab.run(_market(path, 3), record=False)
+    with pytest.raises(ConfigError, match=r"prices\.parquet is no message table \(it has no column time_ns"):
+        validate(_market(path, 3))
+    path.write_text("time,price")
+    with pytest.raises(ConfigError, match=r"prices\.parquet is no message table"):
+        validate(_market(path, 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "needs the option path"),
+        ({"path": 3}, "path is 3"),
+        ({"path": "x", "halts": "no"}, "halts is 'no'"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_found_before_the_run(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    config = _market(tmp_path, 3)
+    config["populations"]["recorded"]["options"] = options
+    with pytest.raises(ConfigError, match=words):
+        validate(config)
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no rows"):
+        validate(_market(_table(tmp_path / "empty.parquet", []), 3))
 
 
 def test_a_cancel_of_an_order_never_sent_is_named(tmp_path: Path) -> None:
     path = _table(tmp_path / "late.parquet", [(0, 0, CANCEL, BUY, 0, 0, 0, 12)])
     with pytest.raises(StrategyError, match="row 0 refers to order 12"):
         simlab.run(_market(path, 3), record=False)
+
+
+SPREAD = [(0, 0, LIMIT, BUY, 0, -10, 1, 1), (1, 1, LIMIT, SELL, 0, 0, 1, 2), (2, 2, LIMIT, BUY, IOC, 0, 1, 3)]
+
+
+def test_prices_outside_the_band_are_found_before_the_run(tmp_path: Path) -> None:
+    config = _market(_table(tmp_path / "spread.parquet", SPREAD), 3)
+    with pytest.raises(ConfigError, match=r"prices from -10 to 0, outside .*set it to \[-10, 2147483647\]"):
+        validate(config)
+
+
+def test_prices_of_zero_and_below_trade_where_the_band_allows_them(tmp_path: Path) -> None:
+    config = _market(_table(tmp_path / "spread.parquet", SPREAD), 3, step_ns=0)
+    config["instruments"]["ES"] |= {"initial_price": 1, "price_band": [-100, 100]}
+    run = simlab.run(config, out=tmp_path)
+    [trade] = run.trades().itertuples()
+    assert (trade.price, trade.quantity) == (0, 1)
+    assert run.quotes()["best_bid"].tolist() == [-10, -10, -10]
+    assert "rejected" not in set(run.messages()["event"])
+
+
+@pytest.mark.parametrize(("key", "value"), [("tick_size", 2), ("lot_size", 2)])
+def test_a_grid_that_the_table_does_not_fit_is_found_before_the_run(flow: Path, key: str, value: int) -> None:
+    config = _market(flow, 3)
+    config["instruments"]["ES"][key] = value
+    with pytest.raises(ConfigError, match=f"not a multiple of the instrument's {key} 2"):
+        validate(config)
+
+
+HALTED = [
+    (0, 0, LIMIT, BUY, 0, 99, 1, 1),
+    (2 * SECOND, 1, LIMIT, SELL, 0, 101, 1, 2),
+    (4 * SECOND, 2, LIMIT, BUY, 0, 98, 1, 3),
+    (6 * SECOND, 3, CANCEL, BUY, 0, 0, 0, 1),
+]
+
+
+def _with_noise(path: Path, halts: bool) -> dict[str, Any]:
+    config = _market(path, 10)
+    config["populations"]["recorded"]["options"]["halts"] = halts
+    config["populations"]["noise"] = {
+        "strategy": "noise",
+        "count": 20,
+        "parameters": {"cancel_share": 0, "limit_share": 1, "market_share": 0},
+        "account": {"borrowing": "free", "short_selling": "free"},
+    }
+    return config
+
+
+def _steps(run: simlab.Run, population: str) -> list[int]:
+    messages = run.messages()
+    mine = messages["account"].astype(str).str.startswith(population)
+    assert "market_halted" not in set(messages[mine]["reason"])
+    return messages[mine]["step"].tolist()
+
+
+@pytest.mark.parametrize("halts", [True, False])
+def test_a_halt_of_the_venue_halts_the_simulated_agents(tmp_path: Path, halts: bool) -> None:
+    path = _table(tmp_path / "flow.parquet", HALTED, [(3 * SECOND, 6 * SECOND)])
+    run = simlab.run(_with_noise(path, halts), out=tmp_path)
+    assert set(_steps(run, "noise")) == set(range(10)) - ({3, 4, 5} if halts else set())
+    assert _steps(run, "recorded") == [0, 2, 6 if halts else 4, 6]
+
+
+def test_a_halt_without_an_end_lasts(tmp_path: Path) -> None:
+    path = _table(tmp_path / "flow.parquet", HALTED, [(3 * SECOND, None)])
+    run = simlab.run(_with_noise(path, True), out=tmp_path)
+    assert set(_steps(run, "noise")) == {0, 1, 2}
+    assert _steps(run, "recorded") == [0, 2]
+
+
+def test_halts_of_one_event_a_step(tmp_path: Path) -> None:
+    time_ns, event = (np.array(column) for column in list(zip(*HALTED, strict=True))[:2])
+    halts = [(3 * SECOND, 5 * SECOND)]
+    steps = replay_steps(time_ns, event, step_ns=0)
+    assert halted_steps(time_ns, steps, halts, step_ns=0) == [(2, 3)]
+    assert replay_steps(time_ns, event, step_ns=0, halts=halts).tolist() == [0, 1, 3, 3]
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,7 @@ def test_run_measures_each_engine_in_a_process_of_its_own(stream_path: Path) -> 
     assert [result["engine"] for result in results] == ["compiled", "reference"]
     assert totals(results[0]) == totals(results[1])
     for result in results:
-        assert list(result) == KEYS
+        assert list(result) == [*KEYS, "relative_speed"]
         assert 20 < result["peak_rss_mb"] < len(ballast) / 2**20, "not this process's memory"
 
 

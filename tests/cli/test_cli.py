@@ -138,6 +138,17 @@ def test_bench_engine_prints_an_object_a_line_for_each_engine(tmp_path: Path) ->
     assert rows[0]["trades"] == rows[1]["trades"] > 0
 
 
+def test_bench_engine_shows_a_line_a_book_with_peers_beside(tmp_path: Path) -> None:
+    np.save(tmp_path / "stream.npy", common_stream(2_000, 1))
+    arguments = ("--stream", "stream.npy", "--engine", "reference", "--peers")
+    done = _simlab("bench", "engine", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "The given stream: 2,000 messages" in done.stdout
+    singles = [line.split()[1] for line in done.stdout.splitlines() if " single " in line]
+    assert singles == ["sortedcontainers", "bourse"][: len(singles)] != []
+    assert ("bourse is not installed" in done.stderr) != (" bourse " in done.stdout)
+
+
 def test_validate_says_what_is_there(market: Path) -> None:
     done = _simlab("validate", market, cwd=market.parent)
     assert done.returncode == 0

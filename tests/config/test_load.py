@@ -106,7 +106,7 @@ def test_build_says_what_the_file_says(full: Path) -> None:
     assert (acme.tick_size, acme.lot_size, acme.multiplier, acme.price_band) == (5, 10, 2, (100, 20000))
     assert acme.self_trade is SelfTrade.CANCEL_BOTH
     assert (spec.seed, spec.steps, spec.simultaneous, spec.step_duration_s) == (3, 10, True, 0.5)
-    noise, makers = spec.populations
+    makers, noise = spec.populations  # in the order of their names
     assert noise.account.inventory == (("ACME", 7), ("BRK.B", 7))
     assert (noise.activation.rate, noise.account.borrowing, noise.account.short_limit) == (0.5, 0, 0)
     assert makers.strategy.name == "market_maker"

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 import simlab
+from simlab.core.types import MessageKind, Side
+from simlab.importing.table import Message, write_tables
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NEEDS_DATA = {"replay_es"}
@@ -22,13 +24,21 @@ def _run(name: str, out: Path, **options: Any) -> simlab.Run:
     return run
 
 
+def _recorded(path: Path) -> Path:
+    """Write a message table of one order, in place of the recorded order flow that nobody may pass on."""
+    order = Message(0, 0, int(MessageKind.LIMIT), int(Side.BUY), 0, 19_199, 1, 1)
+    write_tables(path, [order], [], [], source="made up", price_unit=0.25, epoch="none")
+    return path
+
+
 def _mid(quotes: pd.DataFrame) -> pd.Series:
     return (quotes["best_bid"] + quotes["best_ask"]) / 2
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_is_valid_and_bears_its_files_name(name: str) -> None:
-    config = simlab.validate(CONFIGS / f"{name}.yaml")
+def test_is_valid_and_bears_its_files_name(name: str, tmp_path: Path) -> None:
+    recorded = f"populations.recorded.options.path={_recorded(tmp_path / 'flow.parquet')}"
+    config = simlab.validate(CONFIGS / f"{name}.yaml", set=[recorded] if name in NEEDS_DATA else [])
     assert config.name == name
     assert config.description
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from simlab.core.types import MAX_QUANTITY, MESSAGE_DTYPE, MessageKind, SelfTrade, Side, TimeInForce
 from simlab.engine.compiled import CompiledOrderBook
+from simlab.engine.compiled.tables import MANY_LEVELS
 from simlab.engine.conformance.probing import HIGHEST_PRICE, LOWEST_PRICE, random_messages
 from simlab.engine.reference import ReferenceOrderBook
 from simlab.errors import EngineError
@@ -241,3 +242,21 @@ def test_deep_books_with_many_levels_stay_equal() -> None:
     assert len(compiled.snapshot(Side.SELL)) > 500
     compiled.check()
     assert view_of(compiled) == view_of(reference)
+
+
+@pytest.mark.parametrize("tick", [1, 3, 50])
+def test_large_books_stay_equal_whatever_their_messages(tick: int) -> None:
+    rng = np.random.default_rng(13)
+    messages = np.zeros(16_000, MESSAGE_DTYPE)
+    messages["kind"] = rng.choice([0, 0, 2], len(messages))
+    messages["side"] = rng.integers(0, 2, len(messages))
+    offsets = tick * rng.integers(-1, 3000, len(messages))
+    messages["price"] = np.where(messages["side"] == 0, -offsets, offsets)
+    messages["quantity"] = rng.integers(1, 50, len(messages))
+    messages["order_id"] = rng.integers(1, 12_000, len(messages))
+    reference, compiled = ReferenceOrderBook(2, accounts=3), CompiledOrderBook(2, accounts=3)
+    for part in (messages, random_messages(2000, 14, invalid=True), messages[:8000]):
+        assert_same_events(reference.process(part), compiled.process(part))
+        compiled.check()
+        assert view_of(compiled) == view_of(reference)
+    assert sum(len(compiled.snapshot(side)) for side in Side) > MANY_LEVELS

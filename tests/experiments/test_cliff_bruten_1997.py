@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simlab.analysis.allocation import equilibrium
+from simlab.analysis.quality import equilibrium
 from simlab.config import load
 from simlab.runner.study import Lab, Study
 

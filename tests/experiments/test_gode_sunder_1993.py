@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simlab.analysis.allocation import equilibrium
+from simlab.analysis.quality import equilibrium
 from simlab.config import load
 from simlab.runner.study import Lab, Study, Trial
 

@@ -16,7 +16,7 @@ from market_driver import FREE, Market
 
 from simlab.core.types import Reason, SelfTrade, Side
 from simlab.kernel.summary import profits
-from simlab.market.instruments import AccountPolicy, Instrument
+from simlab.market.instruments import MAX_MONEY, UNLIMITED, AccountPolicy, Instrument, lot_limit
 from simlab.market.ledger import fee
 
 ACCOUNTS = 3
@@ -206,7 +206,7 @@ def test_fee_is_exact_for_any_notional(notional: int, ppm: int) -> None:
 
 
 def test_large_amounts_are_exact() -> None:
-    price, multiplier, quantity = 2**31 - 1, 10**6, 1_000
+    price, multiplier, quantity = 2**31 - 1, 10**6, 320
     share = Instrument("X", price, multiplier=multiplier, maker_fee_ppm=-123_457, taker_fee_ppm=654_321)
     market = Market(FREE, FREE, instruments=(share,))
     market.rest(0, "sell", price, quantity)
@@ -215,6 +215,63 @@ def test_large_amounts_are_exact() -> None:
     assert market.cash(0) == notional - ceil(Fraction(notional * -123_457, 10**6))
     assert market.cash(1) == -notional - ceil(Fraction(notional * 654_321, 10**6))
     market.simulation.audit()
+
+
+def test_money_that_could_wrap_is_refused_and_what_is_admitted_is_exact() -> None:
+    dear = Instrument("X", 10**9, price_band=(1, 10**9))
+    market = Market(FREE, FREE, instruments=(dear,))
+    half = lot_limit(dear, 1) // 2
+    for _ in range(40):  # an account that loses half of what it may have at stake, again and again
+        if market.limit(0, "sell", 1, half) != Reason.NONE:
+            break
+        assert market.limit(1, "buy", 1, half) == Reason.NONE
+        market.rest(1, "sell", 10**9, half)
+        assert market.limit(0, "buy", 10**9, half) == Reason.NONE
+        market.simulation.audit()
+    assert market.cash(0) == -market.cash(1) < -MAX_MONEY
+    assert market.limit(0, "buy", 1, 1) == market.limit(1, "sell", 1, 1) == Reason.MONEY_LIMIT
+    summary = market.simulation.summary()["populations"]
+    assert [row["pnl_mean"] for row in summary] == [float(market.cash(0)), float(market.cash(1))]
+    assert summary[0]["refused_reasons"] == {"MONEY_LIMIT": 2}
+
+
+def test_an_order_counts_with_all_that_the_account_has_at_stake() -> None:
+    share = Instrument("X", 100, price_band=(1, 1_000), multiplier=10**6)
+    market = Market(FREE, FREE, instruments=(share,))
+    most = lot_limit(share, 1)
+    big = 2**31 - 1
+    for i in range(most // big):
+        market.rest(0, "buy", 1 + i % 50, big)
+    assert market.limit(0, "sell", 900, most % big + 1) == Reason.MONEY_LIMIT
+    market.rest(0, "sell", 900, most % big)
+    assert market.limit(0, "buy", 1, 1) == Reason.MONEY_LIMIT
+
+
+@pytest.mark.parametrize("order", ["limit", "market"])
+def test_a_sale_below_zero_costs_what_it_costs(order: str) -> None:
+    spread = Instrument("X", 0, price_band=(-100, 100), taker_fee_ppm=100_000, maker_fee_ppm=50_000)
+    seller = AccountPolicy(cash=109, short_limit=UNLIMITED)
+    market = Market(seller, FREE, instruments=(spread,))
+    market.rest(1, "buy", -10, 20)
+    send = (lambda lots: market.limit(0, "sell", -10, lots)) if order == "limit" else None
+    sell = send or (lambda lots: market.market(0, "sell", lots))
+    assert sell(10) == Reason.FUNDS  # 10 lots cost 100 and 10 of fees
+    assert sell(9) == Reason.NONE
+    assert (market.cash(0), market.cash(1)) == (109 - 90 - 9, 90 - 5)
+    assert market.cash(market.simulation.fee_account) == 9 + 5
+    market.simulation.audit()
+
+
+def test_a_resting_sale_below_zero_reserves_what_it_may_cost() -> None:
+    spread = Instrument("X", 0, price_band=(-100, 100))
+    market = Market(AccountPolicy(cash=100, short_limit=UNLIMITED), FREE, instruments=(spread,))
+    order_id = market.rest(0, "sell", -8, 10)
+    assert market.limit(0, "sell", -7, 3) == Reason.FUNDS
+    assert market.limit(0, "buy", -9, 1000) == Reason.NONE  # to buy below zero brings money
+    assert market.replace(0, order_id, -10, 10) == Reason.NONE
+    market.simulation.audit()
+    market.cancel(0, order_id)
+    assert market.simulation.state.ledger.accounts["reserved"][0] == 0
 
 
 def test_profit_of_a_round_trip_by_average_cost() -> None:

@@ -18,6 +18,7 @@ from simlab.agents.library.execution import participation, twap
 from simlab.agents.library.market_maker import market_maker
 from simlab.agents.library.noise import noise
 from simlab.agents.library.order_splitting import order_splitter
+from simlab.agents.library.outside import outside
 from simlab.agents.library.poisson_flow import poisson_flow, power_law_placement
 from simlab.agents.library.replay import Replay
 from simlab.agents.library.trend import mean_reversion, momentum
@@ -48,6 +49,7 @@ STRATEGIES: dict[str, Strategy] = {
         power_law_placement,
         benchmark,
         Replay.strategy,
+        outside,
     )
 }
 """Strategy by name, in the order of the documentation."""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from simlab.analysis.bootstrap import Options
 from simlab.analysis.facts import orders, returns, volatility
+from simlab.analysis.facts.evidence import Evidence
 from simlab.analysis.facts.finding import Fact
-from simlab.analysis.order_flow import from_run
-from simlab.analysis.prices import Source, from_csv
+from simlab.analysis.facts.order_flow import from_run
+from simlab.analysis.facts.price_files import from_csv
+from simlab.analysis.statistics import Options
 from simlab.errors import AnalysisError
 from simlab.recording import Run, open_run
 
@@ -42,13 +43,13 @@ FACTS: tuple[Fact, ...] = (
 
 
 def card(
-    source: Source | Run | str | Path,
+    source: Evidence | Run | str | Path,
     *,
     instrument: str | None = None,
     every: int | None = None,
     replications: int = 500,
     seed: int = 0,
-    level: float = 0.95,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Return every stylised fact of a source: one line a fact.
 
@@ -56,14 +57,14 @@ def card(
 
     Parameters
     ----------
-    source : Source, Run or path
+    source : Evidence, Run or path
         What `read` takes.
     instrument : str, optional
         Of a run with several; all by default.
     every : int, optional
-        Steps of a return of a run; see `simlab.analysis.order_flow.from_tables`.
-    replications, seed, level
-        See `simlab.analysis.bootstrap.Options`; the same values give the same card.
+        Steps of a return of a run; see `simlab.analysis.facts.from_tables`.
+    replications, seed, confidence
+        See `simlab.analysis.statistics.Options`; the same values give the same card.
 
     Returns
     -------
@@ -71,7 +72,8 @@ def card(
         ``fact``, ``estimate``, ``low``, ``high``, ``verdict`` (shown, not shown, not enough data), ``unit``,
         ``description``; before them ``instrument``, if the run has several and none was named. Its `attrs`
         tell the ``source``, the ``interval`` that a return spans and how many ``returns`` there are (by
-        instrument then).
+        instrument then), and ``notes``: what a reader must know beside, such as that a run is unfinished and
+        to which step it reaches.
 
     Raises
     ------
@@ -81,13 +83,13 @@ def card(
     Example
     -------
     >>> import numpy as np
-    >>> from simlab.analysis.prices import from_returns
+    >>> from simlab.analysis.facts.evidence import from_returns
     >>> noise = from_returns(np.random.default_rng(0).standard_normal(1_000), name="noise")
     >>> lines = card(noise, replications=100).set_index("fact")
     >>> lines.loc[["absence of autocorrelation", "fat tails", "volume and volatility"], "verdict"].tolist()
     ['shown', 'not shown', 'not enough data']
     """
-    options = Options(replications, seed, level)
+    options = Options(replications, seed, confidence)
     if isinstance(source, str | Path) and not _is_file(Path(source)):
         source = open_run(source)
     if isinstance(source, Run) and instrument is None and len(source.instruments()) > 1:
@@ -99,19 +101,31 @@ def _by_instrument(run: Run, every: int | None, options: Options) -> pd.DataFram
     cards = {name: _one(from_run(run, name, every=every), options) for name in run.instruments()["name"]}
     joined = pd.concat(cards, names=["instrument"]).reset_index("instrument").reset_index(drop=True)
     told = {key: {name: table.attrs[key] for name, table in cards.items()} for key in ("interval", "returns")}
-    joined.attrs = {"source": run.path.name} | told
+    joined.attrs = {"source": run.path.name} | told | {"notes": _joined_notes(cards)}
     return joined
 
 
-def _one(source: Source, options: Options) -> pd.DataFrame:
+def _joined_notes(cards: dict[str, pd.DataFrame]) -> list[str]:
+    """Return the notes of all instruments, with the name where a note is not of all."""
+    found: dict[str, list[str]] = {}
+    for name, table in cards.items():
+        for note in table.attrs["notes"]:
+            found.setdefault(note, []).append(name)
+    return [
+        note if len(names) == len(cards) else f"{', '.join(names)}: {note}" for note, names in found.items()
+    ]
+
+
+def _one(source: Evidence, options: Options) -> pd.DataFrame:
     table = pd.DataFrame([asdict(find(source, options)) for find in FACTS])
     table.attrs = {"source": source.name, "interval": source.interval, "returns": len(source.returns)}
+    table.attrs["notes"] = list(source.notes)
     return table
 
 
 def read(
-    source: Source | Run | str | Path, *, instrument: str | None = None, every: int | None = None
-) -> Source:
+    source: Evidence | Run | str | Path, *, instrument: str | None = None, every: int | None = None
+) -> Evidence:
     """Return a source of facts: of a run or its folder, of a CSV file of prices, or the source itself.
 
     Raises
@@ -133,7 +147,7 @@ def read(
         raise AnalysisError(
             "instrument and every are for runs; a price series has one instrument, and its rows"
         )
-    return source if isinstance(source, Source) else from_csv(source)
+    return source if isinstance(source, Evidence) else from_csv(source)
 
 
 def _is_file(path: Path) -> bool:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.analysis.bootstrap import Options, percentile_interval, resampled_means
 from simlab.analysis.facts.finding import Measured, NotEnoughError
-from simlab.analysis.libraries import load
+from simlab.analysis.libraries import library
+from simlab.analysis.statistics import Options, percentile_interval, resampled_means
 
 __all__ = [
     "TAIL",
@@ -141,13 +141,13 @@ def power_law_tail(
     inverse = np.zeros(len(values))
     inverse[tail], worse = (_whole_tail if whole else _continuous_tail)(values[tail], threshold)
     means, draws = resampled_means([tail.astype(float), inverse], block, options)
-    low, high = percentile_interval(draws[:, 0] / draws[:, 1], options.level)
+    low, high = percentile_interval(draws[:, 0] / draws[:, 1], options.confidence)
     return Tail(float(means[0] / means[1]), low, high, worse)
 
 
 def _continuous_tail(tail: NDArray[np.float64], threshold: float) -> tuple[NDArray[np.float64], bool]:
     """Return values whose mean is 1 over the exponent, and whether an exponential fits better."""
-    fit = load("powerlaw").Fit(tail / threshold, xmin=1.0, verbose=False, parameter_ranges=_EXPONENTS)
+    fit = library("powerlaw").Fit(tail / threshold, xmin=1.0, verbose=False, parameter_ranges=_EXPONENTS)
     ratio, p = fit.distribution_compare("power_law", "exponential", normalized_ratio=True)
     return np.log(tail / threshold), bool(ratio < 0 and p < 0.1)
 
@@ -163,7 +163,7 @@ def _whole_tail(tail: NDArray[np.float64], threshold: float) -> tuple[NDArray[np
     def score(exponent: float) -> NDArray[np.float64]:
         return gap / np.expm1(exponent * gap) - distance
 
-    exponent = load("scipy.optimize").brentq(lambda a: score(a).mean(), 1e-3, 1e3)
+    exponent = library("scipy.optimize").brentq(lambda a: score(a).mean(), 1e-3, 1e3)
     information = np.mean((gap / (2 * np.sinh(exponent * gap / 2))) ** 2)
     inverse = 1 / exponent - score(exponent) / (exponent**2 * information)
 
@@ -186,9 +186,9 @@ def memory(values: NDArray[np.float64], options: Options) -> Measured:
     exponent of 0.2 about 4 in 10.
     """
     estimate, draws = local_whittle(values, options)
-    low, high = percentile_interval(1 - 2 * draws, options.level)
+    low, high = percentile_interval(1 - 2 * draws, options.confidence)
     lowest, lowest_draws = local_whittle(values, options, _LOWEST)
-    bounds = percentile_interval(1 - 2 * lowest_draws, options.level)
+    bounds = percentile_interval(1 - 2 * lowest_draws, options.confidence)
     note = f"At the lowest n^0.4 frequencies it is {1 - 2 * lowest:.2f} [{bounds[0]:.2f}, {bounds[1]:.2f}]"
     return Measured(1 - 2 * estimate, low, high, max(high, bounds[1]) < _SLOW, note)
 

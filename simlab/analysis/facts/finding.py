@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from simlab.analysis.bootstrap import Options, UndefinedError
-from simlab.analysis.prices import Source
+from simlab.analysis.facts.evidence import Evidence
+from simlab.analysis.statistics import Options, UndefinedError
 from simlab.errors import AnalysisError
 
 __all__ = ["NOT_ENOUGH", "NOT_SHOWN", "SHOWN", "Fact", "Finding", "Measured", "NotEnoughError", "fact"]
@@ -62,12 +62,12 @@ class NotEnoughError(AnalysisError):
 class Fact(Protocol):
     """A fact: ``fat_tails(source)``, with `Options` where the defaults do not do."""
 
-    def __call__(self, source: Source, options: Options | None = None) -> Finding: ...
+    def __call__(self, source: Evidence, options: Options | None = None) -> Finding: ...
 
 
 def fact(
     name: str, description: str, *, unit: str = "1", needs: str = "returns", least: int
-) -> Callable[[Callable[[Source, Options], Measured]], Fact]:
+) -> Callable[[Callable[[Evidence, Options], Measured]], Fact]:
     """Turn a function into a fact: its data checked, too little of them a verdict, its numbers a `Finding`.
 
     Parameters
@@ -82,9 +82,9 @@ def fact(
         Fewest entries of it.
     """
 
-    def decorate(measure: Callable[[Source, Options], Measured]) -> Fact:
+    def decorate(measure: Callable[[Evidence, Options], Measured]) -> Fact:
         @wraps(measure)
-        def find(source: Source, options: Options | None = None) -> Finding:
+        def find(source: Evidence, options: Options | None = None) -> Finding:
             try:
                 _require(source, needs, least)
                 # percentile_interval counts the samples in which a statistic is undefined
@@ -102,9 +102,9 @@ def fact(
     return decorate
 
 
-def _require(source: Source, needs: str, least: int) -> None:
+def _require(source: Evidence, needs: str, least: int) -> None:
     """Raise NotEnoughError unless the source has `least` entries of what is needed, and they vary."""
-    in_flow = needs not in {field.name for field in fields(Source)}
+    in_flow = needs not in {field.name for field in fields(Evidence)}
     holder = source.flow if in_flow else source
     if holder is None:
         raise NotEnoughError(source.missing.get("flow", "The source has no orders"))

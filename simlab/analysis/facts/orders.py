@@ -7,11 +7,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.analysis.bootstrap import Options, block_length, percentile_interval, resampled_means
 from simlab.analysis.facts.estimators import memory, power_law_tail, relative_volume
+from simlab.analysis.facts.evidence import Evidence, OrderFlow
 from simlab.analysis.facts.finding import Measured, NotEnoughError, fact
-from simlab.analysis.order_flow import OrderFlow
-from simlab.analysis.prices import Source
+from simlab.analysis.statistics import Options, block_length, percentile_interval, resampled_means
 
 __all__ = [
     "concave_impact",
@@ -29,7 +28,7 @@ _IMPACTS = 50_000
 _POWERS = np.linspace(0.0, 2.0, 101)
 
 
-def _flow(source: Source) -> OrderFlow:
+def _flow(source: Evidence) -> OrderFlow:
     assert source.flow is not None
     return source.flow
 
@@ -41,7 +40,7 @@ def _flow(source: Source) -> OrderFlow:
     needs="signs",
     least=1_000,
 )
-def memory_of_order_signs(source: Source, options: Options) -> Measured:
+def memory_of_order_signs(source: Evidence, options: Options) -> Measured:
     """Judge whether the signs of incoming orders have long memory (Lillo and Farmer 2004: about 0.6).
 
     Signs are those of orders that traded on arrival, one an order, in order of time; the first million.
@@ -63,7 +62,7 @@ def memory_of_order_signs(source: Source, options: Options) -> Measured:
     needs="sizes",
     least=1_000,
 )
-def power_law_of_order_sizes(source: Source, options: Options) -> Measured:
+def power_law_of_order_sizes(source: Evidence, options: Options) -> Measured:
     """Judge whether the sizes of trades have a power-law tail (Gopikrishnan et al. 2000: about 1.5).
 
     All fills of an incoming order count together. Estimate: the exponent a by maximum likelihood for whole
@@ -94,7 +93,7 @@ def power_law_of_order_sizes(source: Source, options: Options) -> Measured:
     needs="volume",
     least=500,
 )
-def skewed_volume(source: Source, options: Options) -> Measured:
+def skewed_volume(source: Evidence, options: Options) -> Measured:
     """Judge whether volume in equal intervals is skewed to the right (Vyetrenko et al. 2019: like a gamma).
 
     Volume is relative to its centred mean over 51 intervals, so that a trend does not count. Estimate:
@@ -108,7 +107,7 @@ def skewed_volume(source: Source, options: Options) -> Measured:
         raise NotEnoughError("All volumes are the same")
     features = [volume, volume**2, volume**3]
     means, draws = resampled_means(features, block_length(volume), options)
-    low, high = percentile_interval(_relative_skewness(draws), options.level)
+    low, high = percentile_interval(_relative_skewness(draws), options.confidence)
     return Measured(float(_relative_skewness(means)), low, high, low > _POISSON_SKEW)
 
 
@@ -125,7 +124,7 @@ def _relative_skewness(means: NDArray[np.float64]) -> NDArray[np.float64]:
     needs="orders",
     least=250,
 )
-def order_clustering(source: Source, options: Options) -> Measured:
+def order_clustering(source: Evidence, options: Options) -> Measured:
     """Judge whether orders come in clusters (Vyetrenko et al. 2019: number of orders in a fixed time window).
 
     Estimate: the Fano factor, variance over mean, of the number of new orders accepted during each return.
@@ -135,7 +134,7 @@ def order_clustering(source: Source, options: Options) -> Measured:
     counts = _flow(source).orders
     assert counts is not None
     means, draws = resampled_means([counts, counts**2], block_length(counts), options)
-    low, high = percentile_interval(_fano(draws), options.level)
+    low, high = percentile_interval(_fano(draws), options.confidence)
     return Measured(float(_fano(means)), low, high, low > 1)
 
 
@@ -150,7 +149,7 @@ def _fano(means: NDArray[np.float64]) -> NDArray[np.float64]:
     needs="waiting",
     least=500,
 )
-def dispersed_waiting_times(source: Source, options: Options) -> Measured:
+def dispersed_waiting_times(source: Evidence, options: Options) -> Measured:
     """Judge whether waiting times between orders vary more than by chance (Vyetrenko et al. 2019).
 
     Waiting times are those from one step with a new order to the next. Estimate: their variance over ``mean
@@ -166,7 +165,7 @@ def dispersed_waiting_times(source: Source, options: Options) -> Measured:
         raise NotEnoughError(f"{busy:.0%} of the steps have an order, so steps are too coarse to see waiting")
     values = waiting.astype(float)
     means, draws = resampled_means([values, values**2], block_length(values), options)
-    low, high = percentile_interval(_over_dispersion(draws), options.level)
+    low, high = percentile_interval(_over_dispersion(draws), options.confidence)
     return Measured(float(_over_dispersion(means)), low, high, low > 1)
 
 
@@ -182,7 +181,7 @@ def _over_dispersion(means: NDArray[np.float64]) -> NDArray[np.float64]:
     needs="net_volume",
     least=1_000,
 )
-def concave_impact(source: Source, options: Options) -> Measured:
+def concave_impact(source: Evidence, options: Options) -> Measured:
     """Judge whether the immediate impact of volume on the price is concave (Bouchaud, Farmer and Lillo 2009).
 
     Estimate: the exponent d, from 0 to 2, of the least-squares fit ``change of log mid = c sign(q) |q|^d``,
@@ -207,7 +206,7 @@ def concave_impact(source: Source, options: Options) -> Measured:
     products = (response * size**power for power in _POWERS)
     features = chain(products, (size ** (2 * power) for power in _POWERS))
     means, draws = resampled_means(features, block_length(response, size), options)
-    low, high = percentile_interval(_best_power(draws), options.level)
+    low, high = percentile_interval(_best_power(draws), options.confidence)
     slope = means[int(np.argmin(np.abs(_POWERS - _best_power(means[None])[0])))]
     return Measured(_best_power(means[None])[0], low, high, bool(low > 0 and high < 1 and slope > 0))
 

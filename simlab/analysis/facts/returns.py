@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.analysis.bootstrap import Options, block_length, percentile_interval, resampled_means
 from simlab.analysis.facts.estimators import TAIL, autocorrelations, kurtosis, power_law_tail, standardised
+from simlab.analysis.facts.evidence import Evidence
 from simlab.analysis.facts.finding import Measured, NotEnoughError, fact
-from simlab.analysis.libraries import load
-from simlab.analysis.prices import Source
+from simlab.analysis.libraries import library
+from simlab.analysis.statistics import Options, block_length, percentile_interval, resampled_means
 
 __all__ = [
     "absence_of_autocorrelation",
@@ -36,13 +36,13 @@ _GARCH_RETURNS = 10_000
     "(joint over the lags) excludes 0.",
     least=250,
 )
-def absence_of_autocorrelation(source: Source, options: Options) -> Measured:
+def absence_of_autocorrelation(source: Evidence, options: Options) -> Measured:
     """Judge whether returns are linearly uncorrelated (Cont 2001, fact 1).
 
     Estimate: the autocorrelation ``rho_k`` of returns, k = 1 to 10, that is largest in absolute value.
     Interval: ``rho_k -+ z s_k``, with ``s_k`` the standard deviation of the block bootstrap, or White's
     standard error if that is larger; both allow for volatility that changes, which the textbook ``1 /
-    sqrt(n)`` does not. z is the normal quantile at a level of ``1 - (1 - level) / 10``, so that all ten hold
+    sqrt(n)`` does not. z is the normal quantile at ``1 - (1 - confidence) / 10``, so that all ten hold
     at once (Bonferroni).
 
     Shown: at every lag either ``|rho_k| <= 0.1`` or the interval holds 0. The bound is economic: a predictor
@@ -53,7 +53,7 @@ def absence_of_autocorrelation(source: Source, options: Options) -> Measured:
     """
     returns = source.returns
     rho, draws = autocorrelations(returns, _LAGS, block_length(returns, returns**2), options)
-    quantile = load("scipy.stats").norm.isf((1 - options.level) / 2 / len(_LAGS))
+    quantile = library("scipy.stats").norm.isf((1 - options.confidence) / 2 / len(_LAGS))
     half = quantile * np.maximum(draws.std(axis=0), _white_errors(returns))
     largest = int(np.argmax(np.abs(rho)))
     if half[largest] > _TELLING:
@@ -74,7 +74,7 @@ def _white_errors(returns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @fact("fat tails", "Excess kurtosis of returns; shown when the interval lies above 0.1.", least=250)
-def fat_tails(source: Source, options: Options) -> Measured:
+def fat_tails(source: Evidence, options: Options) -> Measured:
     """Judge whether large returns are more frequent than under a normal distribution (Cont 2001, fact 2).
 
     Estimate: excess kurtosis ``E[(r - mean)^4] / var^2 - 3``. Interval: percentiles of the block bootstrap,
@@ -91,7 +91,7 @@ def _kurtosis(values: NDArray[np.float64], options: Options) -> tuple[float, NDA
 
 
 def _above(estimate: float, draws: NDArray[np.float64], options: Options, note: str = "") -> Measured:
-    low, high = percentile_interval(draws, options.level)
+    low, high = percentile_interval(draws, options.confidence)
     return Measured(estimate, low, high, low > _NEGLIGIBLE_KURTOSIS, note)
 
 
@@ -101,7 +101,7 @@ def _above(estimate: float, draws: NDArray[np.float64], options: Options, note: 
     "exponential does not fit the tail better.",
     least=1_000,
 )
-def power_law_of_returns(source: Source, options: Options) -> Measured:
+def power_law_of_returns(source: Evidence, options: Options) -> Measured:
     """Judge whether the tail of returns falls like a power law (Cont 2001, fact 2: index 2 to 5).
 
     Estimate: the exponent ``a`` of ``P(|r| > x) ~ x^-a`` beyond the 95% quantile, by maximum likelihood
@@ -124,7 +124,7 @@ def power_law_of_returns(source: Source, options: Options) -> Measured:
     "above 0.05.",
     least=1_000,
 )
-def gain_loss_asymmetry(source: Source, options: Options) -> Measured:
+def gain_loss_asymmetry(source: Evidence, options: Options) -> Measured:
     """Judge whether large falls are more frequent than large rises (Cont 2001, fact 3).
 
     Estimate: of the returns whose distance from the median is among the largest 5%, the number of losses less
@@ -136,7 +136,7 @@ def gain_loss_asymmetry(source: Source, options: Options) -> Measured:
     large = np.abs(moves) >= np.quantile(np.abs(moves), 1 - TAIL)
     loss, gain = (large & (moves < 0)).astype(float), (large & (moves > 0)).astype(float)
     means, draws = resampled_means([loss, gain], block_length(np.abs(moves)), options)
-    low, high = percentile_interval((draws[:, 0] - draws[:, 1]) / draws.sum(axis=1), options.level)
+    low, high = percentile_interval((draws[:, 0] - draws[:, 1]) / draws.sum(axis=1), options.confidence)
     return Measured((means[0] - means[1]) / means.sum(), low, high, low > _NEGLIGIBLE_ASYMMETRY)
 
 
@@ -146,7 +146,7 @@ def gain_loss_asymmetry(source: Source, options: Options) -> Measured:
     "there are fat tails.",
     least=1_000,
 )
-def aggregational_gaussianity(source: Source, options: Options) -> Measured:
+def aggregational_gaussianity(source: Evidence, options: Options) -> Measured:
     """Judge whether returns over longer intervals are closer to a normal distribution (Cont 2001, fact 4).
 
     Estimate: excess kurtosis of returns less excess kurtosis of sums of 20 of them; the sums overlap, so that
@@ -163,7 +163,7 @@ def aggregational_gaussianity(source: Source, options: Options) -> Measured:
     short, short_draws = float(kurtosis(means[:4])), kurtosis(draws[:, :4])
     note = f"It goes from {short:.2f} to {kurtosis(means[4:]):.2f}"
     measured = _above(short - float(kurtosis(means[4:])), short_draws - kurtosis(draws[:, 4:]), options, note)
-    fat = percentile_interval(short_draws, options.level)[0] > _NEGLIGIBLE_KURTOSIS
+    fat = percentile_interval(short_draws, options.confidence)[0] > _NEGLIGIBLE_KURTOSIS
     return measured._replace(shown=measured.shown and fat)
 
 
@@ -172,7 +172,7 @@ def aggregational_gaussianity(source: Source, options: Options) -> Measured:
     "Excess kurtosis of returns over their GARCH(1,1) volatility; shown when the interval lies above 0.1.",
     least=1_000,
 )
-def conditional_heavy_tails(source: Source, options: Options) -> Measured:
+def conditional_heavy_tails(source: Evidence, options: Options) -> Measured:
     """Judge whether tails stay fat after volatility clustering is taken out (Cont 2001, fact 7).
 
     Estimate: excess kurtosis of the standardised residuals of a GARCH(1,1) with a constant mean (arch; quasi
@@ -180,7 +180,7 @@ def conditional_heavy_tails(source: Source, options: Options) -> Measured:
     residuals, the parameters held. Shown: the interval lies above 0.1. Unit: 1.
     """
     returns = standardised(source.returns[-_GARCH_RETURNS:])
-    model = load("arch").arch_model(returns, mean="Constant", vol="GARCH", p=1, q=1, rescale=False)
+    model = library("arch").arch_model(returns, mean="Constant", vol="GARCH", p=1, q=1, rescale=False)
     fitted = model.fit(disp="off", show_warning=False)
     if fitted.convergence_flag:
         raise NotEnoughError("GARCH(1,1) could not be fitted to the returns")

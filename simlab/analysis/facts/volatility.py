@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.analysis.bootstrap import Options, block_length, percentile_interval, resampled_means
 from simlab.analysis.facts.estimators import autocorrelations, correlations, memory, relative_volume
+from simlab.analysis.facts.evidence import Evidence
 from simlab.analysis.facts.finding import Measured, NotEnoughError, fact
-from simlab.analysis.libraries import load
-from simlab.analysis.prices import Source
+from simlab.analysis.libraries import library
+from simlab.analysis.statistics import Options, block_length, percentile_interval, resampled_means
 
 __all__ = [
     "asymmetry_of_time_scales",
@@ -34,7 +34,7 @@ _COARSE = 5
     "Mean autocorrelation of absolute returns at lags 1 to 10; shown when the interval lies above 0.02.",
     least=250,
 )
-def volatility_clustering(source: Source, options: Options) -> Measured:
+def volatility_clustering(source: Evidence, options: Options) -> Measured:
     """Judge whether large returns follow large returns (Cont 2001, fact 6).
 
     Estimate: the mean over lags 1 to 10 of the autocorrelation of ``|r|``. Interval: percentiles of the block
@@ -48,7 +48,7 @@ def volatility_clustering(source: Source, options: Options) -> Measured:
     "Mean autocorrelation of squared returns at lags 1 to 10; shown when the interval lies above 0.02.",
     least=250,
 )
-def clustering_of_squares(source: Source, options: Options) -> Measured:
+def clustering_of_squares(source: Evidence, options: Options) -> Measured:
     """Judge volatility clustering by squared returns, as ARCH models have it (Cont 2001, fact 6).
 
     As `volatility_clustering`, with ``r^2`` in place of ``|r|``; a few large returns have more weight in it.
@@ -60,7 +60,7 @@ def _clustering(size: NDArray[np.float64], options: Options) -> Measured:
     if not np.ptp(size):
         raise NotEnoughError("All returns are of one size")
     rho, draws = autocorrelations(size, _LAGS, block_length(size), options)
-    low, high = percentile_interval(draws.mean(axis=1), options.level)
+    low, high = percentile_interval(draws.mean(axis=1), options.confidence)
     return Measured(rho.mean(), low, high, low > _NEGLIGIBLE)
 
 
@@ -70,7 +70,7 @@ def _clustering(size: NDArray[np.float64], options: Options) -> Measured:
     "lies below 0.9, also at fewer frequencies.",
     least=1_000,
 )
-def slow_decay(source: Source, options: Options) -> Measured:
+def slow_decay(source: Evidence, options: Options) -> Measured:
     """Judge whether the autocorrelation of absolute returns decays slowly (Cont 2001, fact 8: 0.2 to 0.4).
 
     Estimate: ``b = 1 - 2 d``, where d is the memory of ``|r|`` by the local Whittle estimator of Robinson
@@ -90,7 +90,7 @@ def slow_decay(source: Source, options: Options) -> Measured:
     " interval lies above 1.",
     least=500,
 )
-def intermittency(source: Source, options: Options) -> Measured:
+def intermittency(source: Evidence, options: Options) -> Measured:
     """Judge whether large moves come in bursts (Cont 2001, fact 5).
 
     Estimate: the Fano factor (variance over mean) of the number of returns among the largest 10% in windows
@@ -103,7 +103,7 @@ def intermittency(source: Source, options: Options) -> Measured:
     counts = np.convolve(large, np.ones(_WINDOW), mode="valid")
     block = max(block_length(size), 2.0 * _WINDOW)
     means, draws = resampled_means([counts, counts**2], block, options)
-    low, high = percentile_interval(_dispersion(draws) / chance, options.level)
+    low, high = percentile_interval(_dispersion(draws) / chance, options.confidence)
     return Measured(float(_dispersion(means)) / chance, low, high, low > 1)
 
 
@@ -117,7 +117,7 @@ def _dispersion(means: NDArray[np.float64]) -> NDArray[np.float64]:
     "interval lies below -0.01.",
     least=500,
 )
-def leverage_effect(source: Source, options: Options) -> Measured:
+def leverage_effect(source: Evidence, options: Options) -> Measured:
     """Judge whether volatility rises after losses (Cont 2001, fact 9).
 
     Estimate: the mean over lags 1 to 10 of the correlation of ``r_t`` with ``r_(t+lag)^2``. Interval:
@@ -125,7 +125,7 @@ def leverage_effect(source: Source, options: Options) -> Measured:
     """
     returns = source.returns
     rho, draws = correlations(returns, returns**2, _LAGS, block_length(returns, returns**2), options)
-    low, high = percentile_interval(draws.mean(axis=1), options.level)
+    low, high = percentile_interval(draws.mean(axis=1), options.confidence)
     return Measured(rho.mean(), low, high, high < -_NEGLIGIBLE_LEVERAGE)
 
 
@@ -136,7 +136,7 @@ def leverage_effect(source: Source, options: Options) -> Measured:
     needs="volume",
     least=250,
 )
-def volume_and_volatility(source: Source, options: Options) -> Measured:
+def volume_and_volatility(source: Evidence, options: Options) -> Measured:
     """Judge whether more is traded while prices move more (Cont 2001, fact 10).
 
     Estimate: the correlation of the ranks of ``|r|`` with the ranks of volume less its centred mean over 51
@@ -144,13 +144,13 @@ def volume_and_volatility(source: Source, options: Options) -> Measured:
     of the block bootstrap of the ranks. Shown: the interval lies above 0. Unit: 1.
     """
     assert source.volume is not None
-    rank = load("scipy.stats").rankdata
+    rank = library("scipy.stats").rankdata
     size = rank(np.abs(source.returns))
     volume = rank(relative_volume(source.volume))
     if not np.ptp(size) or not np.ptp(volume):
         raise NotEnoughError("All returns are of one size, or all volumes equal")
     rho, draws = correlations(size, volume, range(1), block_length(size, volume), options)
-    low, high = percentile_interval(draws[:, 0], options.level)
+    low, high = percentile_interval(draws[:, 0], options.confidence)
     return Measured(rho[0], low, high, low > 0)
 
 
@@ -160,7 +160,7 @@ def volume_and_volatility(source: Source, options: Options) -> Measured:
     "interval lies above 0.",
     least=1_000,
 )
-def asymmetry_of_time_scales(source: Source, options: Options) -> Measured:
+def asymmetry_of_time_scales(source: Evidence, options: Options) -> Measured:
     """Judge whether coarse volatility predicts fine better than the reverse (Cont 2001, fact 11).
 
     In windows of 5 returns the fine volatility is the mean of ``|r|`` and the coarse the absolute value of
@@ -179,5 +179,5 @@ def asymmetry_of_time_scales(source: Source, options: Options) -> Measured:
     next_one = range(1, 2)
     forward, forward_draws = correlations(coarse, fine, next_one, block, options)
     backward, backward_draws = correlations(fine, coarse, next_one, block, options)
-    low, high = percentile_interval((forward_draws - backward_draws)[:, 0], options.level)
+    low, high = percentile_interval((forward_draws - backward_draws)[:, 0], options.confidence)
     return Measured(forward[0] - backward[0], low, high, low > 0)

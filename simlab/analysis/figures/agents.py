@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from simlab.analysis.figures.layout import figure, money_axis, scaled, text
-from simlab.analysis.frames import require
-from simlab.analysis.libraries import load
-from simlab.analysis.palette import COMPONENTS, INK, styles
-from simlab.analysis.thinning import thin
+from simlab.analysis.figures.palette import COMPONENTS, INK, styles
+from simlab.analysis.figures.thinning import thin
+from simlab.analysis.libraries import library
+from simlab.analysis.tables import require
 from simlab.errors import AnalysisError
 
 __all__ = ["SHOWN", "attribution", "most", "pnl", "transfers", "wealth"]
@@ -77,7 +77,7 @@ def pnl(
         steps, total = rows["step"].to_numpy(np.int64), rows["total"].to_numpy(float)
         kept = thin(steps, total)
         traces.append(
-            load("plotly.graph_objects").Scatter(
+            library("plotly.graph_objects").Scatter(
                 x=steps[kept],
                 y=scaled(total[kept], money_unit),
                 mode="lines",
@@ -107,7 +107,7 @@ def attribution(table: pd.DataFrame, *, by: str = "population", money_unit: floa
     ['spread', 'adverse selection', 'inventory', 'fees', 'total']
     """
     _require_rows(table, (by, *COMPONENTS, "total"), "attribution")
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     rows = table[table[by].isin(most(table, by))].sort_values("total")
     names = [text(name) for name in rows[by]]
     traces = [
@@ -149,7 +149,7 @@ def transfers(matrix: pd.DataFrame, *, money_unit: float | None = None) -> Any:
         raise AnalysisError("there are no transfers to draw: nobody earned from another")
     values = scaled(matrix.loc[names, names], money_unit)
     limit = float(np.abs(values).max())
-    heat = load("plotly.graph_objects").Heatmap(
+    heat = library("plotly.graph_objects").Heatmap(
         x=[text(name) for name in names],
         y=[text(name) for name in names],
         z=values,
@@ -198,7 +198,7 @@ def wealth(
         values = scaled(board.loc[board["population"] == name, "total"], money_unit)
         low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
         traces.append(
-            load("plotly.graph_objects").Box(
+            library("plotly.graph_objects").Box(
                 y=[text(name)],
                 q1=[first],
                 median=[middle],

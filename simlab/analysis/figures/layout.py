@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simlab.analysis.libraries import load
-from simlab.analysis.palette import INK, MUTED
+from simlab.analysis.figures.palette import INK, MUTED
+from simlab.analysis.libraries import library
 
 __all__ = ["FONT", "figure", "money_axis", "panels", "price_axis", "scaled", "text", "to_json"]
 
@@ -29,7 +29,7 @@ _AXIS = {
 
 def figure(traces: list[Any], *, x: str, y: str, height: int = 360, **layout: Any) -> Any:
     """Return a figure of these traces with axis titles `x` and `y`; `layout` is put on top."""
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     drawn = go.Figure(traces)
     _style(drawn, height, layout)
     drawn.update_xaxes(title_text=x)
@@ -39,7 +39,7 @@ def figure(traces: list[Any], *, x: str, y: str, height: int = 360, **layout: An
 
 def panels(titles: list[str], *, x: str, height: int = 460, **layout: Any) -> Any:
     """Return an empty figure of panels one above the other over one x axis; `titles` are the y axes'."""
-    subplots = load("plotly.subplots")
+    subplots = library("plotly.subplots")
     drawn = subplots.make_subplots(rows=len(titles), cols=1, shared_xaxes=True, vertical_spacing=0.07)
     _style(drawn, height, layout)
     for row, title in enumerate(titles, 1):

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from simlab.analysis.figures.layout import figure, panels, price_axis, scaled, text
-from simlab.analysis.frames import Frames, batches, require, signs
-from simlab.analysis.libraries import load
-from simlab.analysis.palette import ASK, BID, FUNDAMENTAL, INK, NEWS, styles
-from simlab.analysis.thinning import POINTS, RangeMeans, thin, thin_frames
+from simlab.analysis.figures.palette import ASK, BID, FUNDAMENTAL, INK, NEWS, styles
+from simlab.analysis.figures.thinning import POINTS, RangeMeans, thin, thin_frames
+from simlab.analysis.libraries import library
+from simlab.analysis.tables import Frames, batches, require, signs
 from simlab.errors import AnalysisError
 
 __all__ = ["book_map", "price", "prices", "spread_and_depth", "spreads", "volume"]
@@ -97,7 +97,7 @@ def _news(news: pd.DataFrame, rows: pd.DataFrame, unit: float | None) -> Any:
         "color": NEWS,
         "line": {"color": INK, "width": 1},
     }
-    return load("plotly.graph_objects").Scatter(
+    return library("plotly.graph_objects").Scatter(
         x=shown["step"].to_numpy(),
         y=scaled(heights, unit),
         mode="markers",
@@ -228,7 +228,7 @@ def volume(trades: Frames, *, steps: int | None = None, bars: int = 120) -> Any:
     rows = sums.sums()
     if "buy" not in rows:
         raise AnalysisError("there is no volume to draw: nothing was traded")
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     look = {"x": rows["step"].to_numpy(), "width": sums.width, "offset": 0}
     traces = [
         go.Bar(y=rows["buy"].to_numpy(), name="taker bought", marker={"color": BID}, **look),
@@ -291,7 +291,7 @@ def book_map(
         "len": 0.9,
         "outlinewidth": 0,
     }
-    go = load("plotly.graph_objects")
+    go = library("plotly.graph_objects")
     heat = go.Heatmap(
         x=columns,
         y=scaled(edges, price_unit),
@@ -406,6 +406,6 @@ def _quote_means(quotes: Frames, steps: int | None, ranges: int) -> pd.DataFrame
 def _line(rows: pd.DataFrame, column: str, name: str, unit: float | None, **look: Any) -> Any:
     steps, values = rows["step"].to_numpy(np.int64), rows[column].to_numpy(float)
     kept = thin(steps, values)
-    return load("plotly.graph_objects").Scatter(
+    return library("plotly.graph_objects").Scatter(
         x=steps[kept], y=scaled(values[kept], unit), mode="lines", name=name, line=look
     )

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from simlab.analysis.figures.layout import figure, money_axis, scaled, text
-from simlab.analysis.frames import require
-from simlab.analysis.libraries import load
-from simlab.analysis.palette import ASK, BID, INK, MUTED, styles
+from simlab.analysis.figures.palette import ASK, BID, INK, MUTED, styles
+from simlab.analysis.libraries import library
+from simlab.analysis.tables import require
 from simlab.errors import AnalysisError
 
 __all__ = ["book_shape", "facts_card", "forest", "pnl_by_run", "signature_plot"]
@@ -25,7 +25,7 @@ def book_shape(table: pd.DataFrame, *, reference: str = "mid") -> Any:
     ----------
     table : DataFrame
         ``reference``, ``side``, ``distance`` (ticks), ``depth`` (lots) of one instrument, as
-        `simlab.analysis.depth.book_shape` returns it.
+        `simlab.analysis.quality.book_shape` returns it.
     reference : str, optional
         ``mid`` or ``best``.
 
@@ -49,7 +49,9 @@ def book_shape(table: pd.DataFrame, *, reference: str = "mid") -> Any:
         half = rows[rows["side"] == side]
         look = {"line": {"color": colour, "width": 1.6}, "marker": {"symbol": symbol, "size": 5}}
         x, y = sign * half["distance"].to_numpy(), half["depth"].to_numpy(float)
-        traces.append(load("plotly.graph_objects").Scatter(x=x, y=y, mode="lines+markers", name=side, **look))
+        traces.append(
+            library("plotly.graph_objects").Scatter(x=x, y=y, mode="lines+markers", name=side, **look)
+        )
     return figure(traces, x=f"distance from the {reference} (ticks)", y="mean depth (lots)", height=320)
 
 
@@ -59,7 +61,7 @@ def signature_plot(table: pd.DataFrame) -> Any:
     Parameters
     ----------
     table : DataFrame
-        ``interval`` (steps) and ``ratio``, as `simlab.analysis.efficiency.signature_plot` returns it.
+        ``interval`` (steps) and ``ratio``, as `simlab.analysis.quality.signature_plot` returns it.
 
     Example
     -------
@@ -67,7 +69,7 @@ def signature_plot(table: pd.DataFrame) -> Any:
     [1.0, 0.7]
     """
     require(table, ("interval", "ratio"), "signature_plot")
-    drawn = load("plotly.graph_objects").Scatter(
+    drawn = library("plotly.graph_objects").Scatter(
         x=table["interval"].to_numpy(),
         y=table["ratio"].to_numpy(float),
         mode="lines+markers",
@@ -103,7 +105,7 @@ def facts_card(card: pd.DataFrame) -> Any:
     estimate = ["" if np.isnan(value) else f"{value:.3g}" for value in card["estimate"].astype(float)]
     verdicts = [str(verdict) for verdict in card["verdict"]]
     colours = [_VERDICTS.get(verdict, MUTED) for verdict in verdicts]
-    drawn = load("plotly.graph_objects").Table(
+    drawn = library("plotly.graph_objects").Table(
         columnwidth=[3, 1, 2, 2],
         header={
             "values": ["fact", "estimate", "95% interval", "verdict"],
@@ -151,7 +153,7 @@ def forest(table: pd.DataFrame, *, label: str, x: str) -> Any:
         "thickness": 1.6,
         "width": 5,
     }
-    drawn = load("plotly.graph_objects").Scatter(
+    drawn = library("plotly.graph_objects").Scatter(
         x=estimate,
         y=[text(name) for name in table[label]],
         mode="markers",
@@ -187,7 +189,7 @@ def pnl_by_run(table: pd.DataFrame, *, money_unit: float | None = None) -> Any:
     for label, rows in table.groupby("run", sort=False):
         marker = {"color": looks[label].colour, "symbol": looks[label].symbol, "size": 11, "opacity": 0.9}
         traces.append(
-            load("plotly.graph_objects").Scatter(
+            library("plotly.graph_objects").Scatter(
                 x=scaled(rows["total"], money_unit),
                 y=[text(name) for name in rows["population"]],
                 mode="markers",

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from simlab.analysis import figures
-from simlab.analysis.report.blocks import (
-    Block,
+from simlab.analysis.report.elements import (
     Cell,
     Code,
+    Element,
     Figure,
     Note,
     Section,
@@ -85,21 +85,21 @@ def _summary(named: dict[str, Reading], shown: dict[str, Reading]) -> Section:
     said = f"{count(len(named), 'run')} side by side, which differ in {count(len(different), 'key')}"
     said += f": {', '.join(list(different)[:5])}" if different else ""
     said += " and others." if len(different) > 5 else "."
-    blocks: list[Block] = [Text(said)]
+    elements: list[Element] = [Text(said)]
     if len(shown) < len(named):
-        blocks.append(
+        elements.append(
             Note(f"The first {len(shown)} of {len(named)} runs have lines and columns of their own.")
         )
     unfinished = [label for label, reading in named.items() if not reading.run.finished]
     if unfinished:
-        blocks.append(Note(f"Not finished, and shown as far as they went: {', '.join(unfinished[:10])}."))
-    return Section("summary", "Summary", [*blocks, _overview(shown)])
+        elements.append(Note(f"Not finished, and shown as far as they went: {', '.join(unfinished[:10])}."))
+    return Section("summary", "Summary", [*elements, _overview(shown)])
 
 
 def _overview(shown: dict[str, Reading]) -> Table:
     columns = [("run", False), ("seed", True), ("steps", True), ("agents", True), ("trades", True)]
     columns += [("instrument", False), ("last price", True), ("mean spread", True)]
-    columns += [("volatility (bp a step)", True)]
+    columns += [("volatility (per step)", True)]
     rows = []
     for label, reading in shown.items():
         for name in reading.shown_instruments[:OVERVIEW_INSTRUMENTS]:
@@ -134,21 +134,21 @@ def _different(configurations: list[dict[str, str]]) -> list[str]:
     return [key for key in keys if len({configuration.get(key) for configuration in configurations}) > 1]
 
 
-def _differences(shown: dict[str, Reading]) -> list[Block]:
+def _differences(shown: dict[str, Reading]) -> list[Element]:
     configurations = _configurations(shown.values())
     different = _different(configurations)
     if not different:
         return [Text("The resolved configurations are the same.")]
-    blocks: list[Block] = []
+    elements: list[Element] = []
     if len(different) > DIFFERENCES_SHOWN:
         left = len(different) - DIFFERENCES_SHOWN
-        blocks.append(Note(f"{left:,} more keys differ; each run's config.yaml has them all."))
+        elements.append(Note(f"{left:,} more keys differ; each run's config.yaml has them all."))
     rows = [
         [Cell(key, key), *(_value(configuration.get(key)) for configuration in configurations)]
         for key in different[:DIFFERENCES_SHOWN]
     ]
     columns = [("key", False), *((label, False) for label in shown)]
-    return [*blocks, Table("Keys that differ", columns, rows, "A dash: the run has no such key.")]
+    return [*elements, Table("Keys that differ", columns, rows, "A dash: the run has no such key.")]
 
 
 def _value(text: str | None) -> Cell:
@@ -159,15 +159,15 @@ def _market(shown: dict[str, Reading]) -> Section:
     section = Section("market", "Market")
     names = dict.fromkeys(name for reading in shown.values() for name in reading.shown_instruments)
     if len(names) > INSTRUMENTS_SHOWN:
-        section.blocks.append(Note(f"{len(names) - INSTRUMENTS_SHOWN} more instruments are left out."))
+        section.elements.append(Note(f"{len(names) - INSTRUMENTS_SHOWN} more instruments are left out."))
     for place, name in enumerate(list(names)[:INSTRUMENTS_SHOWN]):
         holders = {label: it for label, it in shown.items() if name in it.shown_instruments}
-        blocks = [
+        elements = [
             *attempt("Prices", partial(_prices, name, holders)),
             *attempt("Spreads", partial(_spreads, name, holders)),
             *attempt("Market quality", partial(_quality, name, holders)),
         ]
-        section.parts.append(Section(f"market-{place}", name, blocks))
+        section.parts.append(Section(f"market-{place}", name, elements))
     return section
 
 
@@ -216,7 +216,7 @@ def _profits(shown: dict[str, Reading]) -> Section:
     return Section("pnl", "Profit and loss", attempt("P&L", lambda: _pnl(shown)))
 
 
-def _pnl(shown: dict[str, Reading]) -> Iterable[Block]:
+def _pnl(shown: dict[str, Reading]) -> Iterable[Element]:
     rows = pd.concat(
         [
             reading.by_population.assign(run=label, population=lambda it: it["population"].astype(str))
@@ -246,12 +246,12 @@ def _pnl(shown: dict[str, Reading]) -> Iterable[Block]:
 
 
 def _configs(shown: dict[str, Reading]) -> Section:
-    blocks = [
-        replace(block, title=f"{label}: {block.title}") if isinstance(block, Code) else block
+    elements = [
+        replace(element, title=f"{label}: {element.title}") if isinstance(element, Code) else element
         for label, reading in shown.items()
-        for block in config_section(reading).blocks
+        for element in config_section(reading).elements
     ]
-    return Section("config", "Configurations", blocks)
+    return Section("config", "Configurations", elements)
 
 
 def _provenance(shown: dict[str, Reading]) -> Section:
@@ -267,15 +267,16 @@ def _provenance(shown: dict[str, Reading]) -> Section:
     return Section("provenance", "Provenance", [Table("Manifests", columns, rows, caption, sortable=False)])
 
 
-def _compared(readings: Sequence[Reading]) -> Iterable[Block]:
+def _compared(readings: Sequence[Reading]) -> Iterable[Element]:
     from simlab.analysis.compare import compare
 
     table = compare([reading.run for reading in readings])
+    yield from (Note(f"{note[0].upper()}{note[1:]}.") for note in table.attrs["notes"])
     for (a, b), rows in table.groupby(["a", "b"], sort=False, observed=True):
         yield from _pair(str(a), str(b), rows)
 
 
-def _pair(a: str, b: str, rows: pd.DataFrame) -> Iterable[Block]:
+def _pair(a: str, b: str, rows: pd.DataFrame) -> Iterable[Element]:
     """Return the effect of one treatment against the baseline: as a picture and a table."""
     judged = rows[rows[["effect", "effect_low", "effect_high"]].notna().all(axis=1)]
     if len(judged):

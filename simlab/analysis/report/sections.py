@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from simlab.analysis import figures
-from simlab.analysis.report.blocks import (
-    Block,
+from simlab.analysis.report.elements import (
     Cell,
     Code,
+    Element,
     Figure,
     Note,
     Section,
@@ -23,7 +23,7 @@ from simlab.analysis.report.blocks import (
     number,
 )
 from simlab.analysis.report.reading import Reading
-from simlab.analysis.report.words import headline, price_change
+from simlab.analysis.report.words import headline, price_change, relative_change
 from simlab.errors import AnalysisError
 
 __all__ = ["config_section", "flat", "in_own_unit", "run_sections"]
@@ -54,17 +54,16 @@ def run_sections(reading: Reading) -> list[Section]:
 
 
 def _summary(reading: Reading) -> Section:
-    blocks: list[Block] = []
+    elements: list[Element] = []
     if not reading.run.finished:
-        status = reading.run.manifest.get("status", "unknown")
-        blocks.append(Note(f"This run did not finish (status: {status}). The page shows what is on disk."))
-    blocks += [Text(sentence) for sentence in headline(reading)]
-    blocks += attempt("Populations cannot be summed up", lambda: _population_table(reading))
-    blocks.append(_instrument_table(reading))
-    return Section("summary", "Summary", blocks)
+        elements.append(Note(f"This run is {reading.run.status}. The page shows what is on disk."))
+    elements += [Text(sentence) for sentence in headline(reading)]
+    elements += attempt("Populations cannot be summed up", lambda: _population_table(reading))
+    elements.append(_instrument_table(reading))
+    return Section("summary", "Summary", elements)
 
 
-def _population_table(reading: Reading) -> Iterable[Block]:
+def _population_table(reading: Reading) -> Iterable[Element]:
     rows = reading.by_population
     unit = _money(reading)
     shown = rows if len(rows) <= POPULATIONS_SHOWN else _ends(rows, POPULATIONS_SHOWN // 2)
@@ -92,11 +91,11 @@ def _population_table(reading: Reading) -> Iterable[Block]:
 
 def _instrument_table(reading: Reading) -> Table:
     columns = [("instrument", False), ("volume (lots)", True), ("first price", True), ("last price", True)]
-    columns += [("change (%)", True), ("mean spread", True), ("volatility (bp a step)", True)]
+    columns += [("change (%)", True), ("mean spread", True), ("volatility (per step)", True)]
     cells = []
     for name in reading.shown_instruments:
         first, last = price_change(reading, name)
-        change = None if last is None else (last / first - 1) * 100
+        change = relative_change(first, last)
         spread, unit = reading.measure(name, "quoted spread"), reading.price_unit(name)
         digits = max(2, ceil(-log10(unit)))
         cells.append(
@@ -105,7 +104,7 @@ def _instrument_table(reading: Reading) -> Table:
                 number(float(reading.volumes[name]), 0),
                 number(first, digits),
                 number(last, digits),
-                number(change),
+                number(None if change is None else 100 * change),
                 number(None if spread is None else spread * unit, 4),
                 number(reading.measure(name, "volatility"), 3, significant=True),
             ]
@@ -118,14 +117,14 @@ def _market(reading: Reading) -> Section:
     section = Section("market", "Market")
     hidden = len(reading.instruments) - len(reading.shown_instruments)
     if hidden > 0:
-        section.blocks.append(
+        section.elements.append(
             Note(
                 f"The {len(reading.shown_instruments)} instruments with the largest volume are shown and "
                 f"{hidden} left out. All are in the tables of the run."
             )
         )
     if reading.instruments.empty:
-        section.blocks.append(Note("The run has no table instruments, so there is no market to show."))
+        section.elements.append(Note("The run has no table instruments, so there is no market to show."))
     if len(reading.shown_instruments) == 1:
         (only,) = reading.shown_instruments
         return Section(section.id, f"Market: {only}", _instrument(reading, only))
@@ -134,8 +133,8 @@ def _market(reading: Reading) -> Section:
     return section
 
 
-def _instrument(reading: Reading, name: str) -> list[Block]:
-    makers: dict[str, Callable[[Reading, str], Block]] = {
+def _instrument(reading: Reading, name: str) -> list[Element]:
+    makers: dict[str, Callable[[Reading, str], Element]] = {
         "Price": _price,
         "Order book": _book_map,
         "Spread and depth": _spread_and_depth,
@@ -144,7 +143,9 @@ def _instrument(reading: Reading, name: str) -> list[Block]:
         "Signature plot": _signature,
         "Market quality": _quality,
     }
-    return [block for what, make in makers.items() for block in attempt(what, partial(make, reading, name))]
+    return [
+        element for what, make in makers.items() for element in attempt(what, partial(make, reading, name))
+    ]
 
 
 def _book_map(reading: Reading, name: str) -> Figure:
@@ -186,7 +187,7 @@ def _price(reading: Reading, name: str) -> Figure:
 
 
 def _book_shape(reading: Reading, name: str) -> Figure:
-    from simlab.analysis.depth import book_shape
+    from simlab.analysis.quality import book_shape
 
     shape = book_shape(reading.table("depth", name), reading.instruments)
     caption = (
@@ -196,8 +197,8 @@ def _book_shape(reading: Reading, name: str) -> Figure:
 
 
 def _signature(reading: Reading, name: str) -> Figure:
-    from simlab.analysis.efficiency import signature_plot
-    from simlab.analysis.frames import Mids
+    from simlab.analysis.quality import signature_plot
+    from simlab.analysis.tables import Mids
 
     mids = Mids(reading.table("quotes", name), reading.instruments)
     number_of = reading.instruments.set_index("name")["instrument"]
@@ -229,21 +230,21 @@ def in_own_unit(reading: Reading, instrument: str, row: Any) -> tuple[Cell, str]
 
 
 def _agents(reading: Reading) -> Section:
-    blocks: list[Block] = []
+    elements: list[Element] = []
     if not reading.rows["accounts"]:
         said = f"{reading.missing('accounts')}. P&L assumes that everybody started without inventory."
-        blocks.append(Note(said[0].upper() + said[1:]))
+        elements.append(Note(said[0].upper() + said[1:]))
     if reading.money_unit is None:
-        blocks.append(Note("The instruments differ in price_unit, so P&L is in money units."))
-    makers: dict[str, Callable[[Reading], Block | Iterable[Block]]] = {
+        elements.append(Note("The instruments differ in price_unit, so P&L is in money units."))
+    makers: dict[str, Callable[[Reading], Element | Iterable[Element]]] = {
         "P&L": _pnl,
         "Attribution": _attribution,
         "Transfers": _transfers,
         "P&L of agents": _wealth,
     }
     for what, make in makers.items():
-        blocks += attempt(what, partial(make, reading))
-    return Section("pnl", "Profit and loss", blocks)
+        elements += attempt(what, partial(make, reading))
+    return Section("pnl", "Profit and loss", elements)
 
 
 def _pnl(reading: Reading) -> Figure:
@@ -252,7 +253,7 @@ def _pnl(reading: Reading) -> Figure:
     return Figure(drawn, "P&L by population", _with_limit(f"{caption}earns the fees.", reading))
 
 
-def _attribution(reading: Reading) -> list[Block]:
+def _attribution(reading: Reading) -> list[Element]:
     drawn = figures.attribution(reading.attribution, money_unit=reading.money_unit)
     caption = (
         "Spread earned or paid against the mid before the trade; adverse selection: what the price did to "
@@ -341,11 +342,11 @@ def _facts(reading: Reading) -> Section:
     section = Section("facts", "Stylised facts")
     judged = reading.shown_instruments[:FACTS_INSTRUMENTS]
     if not judged:
-        section.blocks.append(Note("The run has no instrument, so there are no facts to look for."))
+        section.elements.append(Note("The run has no instrument, so there are no facts to look for."))
     elif len(reading.instruments) > len(judged):
-        section.blocks.append(Note(f"Judged for {', '.join(judged)}; run.facts() judges any instrument."))
+        section.elements.append(Note(f"Judged for {', '.join(judged)}; run.facts() judges any instrument."))
     for name in judged:
-        section.blocks += attempt(f"Facts of {name}", partial(facts_table, reading, name))
+        section.elements += attempt(f"Facts of {name}", partial(facts_table, reading, name))
     return section
 
 
@@ -367,6 +368,8 @@ def facts_table(reading: Reading, name: str) -> Table:
         )
     columns = [("fact", False), ("verdict", False), ("estimate", True), ("95% interval", True)]
     caption = "Intervals are bootstrapped; the verdict follows from the interval."
+    for note in reversed(card.attrs["notes"]):
+        caption = f"{note[0].upper()}{note[1:]}. {caption}"
     if "interval" in card.attrs:
         caption = f"From {card.attrs['returns']:,} returns over {card.attrs['interval']}. {caption}"
     return Table(f"Stylised facts of {name}", [*columns, ("what is judged", False)], rows, caption)
@@ -377,13 +380,15 @@ def config_section(reading: Reading) -> Section:
     path = reading.run.path / "config.yaml"
     section = Section("config", "Configuration")
     if not path.is_file():
-        section.blocks.append(Note("The run folder has no config.yaml, so the configuration is not known."))
+        section.elements.append(Note("The run folder has no config.yaml, so the configuration is not known."))
         return section
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     if len(lines) > CONFIG_LINES:
         left = len(lines) - CONFIG_LINES
-        section.blocks.append(Note(f"{left:,} of {len(lines):,} lines are left out; all are in config.yaml."))
-    section.blocks.append(Code("Resolved configuration (config.yaml)", "\n".join(lines[:CONFIG_LINES])))
+        section.elements.append(
+            Note(f"{left:,} of {len(lines):,} lines are left out; all are in config.yaml.")
+        )
+    section.elements.append(Code("Resolved configuration (config.yaml)", "\n".join(lines[:CONFIG_LINES])))
     return section
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simlab.core.jit import jit
 from simlab.core.rows import Tables, new_rows, opener, table
-from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, MESSAGE_WORDS, SelfTrade, Side
+from simlab.core.types import EVENT_DTYPE, EVENT_WORDS, MESSAGE_WORDS, SelfTrade, Side
 from simlab.engine.arguments import (
     require_count,
     require_depth,
     require_fit,
     require_known,
+    require_messages,
+    require_out,
     require_policy,
     require_side,
 )
@@ -44,7 +45,7 @@ def grow(book: Book, need: int) -> None:
     elif need == NEED_LEVELS:
         grow_levels(book)
     else:
-        grow_events(book, 2 * len(book.events))
+        grow_events(book, 2 * len(book.events) + _FEW)
 
 
 class _Batch(Tables):
@@ -54,6 +55,9 @@ class _Batch(Tables):
 
 
 _find_batch = opener(_Batch)
+
+_FEW = 1024
+"""Messages whose events are sooner copied from the book's own memory than given memory of their own."""
 
 _MESSAGE = struct.Struct("<4Bi5q")
 """The fields of a message up to its expiry: it refuses what is no whole number or does not fit."""
@@ -150,23 +154,35 @@ class CompiledOrderBook:
         """Set one instrument's self-trade policy."""
         self._book.self_trade[self._known(instrument)] = require_policy(policy)
 
-    def process(self, messages: NDArray[np.void]) -> NDArray[np.void]:
+    def process(self, messages: NDArray[np.void], *, out: NDArray[np.void] | None = None) -> NDArray[np.void]:
         """Apply ``(n,) MESSAGE_DTYPE`` messages in order; return all their events, ``(m,) EVENT_DTYPE``."""
-        if not isinstance(messages, np.ndarray) or messages.dtype != MESSAGE_DTYPE or messages.ndim != 1:
-            raise EngineError(
-                f"messages must be a 1-D array of MESSAGE_DTYPE, not {_described(messages)}; "
-                "make one with np.zeros(n, MESSAGE_DTYPE)"
-            )
+        require_messages(messages)
+        if out is not None:
+            return self._answer_into(require_out(out, messages), messages)
+        if len(messages) > _FEW:
+            return self._answer_into(np.empty(2 * len(messages), EVENT_DTYPE), messages)
+        self._answer(messages)
+        self._records = self._book.events.view(EVENT_DTYPE)
+        return self._events()
+
+    def _answer_into(self, memory: NDArray[np.void], messages: NDArray[np.void]) -> NDArray[np.void]:
+        """Let the book write to other memory than its own; return the events."""
+        book, own = self._book, self._book.events
+        book.events = memory.view(EVENT_WORDS)
+        try:
+            self._answer(messages)
+            return book.events[: book.counters["events"][0]].view(EVENT_DTYPE)
+        finally:
+            book.events = own
+
+    def _answer(self, messages: NDArray[np.void]) -> None:
+        """Write the events of a batch to `events`, which is replaced by more memory when it is full."""
         book, batch = self._book, _Batch(messages=np.ascontiguousarray(messages).view(MESSAGE_WORDS))
-        if len(book.events) < 2 * len(messages):
-            grow_events(book, 2 * len(messages))
-            self._records = book.events.view(EVENT_DTYPE)
         book.counters["events"] = 0
         done, need = _run(book.address, batch.address, 0)
         while need != DONE:
-            self._grow(need)
+            grow(book, need)
             done, need = _run(book.address, batch.address, done)
-        return self._events()
 
     def _events(self) -> NDArray[np.void]:
         """Return a copy of the events; as plain words, since a copy of records goes field by field."""
@@ -342,7 +358,3 @@ class CompiledOrderBook:
 
     def _known(self, instrument: int) -> int:
         return require_known("instrument", instrument, self.instruments)
-
-
-def _described(value: Any) -> str:
-    return f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__

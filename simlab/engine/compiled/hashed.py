@@ -33,10 +33,10 @@ def tag_of_id(order_id):
 
 @jit_inline
 def tag_of_level(side_list, key):
-    """Mix the side of an instrument and a price key."""
-    x = (np.uint64(key) ^ (np.uint64(side_list) * _ODD)) * _GOLDEN
+    """Mix the side of an instrument and a price key; groups of 8 prices lie side by side as well."""
+    x = (np.uint64(key >> 3) ^ (np.uint64(side_list) * _ODD)) * _GOLDEN
     x = (x ^ (x >> _S32)) * _ODD
-    return np.int64((x >> _S32) ^ x) & _LOW_HALF
+    return ((np.int64(x >> _S32) << 3) | (key & 7)) & _LOW_HALF
 
 
 @jit_inline

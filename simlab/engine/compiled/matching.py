@@ -20,6 +20,7 @@ from simlab.core.types import (
     Side,
     TimeInForce,
 )
+from simlab.engine.compiled.ahead import look_ahead
 from simlab.engine.compiled.events import (
     DONE,
     NEED_EVENTS,
@@ -312,6 +313,7 @@ def process(book, code, order_id, account, price, quantity, expiry):
 def run_messages(book, messages, start):
     """Process ``messages[start:]``; return (the first not processed, DONE or what must grow)."""
     for i in range(start, len(messages)):
+        look_ahead(book, messages, i)
         message = messages[i]
         kind, side, _, _, instrument = unpacked(message.code)
         room = room_for(book, kind, side, instrument, message.account, message.quantity)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from simlab.core.jit import jit, jit_inline
 from simlab.engine.compiled.hashed import enter, find_level, strike, tag_of_id, tag_of_level
-from simlab.engine.compiled.tables import MAX_HEIGHT
+from simlab.engine.compiled.tables import MANY_LEVELS, MAX_HEIGHT
 
 __all__ = ["delete_order", "new_order", "remove_level", "rest", "set_expiry", "unrest"]
+
+_CLOSE = 7
+"""How many prices away a level is looked for beside another."""
 
 
 @jit_inline
@@ -36,6 +39,22 @@ def _take_level_row(book):
     return level
 
 
+@jit_inline
+def _close_before(book, side_list, key):
+    """Return the last level before a key if it is close and there are many, else 0.
+
+    Close prices lie side by side in the table of prices, so that in a large, dense book it is quicker to look
+    there than to walk through the skip list.
+    """
+    if book.counters.levels < MANY_LEVELS:
+        return 0
+    for distance in range(1, _CLOSE + 1):
+        level = find_level(book, side_list, key - distance)
+        if level != 0:
+            return level if book.nodes[level].key < key else 0  # the difference wraps at the lowest key
+    return 0
+
+
 @jit
 def _add_level(book, side_list, key, price):
     """Insert a level into its skip list. Expected O(log levels); O(1) for a new best price."""
@@ -56,7 +75,13 @@ def _add_level(book, side_list, key, price):
     at = side_list
     best = head.floors[0]
     is_best = best == 0 or key < nodes[best].key
-    for floor in range((height if is_best else top) - 1, -1, -1):
+    highest, lowest = height if is_best else top, 0
+    before = 0 if is_best else _close_before(book, side_list, key)
+    if before != 0:
+        node.floors[0] = nodes[before].floors[0]
+        nodes[before].floors[0] = row
+        highest, lowest = top if height > 1 else 0, 1
+    for floor in range(highest - 1, lowest - 1, -1):
         after = nodes[at].floors[floor]
         while after != 0 and nodes[after].key < key:
             at = after
@@ -68,24 +93,37 @@ def _add_level(book, side_list, key, price):
     return row
 
 
+@jit_inline
+def _free_level_row(book, row):
+    counters = book.counters
+    book.levels[row].head = counters.free_level
+    counters.free_level = row
+    counters.levels -= 1
+
+
 @jit
 def remove_level(book, row):
     """Remove an empty level. Expected O(log levels); O(1) for the best price."""
-    nodes, counters = book.nodes, book.counters
+    nodes = book.nodes
     node = nodes[row]
     key, at = node.key, node.side_list
     strike(book.prices, tag_of_level(at, key), row)
-    tallest = row if nodes[at].floors[0] == row else at
-    for floor in range(nodes[tallest].height - 1, -1, -1):
+    highest, lowest = node.height, 0
+    if nodes[at].floors[0] != row:
+        before = _close_before(book, at, key)
+        if before != 0:
+            nodes[before].floors[0] = node.floors[0]
+            lowest = 1
+        if before == 0 or highest > 1:
+            highest = nodes[at].height
+    for floor in range(highest - 1, lowest - 1, -1):
         after = nodes[at].floors[floor]
         while after != 0 and nodes[after].key < key:
             at = after
             after = nodes[at].floors[floor]
         if after == row:
             nodes[at].floors[floor] = node.floors[floor]
-    book.levels[row].head = counters.free_level
-    counters.free_level = row
-    counters.levels -= 1
+    _free_level_row(book, row)
 
 
 @jit_inline

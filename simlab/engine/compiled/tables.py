@@ -14,10 +14,22 @@ from simlab.core.rows import Tables, column, grown, new_rows, opener, record, ta
 from simlab.core.types import EVENT_WORDS
 from simlab.engine.compiled.hashed import ENTRY, rehashed
 
-__all__ = ["MAX_HEIGHT", "Book", "allocate", "find_book", "grow_events", "grow_levels", "grow_orders"]
+__all__ = [
+    "MANY_LEVELS",
+    "MANY_ORDERS",
+    "MAX_HEIGHT",
+    "Book",
+    "allocate",
+    "find_book",
+    "grow_events",
+    "grow_levels",
+    "grow_orders",
+]
 
 MAX_HEIGHT = 12
 """Height of the skip lists: a quarter of the towers reach each next floor, enough for 16 million levels."""
+MANY_ORDERS, MANY_LEVELS = 8192, 2048
+"""From here on a book no longer fits the caches that answer at once: what it needs is looked for ahead."""
 
 ORDER = np.dtype(
     [

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simlab.core.types import MESSAGE_DTYPE, EventKind, MessageKind, Reason, SelfTrade, Side
+from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, EventKind, MessageKind, Reason, SelfTrade, Side
 from simlab.engine.conformance.probing import (
     cancel,
     fills,
@@ -95,13 +95,65 @@ class OrderBookProperties(ABC):
     def test_results_that_are_kept_do_not_change(self) -> None:
         book = self.make_book(2, accounts=3)
         kept, copies = [], []
-        for part in np.array_split(random_messages(2000, seed=8), 8):
+        for part in np.split(random_messages(8000, seed=8), [200, 500, 3500, 6000]):
             kept += [book.process(part), book.orders()]
             copies += [kept[-2].copy(), kept[-1].copy()]
         kept.append(book.advance(7))
         copies.append(kept[-1].copy())
         book.process(random_messages(3000, seed=9))
+        book.process(random_messages(3000, seed=10), out=np.zeros(9000, EVENT_DTYPE))
         assert all(np.array_equal(one, other) for one, other in zip(kept, copies, strict=True))
+
+    def test_events_go_to_memory_of_the_callers_if_they_fit(self) -> None:
+        parts = np.array_split(random_messages(2400, seed=10), 12)
+        one, two = self.make_book(2, accounts=3), self.make_book(2, accounts=3)
+        for part, size in zip(parts, [4000, 0, 1, 40, 150, 200, 250, 300, 800, 4000, 3, 4000], strict=True):
+            out = np.zeros(size, EVENT_DTYPE)
+            events = one.process(part, out=out)
+            assert np.array_equal(events, two.process(part))
+            if size == 4000:
+                assert np.shares_memory(events, out)
+                assert np.array_equal(out[: len(events)], events)
+                assert not out[len(events) :].view(np.int64).any()
+            elif size < len(events):
+                assert not np.shares_memory(events, out)
+        assert one.state_hash() == two.state_hash()
+
+    def test_memory_of_the_callers_is_written_to_only_while_it_is_given(self) -> None:
+        book = self.make_book(2, accounts=3)
+        outs = [np.zeros(4000, EVENT_DTYPE) for _ in range(3)]
+        parts = np.array_split(random_messages(1200, seed=11), 6)
+        for out, part in zip(outs, parts, strict=False):
+            book.process(part, out=out)
+        copies = [out.copy() for out in outs]
+        for part in parts[3:]:
+            book.process(part)
+            limit(book, BUY, 100, 1, 1000 + len(part))
+        book.advance(9)
+        assert all(np.array_equal(out, copy) for out, copy in zip(outs, copies, strict=True))
+        again = book.process(parts[0], out=outs[1])
+        assert np.array_equal(again, outs[1][: len(again)])
+        assert np.array_equal(outs[0], copies[0])
+        assert np.array_equal(outs[2], copies[2])
+
+    def test_memory_that_events_cannot_be_written_to_is_refused_before_anything_happens(self) -> None:
+        book = self.make_book()
+        messages = random_messages(20, seed=12)
+        fixed = np.zeros(100, EVENT_DTYPE)
+        fixed.flags.writeable = False
+        wrong: list[Any] = [
+            np.zeros(100, MESSAGE_DTYPE),
+            np.zeros((100, 8), np.int64),
+            np.zeros((10, 10), EVENT_DTYPE),
+            np.zeros(200, EVENT_DTYPE)[::2],
+            fixed,
+            messages.view(EVENT_DTYPE),
+            [],
+        ]
+        before = book.state_hash()
+        for out in wrong:
+            assert raises_engine_error(partial(book.process, messages, out=out))
+        assert book.state_hash() == before
 
     def test_the_state_hash_follows_the_content(self) -> None:
         one, two = self.make_book(), self.make_book()

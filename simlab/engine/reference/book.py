@@ -17,7 +17,6 @@ from simlab.core.types import (
     FLAG_POST_ONLY,
     FLAG_PRIORITY_KEPT,
     MAX_QUANTITY,
-    MESSAGE_DTYPE,
     NO_EXPIRY,
     EventKind,
     MessageKind,
@@ -31,6 +30,8 @@ from simlab.engine.arguments import (
     require_depth,
     require_fit,
     require_known,
+    require_messages,
+    require_out,
     require_policy,
     require_side,
 )
@@ -90,29 +91,35 @@ class ReferenceOrderBook:
         self._require_instrument(instrument)
         self._self_trade[instrument] = require_policy(policy)
 
-    def process(self, messages: NDArray[np.void]) -> NDArray[np.void]:
+    def process(self, messages: NDArray[np.void], *, out: NDArray[np.void] | None = None) -> NDArray[np.void]:
         """Apply messages in order and return all their events.
 
         Parameters
         ----------
         messages : (n,) MESSAGE_DTYPE
+        out : (k,) EVENT_DTYPE, optional
+            Memory for the events.
 
         Returns
         -------
         (m,) EVENT_DTYPE
+            The beginning of `out` if the events fit, else an array of their own.
 
         Raises
         ------
         EngineError
-            When `messages` is anything else.
+            When `messages` or `out` is anything else.
         """
-        if not isinstance(messages, np.ndarray) or messages.ndim != 1 or messages.dtype != MESSAGE_DTYPE:
-            kind = type(messages).__name__
-            got = f"{kind} of shape {np.shape(messages)} and dtype {np.asarray(messages).dtype}"
-            raise EngineError(f"messages must be a 1-D array of MESSAGE_DTYPE, not {got}")
-        for row in messages.tolist():
+        rows = require_messages(messages).tolist()
+        if out is not None:
+            require_out(out, messages)
+        for row in rows:
             self._answer(Message._make(row))
-        return self._answers.take()
+        events = self._answers.take()
+        if out is None or len(events) > len(out):
+            return events
+        out[: len(events)] = events
+        return out[: len(events)]
 
     def apply(
         self,

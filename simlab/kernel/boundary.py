@@ -1,0 +1,89 @@
+"""Deliver messages between two steps, and keep seats: what enters a market at a step's boundary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlab.core.jit import jit
+from simlab.core.rows import Tables, opener, table
+from simlab.core.types import MESSAGE_DTYPE, MESSAGE_WORDS, MessageKind
+from simlab.engine.compiled.events import DONE
+from simlab.engine.compiled.matching import expire
+from simlab.errors import SimlabError
+from simlab.kernel.delivery import deliver, seal
+from simlab.kernel.state import Seat, State, find_state
+
+__all__ = ["Batch", "batch_of", "deliver_now", "free_seat", "require_seats"]
+
+
+class Batch(Tables):
+    """Messages to be delivered between two steps."""
+
+    messages = table(MESSAGE_WORDS)
+
+
+_find_batch = opener(Batch)
+
+
+@jit
+def deliver_now(address, batch, start):
+    """Expire what ends before the next step, then deliver ``messages[start:]``.
+
+    Returns (the first not delivered, DONE or what must grow).
+    """
+    state = find_state(address)
+    first = state.book.counters.events
+    need = expire(state.book, state.clock.step)
+    seal(state, first, 0, 0)
+    if need != DONE:
+        return start, need
+    messages = _find_batch(batch).messages
+    for i in range(start, len(messages)):
+        messages[i].step = state.clock.step
+        need = deliver(state, messages[i])
+        if need != DONE:
+            return i, need
+    return len(messages), DONE
+
+
+def batch_of(state: State, messages: NDArray[Any]) -> Batch:
+    """Return messages that can be delivered: a copy in which new orders have ids of the market's own."""
+    if not isinstance(messages, np.ndarray) or messages.dtype != MESSAGE_DTYPE or messages.ndim != 1:
+        raise SimlabError(
+            "messages must be a 1-D array of MESSAGE_DTYPE; make one with np.zeros(n, MESSAGE_DTYPE)"
+        )
+    copies = messages.copy()
+    new = copies["kind"] <= MessageKind.MARKET
+    count, next_id = int(np.count_nonzero(new)), int(state.clock["next_order_id"][0])
+    copies["order_id"][new] = np.arange(next_id, next_id + count)
+    state.clock["next_order_id"] += count
+    return Batch(messages=copies.view(MESSAGE_WORDS))
+
+
+def require_seats(state: State, messages: NDArray[Any]) -> None:
+    """Raise SimlabError unless these are messages, all from seats that are taken."""
+    if not isinstance(messages, np.ndarray) or messages.dtype != MESSAGE_DTYPE or messages.ndim != 1:
+        raise SimlabError(
+            "messages must be a 1-D array of MESSAGE_DTYPE; make one with np.zeros(n, MESSAGE_DTYPE)"
+        )
+    accounts = messages["account"]
+    known = (accounts >= 0) & (accounts < len(state.seats))
+    taken = np.zeros(len(accounts), np.bool_)
+    taken[known] = state.seats[accounts[known]] == Seat.TAKEN
+    if not taken.all():
+        raise SimlabError(
+            f"account {int(accounts[~taken][0])} is not a seat that is taken; take one with take_seat()"
+        )
+
+
+def free_seat(state: State, agents: range) -> int | None:
+    """Return the first account of some agents that is free, or None; one that was never taken comes first."""
+    seats = state.seats[agents.start : agents.stop]
+    for wanted in (Seat.NEW, Seat.GIVEN_BACK):
+        found = np.flatnonzero(seats == wanted)
+        if len(found):
+            return agents.start + int(found[0])
+    return None

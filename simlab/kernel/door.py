@@ -1,0 +1,284 @@
+"""Let in at a step's boundary what was planned, what outside processes bring, and what somebody sends."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlab.core.types import MESSAGE_DTYPE, MessageKind, SelfTrade
+from simlab.errors import ConfigError, SimlabError, did_you_mean
+from simlab.kernel.boundary import Batch, batch_of, free_seat, require_seats
+from simlab.kernel.callbacks import put_messages
+from simlab.kernel.inbox import MESSAGE_FIELDS, Entry, EntryKind, Inbox, Origin
+from simlab.kernel.listing import add_instrument, with_instrument
+from simlab.kernel.spec import SimulationSpec
+from simlab.kernel.state import Seat, State
+from simlab.market.instruments import Instrument
+from simlab.processes import NewsItem, Outside, OutsideState, ShockKind
+
+__all__ = ["Door"]
+
+_BLOCK_STEPS = 4096
+_BLOCK_CELLS = 1 << 22
+_NEWS_SHOWN = 100
+
+
+class Door:
+    """Keep the inbox and the outside processes of one market, and change its state as entries are let in.
+
+    Parameters
+    ----------
+    spec : SimulationSpec
+    state : State
+    deliver : callable (Batch) -> (m,) EVENT_DTYPE
+        Delivers messages at once.
+    published : callable (NewsItem) -> None
+        Told of news.
+    listed : callable (SimulationSpec) -> None
+        Told of the specification with a new instrument.
+    """
+
+    def __init__(
+        self,
+        spec: SimulationSpec,
+        state: State,
+        *,
+        deliver: Callable[[Batch], NDArray[Any]],
+        published: Callable[[NewsItem], None],
+        listed: Callable[[SimulationSpec], None],
+    ) -> None:
+        self._spec, self._state = spec, state
+        self._deliver, self._published, self._listed = deliver, published, listed
+        prices = {it.name: float(it.initial_price) for it in spec.instruments if it not in spec.added}
+        self._outside = Outside(spec.outside, seed=spec.seed, initial_prices=prices)
+        self._outside_state = self._outside.start()
+        self._added_levels = [float(item.initial_price) for item in spec.added]
+        """Fundamental values of the instruments that were added."""
+        self._inbox = Inbox()
+        self.news: deque[NewsItem] = deque(maxlen=_NEWS_SHOWN)
+        """News that can be seen, oldest first."""
+        self.journal: Callable[[Entry], None] | None = None
+        """Told of everything that enters from outside."""
+        for p, population in enumerate(spec.populations):
+            if population.joins > 0:
+                self._inbox.put(EntryKind.JOIN, step=population.joins, origin=Origin.PLAN, target=p)
+            if population.leaves is not None:
+                self._inbox.put(EntryKind.LEAVE, step=population.leaves, origin=Origin.PLAN, target=p)
+
+    @property
+    def step(self) -> int:
+        """The step before whose boundary the market stands."""
+        return int(self._state.clock["step"][0])
+
+    def next_stop(self, until: int) -> int:
+        """Return up to which step the market may run without looking here again."""
+        waiting = self._inbox.next_step
+        return min(until, self._outside_state.next_step, until if waiting is None else waiting)
+
+    def open(self) -> None:
+        """Let in what waits for the next step."""
+        if self.step >= self._outside_state.next_step:
+            self._next_block()
+        for entry in self._inbox.take(self.step):
+            self._let_in(entry)
+
+    def _next_block(self) -> None:
+        """Have the outside processes make their next block of steps."""
+        step, spec = self.step, self._spec
+        steps = max(64, min(_BLOCK_STEPS, _BLOCK_CELLS // max(1, len(spec.instruments))))
+        block, self._outside_state = self._outside.advance(
+            self._outside_state, max(1, min(steps, spec.steps - step))
+        )
+        constant = np.tile(np.array(self._added_levels, np.float64), (len(block.fundamental), 1))
+        self._state.fundamental = np.concatenate([block.fundamental, constant], axis=1).reshape(-1)
+        self._state.clock["block_start"] = step
+        for item in block.news:
+            self._inbox.put_news(item)
+        names, errors = [it.name for it in spec.populations], int(self._state.ledger.exchange["errors"][0])
+        for shock in block.shocks:
+            if shock.kind in (ShockKind.JOIN, ShockKind.LEAVE):
+                self._population(shock.population, f"shock at step {shock.step}")
+            self._inbox.put_shock(shock, names, errors)
+
+    def submit(self, messages: NDArray[Any]) -> NDArray[Any]:
+        """Deliver messages at once and return their events; see `simlab.kernel.interface.Market`."""
+        self.open()
+        require_seats(self._state, messages)
+        batch = batch_of(self._state, messages)
+        for message in batch.messages.view(MESSAGE_DTYPE):
+            self._note(EntryKind.MESSAGE, message=tuple(int(message[name]) for name in MESSAGE_FIELDS))
+        return self._deliver(batch)
+
+    def publish(self, headline: str, instrument: int, **content: Any) -> NewsItem:
+        """Publish news; see `simlab.kernel.interface.Market`."""
+        self._require_instrument(instrument)
+        self.open()
+        item = NewsItem(self.step, instrument, headline, **content)
+        self._let_in(self._note(EntryKind.NEWS, text=item))
+        return item
+
+    def halt(self, steps: int, instrument: int) -> None:
+        """Halt trading; see `simlab.kernel.interface.Market`."""
+        self._require_instrument(instrument)
+        if steps < 1:
+            raise SimlabError(f"a halt lasts 1 step or more, not {steps}")
+        self.open()
+        self._let_in(self._note(EntryKind.HALT, target=instrument, amount=int(steps)))
+
+    def list_instrument(self, instrument: Instrument) -> int:
+        """Add an instrument; see `simlab.kernel.interface.Market`."""
+        with_instrument(self._spec, instrument)
+        self.open()
+        self._let_in(self._note(EntryKind.INSTRUMENT, text=instrument))
+        return len(self._spec.instruments) - 1
+
+    def take_seat(self, population: str | None) -> int:
+        """Take a free account; see `simlab.kernel.interface.Market`."""
+        self.open()
+        p = None if population is None else self._population(population, "take_seat")
+        for row in self._state.populations if p is None else self._state.populations[p : p + 1]:
+            account = free_seat(self._state, range(row["first"], row["first"] + row["count"]))
+            if account is not None:
+                self._let_in(self._note(EntryKind.SEAT_TAKEN, target=account))
+                return account
+        where = "" if population is None else f" in population {population!r}"
+        raise SimlabError(
+            f"no seat is free{where}; wait until one is given back, or raise the count of a population with"
+            " `strategy: outside`"
+        )
+
+    def give_back(self, account: int) -> None:
+        """Give a seat back; see `simlab.kernel.interface.Market`."""
+        require_seats(self._state, _cancel_all(np.array([account])))
+        self.open()
+        self._let_in(self._note(EntryKind.SEAT_GIVEN_BACK, target=int(account)))
+
+    def replay(self, entries: Iterable[Entry]) -> None:
+        """Let what somebody wrote down of another session enter again, each at the boundary of its step."""
+        self._inbox.enter(entries)
+
+    def _note(self, kind: EntryKind, **content: Any) -> Entry:
+        """Give an entry from outside its number, and tell who keeps a journal."""
+        entry = self._inbox.numbered(kind, step=self.step, origin=Origin.OUTSIDE, **content)
+        if self.journal is not None:
+            self.journal(entry)
+        return entry
+
+    def _population(self, name: str, where: str) -> int:
+        names = [population.name for population in self._spec.populations]
+        if name not in names:
+            raise ConfigError(f"{where}: there is no population {name!r}{did_you_mean(name, names)}")
+        return names.index(name)
+
+    def _require_instrument(self, instrument: int) -> None:
+        count = len(self._spec.instruments)
+        if not -1 <= instrument < count:
+            raise SimlabError(f"instrument {instrument} is unknown; they are 0 to {count - 1}, -1 for all")
+
+    def _let_in(self, entry: Entry) -> None:
+        state = self._state
+        if isinstance(entry.text, NewsItem):
+            self._publish(entry.text, moves=entry.origin is Origin.OUTSIDE)
+        elif entry.text is not None:
+            self._list(entry.text)
+        elif entry.kind is EntryKind.HALT:
+            halted = state.ledger.terms["halted_until"][_rows(entry.target)]
+            np.maximum(halted, entry.step + entry.amount, out=halted)
+        elif entry.kind is EntryKind.MESSAGE:
+            message = np.zeros(1, MESSAGE_DTYPE)
+            for name, value in zip(MESSAGE_FIELDS, entry.message, strict=True):
+                message[name] = value
+            batch = batch_of(state, message)
+            if entry.origin is Origin.OUTSIDE:
+                self._deliver(batch)
+            else:
+                put_messages(state, batch.messages)
+        elif entry.kind is EntryKind.SEAT_TAKEN:
+            state.seats[entry.target] = Seat.TAKEN
+        elif entry.kind is EntryKind.SEAT_GIVEN_BACK:
+            state.seats[entry.target] = Seat.GIVEN_BACK
+            self._deliver(batch_of(state, _cancel_all(np.array([entry.target]))))
+        else:
+            self._join_or_leave(state.populations[entry.target], entry.kind is EntryKind.JOIN)
+
+    def _list(self, instrument: Instrument) -> None:
+        """Add an instrument, whose fundamental value the outside processes know nothing of."""
+        self._spec = with_instrument(self._spec, instrument)
+        add_instrument(self._spec, self._state)
+        self._added_levels.append(float(instrument.initial_price))
+        self._listed(self._spec)
+
+    def _join_or_leave(self, population: Any, joins: bool) -> None:
+        population["present"] = joins
+        if not joins:
+            agents = np.arange(population["first"], population["first"] + population["count"])
+            put_messages(self._state, _cancel_all(agents))
+
+    def _publish(self, item: NewsItem, *, moves: bool) -> None:
+        """Show an item; `moves` says that its impact is still to be added to the fundamental."""
+        self.news.append(item)
+        targets = _rows(item.instrument)
+        self._state.views["news_step"][targets] = item.step
+        self._state.views["news_sentiment"][targets] = item.sentiment
+        if moves and item.impact:
+            values = self._state.fundamental.reshape(-1, len(self._spec.instruments))
+            values[self.step - int(self._state.clock["block_start"][0]) :, targets] += item.impact
+            self._set_levels(self._levels(), targets, item.impact)
+        self._published(item)
+
+    def _levels(self) -> NDArray[np.float64]:
+        return np.concatenate([self._outside_state.levels, self._added_levels])
+
+    def _set_levels(self, levels: NDArray[np.float64], targets: slice, impact: float = 0.0) -> None:
+        levels[targets] += impact
+        first = len(levels) - len(self._added_levels)
+        self._outside_state = OutsideState(self._outside_state.next_step, levels[:first])
+        self._added_levels = levels[first:].tolist()
+
+    def write_to(self, state: State) -> None:
+        """Write down in a state what waits here and how the outside processes stand."""
+        state.inbox, waiting = self._inbox.to_rows()
+        kinds = [[type(item).__name__, asdict(item)] for item in waiting]
+        texts = {"waiting": kinds, "shown": [asdict(item) for item in self.news]}
+        state.texts = np.frombuffer(json.dumps(texts).encode(), np.uint8).copy()
+        state.outside_levels = self._levels()
+        state.clock["outside_step"] = self._outside_state.next_step
+        state.clock["inbox_number"] = self._inbox.number
+
+    def read_from(self, state: State) -> None:
+        """Go on from what `write_to` wrote down."""
+        texts = json.loads(state.texts.tobytes())
+        waiting = [_TEXTS[kind](**item) for kind, item in texts["waiting"]]
+        self._inbox = Inbox.from_rows(state.inbox, waiting, int(state.clock["inbox_number"][0]))
+        first = len(self._outside_state.levels)
+        self._outside_state = OutsideState(int(state.clock["outside_step"][0]), state.outside_levels[:first])
+        self._added_levels = state.outside_levels[first:].tolist()
+        self.news.clear()
+        self.news.extend(NewsItem(**item) for item in texts["shown"])
+
+
+def _instrument(**fields: Any) -> Instrument:
+    """Return an instrument from what JSON kept of it."""
+    given = {"price_band": tuple(fields["price_band"]), "self_trade": SelfTrade(fields["self_trade"])}
+    return Instrument(**fields | given)
+
+
+_TEXTS: dict[str, Any] = {"NewsItem": NewsItem, "Instrument": _instrument}
+
+
+def _rows(instrument: int) -> slice:
+    """Return the rows of an instrument, or of all for -1."""
+    return slice(None) if instrument < 0 else slice(instrument, instrument + 1)
+
+
+def _cancel_all(accounts: NDArray[np.int64]) -> NDArray[Any]:
+    """Return messages that cancel all orders of accounts."""
+    cancels = np.zeros(len(accounts), MESSAGE_DTYPE)
+    cancels["kind"], cancels["instrument"], cancels["account"] = MessageKind.CANCEL_ALL, -1, accounts
+    return cancels

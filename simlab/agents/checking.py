@@ -95,8 +95,8 @@ def whole_array(values: ArrayLike, name: str, *, low: int = _LOW, high: int = _H
     array = as_array(values, name)
     if not array.size:
         return np.zeros(array.shape, np.int64)
-    listed = isinstance(values, list | tuple)  # in which NumPy makes numbers of Booleans
-    if array.dtype.kind not in "iu" or (listed and not {bool, np.bool_}.isdisjoint(map(type, values))):
+    listed = values if isinstance(values, list | tuple) else ()  # in which NumPy makes numbers of Booleans
+    if array.dtype.kind not in "iu" or not {bool, np.bool_}.isdisjoint(map(type, listed)):
         return _one_by_one(array, values, name, low, high)
     if low > _LOW or high < _HIGH or array.dtype == np.uint64:
         least, most = int(array.min()), int(array.max())

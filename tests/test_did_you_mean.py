@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import simlab
 from simlab.errors import did_you_mean, nearest_name
 
 
@@ -31,3 +34,9 @@ def test_what_is_known_is_listed_when_nothing_is_near() -> None:
     assert did_you_mean("price", iter(known), otherwise="it has") == "; it has: quotes, trades"
     assert did_you_mean("price", known, otherwise="") == ""
     assert did_you_mean("price", []) == ""
+
+
+def test_only_errors_looks_for_near_names() -> None:
+    root = Path(simlab.__file__).parent
+    users = [path.name for path in root.rglob("*.py") if "difflib" in path.read_text(encoding="utf-8")]
+    assert users == ["errors.py"]

@@ -61,11 +61,13 @@ def test_the_table_is_what_quickstart_prints(workspace: Path) -> None:
 
 
 def test_the_python_examples_run(workspace: Path) -> None:
-    first, second = [body for body in _blocks("python") if not FILE.match(body)]
+    first, second, third = [body for body in _blocks("python") if not FILE.match(body)]
     assert re.match(r"[1-9][\d,]* trades; mean spread \d", _run([sys.executable, "-c", first], workspace))
     printed = _run([sys.executable, "-c", second], workspace)
     assert "makers" in printed
     assert "adverse_selection" in printed
+    quiet, warned = re.findall(r"last mid price ([\d.]+)", _run([sys.executable, "-c", third], workspace))
+    assert float(warned) < float(quiet) - 20
 
 
 def test_the_commands_that_read_a_run_work(workspace: Path) -> None:

@@ -13,7 +13,6 @@ Example
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ from simlab.agents.strategy import Level, Parameter, Strategy
 from simlab.core.jit import address_of, call_decide, jit
 from simlab.core.random import RNG_DTYPE, Role, name_key, reset
 from simlab.core.types import MAX_QUANTITY, MESSAGE_DTYPE, MessageKind, Side, TimeInForce
-from simlab.errors import StrategyError
+from simlab.errors import StrategyError, did_you_mean
 
 __all__ = ["Case", "check_compiled_strategy", "decide", "plain_case", "random_case"]
 
@@ -147,8 +146,8 @@ def plain_case(strategy: Strategy, *, seed: int = 0, step: int = 0, **parameters
     names = [parameter.name for parameter in strategy.parameters]
     for name in parameters:
         if name not in names:
-            nearest = difflib.get_close_matches(name, names, 1) or names
-            raise StrategyError(f"strategy {strategy.name!r} has no parameter {name!r}; it has {nearest}")
+            hint = did_you_mean(name, names, otherwise="it has")
+            raise StrategyError(f"strategy {strategy.name!r} has no parameter {name!r}{hint}")
     for i, parameter in enumerate(strategy.parameters):
         agent.parameters[i] = parameters.get(parameter.name, parameter.default)
     return Case(view, me, _stream(seed, step))

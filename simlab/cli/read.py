@@ -82,12 +82,16 @@ def compare(
     warmup: Annotated[
         str, typer.Option(metavar="STEPS|auto", help="Steps to leave out at the start; auto finds them.")
     ] = "0",
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="A run of the treatment to compare with.", show_default="the first"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs: by seed where they are paired, with intervals, corrected for many comparisons.
 
-    The runs of one configuration with different seeds are one treatment; the first one given is compared with
-    each of the others.
+    The runs of one configuration with different seeds are one treatment; the first one given, or that of
+    --baseline, is compared with each of the others.
     """
     from rich.console import Console
 
@@ -97,5 +101,11 @@ def compare(
 
     if warmup != "auto" and not warmup.isdecimal():
         raise typer.BadParameter(f"{warmup!r} is neither a number of steps nor auto", param_hint="--warmup")
-    found = work([open_run(folder) for folder in runs], warmup="auto" if warmup == "auto" else int(warmup))
+    found = work(
+        [open_run(folder) for folder in runs],
+        warmup="auto" if warmup == "auto" else int(warmup),
+        baseline=None if baseline is None else open_run(baseline),
+    )
+    for note in found.attrs["notes"] if as_json else ():
+        typer.echo(note, err=True)
     show(comparison_tables(found, Console().width), found.to_dict("records"), as_json)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.agents.registry import resolve
 from simlab.agents.strategy import Strategy
 from simlab.config.checks import absolute_options
 from simlab.config.distributions import DrawError, draw_column
@@ -39,9 +38,6 @@ def build(config: ExperimentConfig) -> SimulationSpec:
     ------
     ConfigError
         When a distribution cannot give values that its parameter allows.
-    PluginError
-        When a strategy's file changed since the configuration was loaded, and is broken now.
-
     Example
     -------
     >>> from simlab.config import load
@@ -84,7 +80,7 @@ def _instrument(name: str, config: InstrumentConfig) -> Instrument:
 
 def _population(name: str, config: ExperimentConfig, problems: list[Problem]) -> Population:
     it = config.populations[name]
-    strategy = resolve(it.strategy, folder=config.folder_of(("populations", name, "strategy")))
+    strategy = config.strategy_of(name, config.folder_of(("populations", name, "strategy")))
     instruments = it.instruments or tuple(config.instruments)
     latency = it.latency.uniform if isinstance(it.latency, LatencyRange) else (it.latency, it.latency)
     return Population(

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simlab.agents.registry import resolve
-from simlab.agents.strategy import Parameter, Strategy
+from simlab.agents.strategy import Level, Parameter, Strategy
 from simlab.config.distributions import Distribution
 from simlab.config.models import ExperimentConfig, PopulationConfig
 from simlab.config.money import money_problems
@@ -21,6 +20,8 @@ from simlab.processes.tabulated import TabulatedValues
 __all__ = ["absolute_options", "cross_check"]
 
 _MOST_WHOLE = 2**53
+_OF_AGENTS = ("activation", "latency", "signal_noise", "joins", "leaves")
+"""What a population of seats has no use for."""
 
 
 def cross_check(config: ExperimentConfig, source: Source) -> list[Problem]:
@@ -142,10 +143,14 @@ def _population(
                 (*path, "account", "inventory", name), name, traded, "instrument of this population"
             )
     try:
-        strategy = resolve(population.strategy, folder=source.folder_of((*path, "strategy")))
+        strategy = config.strategy_of(str(path[-1]), source.folder_of((*path, "strategy")))
     except PluginError as error:
         yield Problem((*path, "strategy"), str(error))
         return
+    if strategy.level is Level.OUTSIDE:
+        for key in _OF_AGENTS:
+            if key in population.model_fields_set:
+                yield Problem((*path, key), "seats act when somebody outside wants to; remove it")
     yield from _parameters((*path, "parameters"), population, strategy)
     for name in population.options:
         if name not in strategy.options:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from simlab.agents.registry import resolve, source_file, workspace_root
+from simlab.agents.registry import source_file, workspace_root
 from simlab.config.checks import absolute_options, cross_check
 from simlab.config.merge import assign, from_dict, from_file, parse_assignments, plain
 from simlab.config.models import ExperimentConfig
@@ -194,7 +194,7 @@ def _portable(text: str, config: ExperimentConfig, population: str) -> str:
     if not colon or not place.endswith(".py"):
         return text
     folder = config.folder_of(("populations", population, "strategy"))
-    path = source_file(resolve(text, folder=folder))
+    path = source_file(config.strategy_of(population, folder))
     if path is None:
         return text
     root = workspace_root(folder)

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, PrivateAttr, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from simlab.agents.registry import resolve
+from simlab.agents.strategy import Strategy
 from simlab.config.distributions import ParameterValue
 from simlab.config.fields import (
     Flag,
@@ -437,6 +439,19 @@ class ExperimentConfig(Model):
     recording: RecordingConfig = described(RecordingConfig(), "What is recorded")
 
     _source: Source = PrivateAttr(default_factory=lambda: Source({}))
+    _strategies: dict[tuple[str, Path], Strategy] = PrivateAttr(default_factory=dict)
+
+    def strategy_of(self, population: str, folder: Path) -> Strategy:
+        """Return a population's strategy, found once; `folder` is the one of the file that names it.
+
+        Raises
+        ------
+        PluginError
+        """
+        key = self.populations[population].strategy, folder
+        if key not in self._strategies:
+            self._strategies[key] = resolve(key[0], folder=folder)
+        return self._strategies[key]
 
     def folder_of(self, path: KeyPath) -> Path:
         """Return the folder that a relative file name written at `path` starts from."""

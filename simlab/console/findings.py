@@ -36,7 +36,8 @@ def comparison_tables(found: Any, width: int) -> Group:
     """
     pairs = found.groupby(["a", "b"], sort=False)
     shown = ["A", "B"] if width >= _WIDE else []
-    return Group(*(_pair_table(a, b, rows, found.attrs["warmup"], shown) for (a, b), rows in pairs))
+    tables = (_pair_table(a, b, rows, found.attrs["warmup"], shown) for (a, b), rows in pairs)
+    return Group(*(Text(f"note: {note}") for note in found.attrs["notes"]), *tables)
 
 
 def _pair_table(a: str, b: str, rows: Any, warmup: int, shown: list[str]) -> Table:

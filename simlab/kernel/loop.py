@@ -215,16 +215,18 @@ def _act(state):
 
 @jit_inline
 def _sample_tape(tape, view):
-    """Add the step's spread and return to the sums for the summary."""
+    """Add the step's spread and return to the sums for the summary: of mids as the quotes have them."""
+    mid = tape.last_mid if view.step > 0 else np.float64(view.initial_price)
     if view.bid_depth > 0 and view.ask_depth > 0:
         tape.spreads += view.best_ask - view.best_bid
         tape.spread_count += 1.0
-    if tape.last_mid > 0.0:
-        change = view.mid / tape.last_mid - 1.0
+        mid = 0.5 * (view.best_bid + view.best_ask)
+    if view.step > 0 and tape.last_mid > 0.0:
+        change = mid / tape.last_mid - 1.0
         tape.returns += change
         tape.squares += change * change
         tape.return_count += 1.0
-    tape.last_mid = view.mid
+    tape.last_mid = mid
 
 
 @jit_inline

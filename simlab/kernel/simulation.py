@@ -200,6 +200,8 @@ class Simulation:
     def _run(self, until: int) -> None:
         state = self.state
         while True:
+            if self.pulse is not None:
+                self.pulse()
             try:
                 status = advance(state.address, until)
             except Exception as error:  # a compiled strategy's; the loop itself raises nothing
@@ -207,8 +209,6 @@ class Simulation:
                     f"{self.deciding()}: the compiled strategy failed at step {self.step} "
                     f"({type(error).__name__}: {error})"
                 ) from error
-            if self.pulse is not None:
-                self.pulse()
             if status == Stop.EACH:
                 self._callbacks.act()
             elif status == Stop.REACHED:

@@ -59,8 +59,8 @@ def _by_reason(refused: NDArray[np.int64]) -> dict[str, int]:
 def instrument_rows(spec: SimulationSpec, state: State) -> list[dict[str, Any]]:
     """Return a row for each instrument.
 
-    Its trades, volume (lots), mean spread (price units), volatility (standard deviation of the mid's relative
-    change a step) and last price (price units).
+    Its trades, volume (lots), mean spread (price units), volatility (standard deviation, with divisor n, of
+    the mid's relative change a step) and last price (price units).
     """
     rows = []
     for item, tape, terms in zip(spec.instruments, state.tape, state.ledger.terms, strict=True):

@@ -11,7 +11,6 @@ factor in R and plain text in DuckDB.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -23,7 +22,7 @@ from simlab.errors import RecordingError, did_you_mean
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FORMAT_VERSION", "TABLES", "Column", "Table", "nearest_hint", "table_named"]
+__all__ = ["FORMAT_VERSION", "TABLES", "Column", "Table", "table_named"]
 
 FORMAT_VERSION = 1
 """Version of the layout below; it rises when a reader of old files would have to know."""
@@ -321,8 +320,3 @@ def table_named(name: str) -> Table:
             f"there is no table {name!r}{did_you_mean(name, TABLES, otherwise='the tables are')}"
         )
     return TABLES[name]
-
-
-def nearest_hint(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'trades'?"`` when a known name is near, else an empty text."""
-    return did_you_mean(name, known, otherwise="")

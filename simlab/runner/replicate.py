@@ -19,8 +19,7 @@ from rich.text import Text
 from simlab import __version__
 from simlab.analysis.figures import COLOURS, FONT, INK
 from simlab.analysis.report import screenshot
-from simlab.errors import AnalysisError, PluginError
-from simlab.recording.schema import nearest_hint
+from simlab.errors import AnalysisError, PluginError, did_you_mean
 from simlab.runner.study import Claim, Lab, Study, find_studies
 
 __all__ = [
@@ -66,8 +65,8 @@ def choose(folder: Path, names: Sequence[str] = ()) -> list[Study]:
     known = find_studies(folder)
     for name in names:
         if name not in known:
-            hint = nearest_hint(name, known)
-            raise PluginError(f"no study {name!r} in {folder}{hint}; there are {', '.join(known)}")
+            hint = did_you_mean(name, known, otherwise="there are")
+            raise PluginError(f"no study {name!r} in {folder}{hint}")
     return [known[name] for name in names] if names else list(known.values())
 
 

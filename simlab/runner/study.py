@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tempfile
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -34,7 +35,7 @@ from simlab.analysis import Run, open_run
 from simlab.analysis.libraries import library
 from simlab.analysis.statistics import mean_interval
 from simlab.config import load
-from simlab.errors import AnalysisError, ConfigError, PluginError
+from simlab.errors import AnalysisError, ConfigError, PluginError, SimlabError
 from simlab.runner.run import execute
 
 __all__ = ["Claim", "Lab", "Study", "Trial", "find_studies", "mean_interval"]
@@ -198,6 +199,8 @@ class Lab(AbstractContextManager["Lab"]):
 
     def figure(self, figure: Any) -> None:
         """Keep a Plotly figure for the study's page; the first one stands for the study."""
+        if not hasattr(figure, "to_html"):
+            raise PluginError(f"lab.figure takes a Plotly figure, not {type(figure).__name__}")
         self.figures.append(figure)
 
     def _parallel(self, calls: list[tuple[Callable[..., Any], tuple[Any, ...]]], unit: str) -> list[Any]:
@@ -208,10 +211,39 @@ class Lab(AbstractContextManager["Lab"]):
         with warnings.catch_warnings():
             # A worker that has grown is replaced by a new one; its tasks are not lost.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-            for result in workers(joblib.delayed(function)(*arguments) for function, arguments in calls):
+            for result in workers(joblib.delayed(_in_worker)(*call) for call in calls):
                 results.append(result)
                 self._bar.advance(task)
         return results
+
+
+def _in_worker(function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    """Call a study's function; where it fails is told here, for a traceback does not leave its process."""
+    try:
+        return function(*arguments)
+    except SimlabError:
+        raise
+    except (Exception, SystemExit) as error:
+        trial = next((it for it in arguments if isinstance(it, Trial)), None)
+        raise PluginError(("" if trial is None else f"{trial}: ") + _failure(error)) from error
+
+
+def _failure(error: BaseException) -> str:
+    """Return what an exception says, and the last place in a study's own code on the way to it.
+
+    Example
+    -------
+    >>> _failure(ValueError("no such seed"))
+    'ValueError: no such seed'
+    """
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError):
+        return said  # it names the file and the line itself
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).name == ANALYSIS_FILE]
+    for frame in (own or frames)[-1:]:
+        said += f" ({frame.filename}, line {frame.lineno}, in {frame.name})"
+    return said
 
 
 def _run_trial(path: Path, trial: Trial, reduce: Callable[[Run], Result]) -> Result:
@@ -251,17 +283,21 @@ class Study:
         Raises
         ------
         PluginError
-            When it has no ``study(lab)``, when that returns no list of claims, or a claim lacks its reason.
-        AnalysisError
-            When something cannot be measured, or a claim is not a number; the message has the study's name.
+            When it has no ``study(lab)``, that raises or returns no list of claims, or a claim lacks its
+            reason. The message says what was raised, with file and line.
+        SimlabError
+            As simlab raises it, the study's name before it: when something cannot be measured, a claim is not
+            a number, or a trial cannot be run.
         """
         function = getattr(self.analysis, "study", None)
         if not callable(function):
             raise PluginError(f"{self.folder / ANALYSIS_FILE} has no function study(lab)")
         try:
             claims = list(function(lab) or ())
-        except (AnalysisError, PluginError) as error:
+        except SimlabError as error:
             raise type(error)(f"study {self.name}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"study {self.name}: {_failure(error)}") from error
         if not claims or not all(isinstance(claim, Claim) for claim in claims):
             raise PluginError(f"{self.folder / ANALYSIS_FILE}: study(lab) must return a list of Claim")
         return claims
@@ -276,6 +312,8 @@ def _module(path: Path) -> ModuleType:
     sys.modules[spec.name] = module  # where a dataclass looks for its module
     try:
         spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{path} cannot be loaded: {_failure(error)}") from error
     finally:
         del sys.modules[spec.name]
     return module

@@ -324,3 +324,11 @@ def test_setting_a_wrong_path_is_an_error(base: dict[str, Any], setting: str, ex
 def test_what_yaml_could_not_hold_is_refused(base: dict[str, Any]) -> None:
     base["populations"]["noise"]["options"] = {"model": object()}
     assert "populations.noise.options.model: a object cannot stand" in _problems(base)
+
+
+def test_seats_have_no_use_for_what_makes_agents_act() -> None:
+    seats = {"strategy": "outside", "count": 2, "activation": {"rate": 0.5}, "latency": 2}
+    with pytest.raises(ConfigError) as caught:
+        load({"steps": 1, "instruments": {"X": {"initial_price": 5}}, "populations": {"seats": seats}})
+    assert "populations.seats.activation" in str(caught.value)
+    assert "populations.seats.latency: 2: seats act when somebody outside wants to" in str(caught.value)

@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 import pytest
 
-from simlab.core.jit import JIT, jit
+from simlab.core.jit import JIT, jit, jit_inside
 
 pytestmark = pytest.mark.skipif(not JIT, reason="nothing is compiled")
 
@@ -28,6 +28,18 @@ def _twice(x):
 @jit(cache=False)
 def _less(x, y, strict=True):
     return x < y if strict else x <= y
+
+
+@jit_inside
+def _clipped(x, limit):
+    if x > limit:
+        return limit
+    return x
+
+
+@jit(cache=False)
+def _outer(x, limit):
+    return _clipped(x + 1, limit)
 
 
 @jit(cache=False)
@@ -53,3 +65,10 @@ def test_keywords_too() -> None:
     assert _compare(small, np.int64(2**40)) == (True, False, True, True)
     kinds = {tuple(map(str, it.args[:2])) for it in _less.nopython_signatures}
     assert kinds == {("int64", "int64")}
+
+
+def test_what_is_inside_its_caller_is_not_compiled_by_itself() -> None:
+    assert [_outer(x, 5) for x in (1, 4, 9)] == [2, 5, 5]
+    assert _outer.nopython_signatures
+    assert not _clipped.nopython_signatures
+    assert _clipped(9, 5) == 5, "and from Python"

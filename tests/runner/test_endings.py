@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 from simlab.agents.compiled import compiled_strategy
-from simlab.agents.python import agent_strategy
+from simlab.agents.each import agent_strategy
 
 
 @agent_strategy("slow", "Takes 50 ms to quote.")
@@ -100,6 +100,12 @@ def _wait(process: subprocess.Popen[str], done: Callable[[], Any]) -> None:
         time.sleep(0.02)
 
 
+def _reached(run_dir: Path) -> int:
+    """Return up to which step a recording is on disk; 0 before it says so."""
+    path = run_dir / "reached.json"
+    return int(json.loads(path.read_text())["reached"]) if path.exists() else 0
+
+
 def _ends(run: simlab.Run) -> dict[str, int]:
     """Return the last step of every sampled table and of the messages."""
     return {table: int(run.frame(table, columns=["step"])["step"].max()) for table in TABLES}
@@ -119,9 +125,9 @@ def test_a_slow_run_that_is_killed_loses_only_the_last_moments(market: Callable[
     folder = market("Slow").parent
     run_dir = folder / "runs" / "market-1-1"
     with _process("-c", KEEPING, cwd=folder) as process:
-        _wait(process, (run_dir / "reached.json").exists)
-        first = json.loads((run_dir / "reached.json").read_text())["reached"]
-        _wait(process, lambda: json.loads((run_dir / "reached.json").read_text())["reached"] > first)
+        _wait(process, lambda: _reached(run_dir) > 0)
+        first = _reached(run_dir)
+        _wait(process, lambda: _reached(run_dir) > first)
         process.send_signal(signal.SIGKILL)
         process.wait()
     run = simlab.open(run_dir)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from simlab.errors import AnalysisError, ConfigError, PluginError
+from simlab.errors import AnalysisError, ConfigError, PluginError, SimlabError
 from simlab.runner.replicate import choose, read_results, replicate, replicate_all
 from simlab.runner.study import Claim, Lab, Trial, find_studies
 
@@ -181,3 +184,69 @@ def test_study_that_measures_nothing_is_named(
     write_study(tmp_path, analysis=f"{start} [{returned}]\n")
     with pytest.raises(error, match=rf"study tiny_2026: .*{message}"):
         replicate(find_studies(tmp_path)["tiny_2026"], jobs=1)
+
+
+FAILING = """
+from simlab.runner.study import Claim, Trial
+
+def reduce(run):
+    {in_trial}
+    return 1
+
+def study(lab):
+    found = lab.runs(reduce, [Trial(1, steps=5), Trial(2, steps=5)])
+    {in_study}
+    return [Claim("c", "p", 1, 0, 2, holds=True)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("in_trial", "in_study", "told"),
+    [
+        ("1 / 0", "", r"Trial\(seed=[12], .*\): ZeroDivisionError: .*analysis\.py, line 5, in reduce\)"),
+        ("raise SystemExit", "", r"Trial\(seed=[12], .*\): SystemExit \(.*analysis\.py, line 5, in reduce\)"),
+        ("run.trades(columns=['prise'])", "", r"trades has no column 'prise'; did you mean 'price'\?"),
+        ("", "found['x']", r"TypeError: list indices .*analysis\.py, line 10, in study\)"),
+        ("", "raise SystemExit(3)", r"SystemExit: 3 \(.*analysis\.py, line 10, in study\)"),
+        ("", "lab.figure('f.png')", r"lab\.figure takes a Plotly figure, not str"),
+    ],
+)
+def test_a_study_that_raises_is_told_with_file_and_line(
+    tmp_path: Path, in_trial: str, in_study: str, told: str
+) -> None:
+    write_study(tmp_path, analysis=FAILING.format(in_trial=in_trial or "pass", in_study=in_study))
+    with pytest.raises(SimlabError, match=rf"^study tiny_2026: {told}"):
+        replicate(find_studies(tmp_path)["tiny_2026"], jobs=1)
+
+
+def test_a_trial_that_raises_in_a_worker_is_told_with_file_and_line(tmp_path: Path) -> None:
+    write_study(tmp_path, analysis=FAILING.format(in_trial="raise SystemExit", in_study=""))
+    with pytest.raises(PluginError, match=r"Trial\(seed=.*SystemExit \(.*analysis\.py, line 5, in reduce\)"):
+        replicate(find_studies(tmp_path)["tiny_2026"], jobs=2)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "told"),
+    [
+        ("def study(lab:\n", r"analysis\.py cannot be loaded: SyntaxError: .*analysis\.py, line 1"),
+        ("import no_such_module\n", "cannot be loaded: ModuleNotFoundError: .*analysis\\.py, line 1, in"),
+        ("x = 1\n\ny = x.z\n", "cannot be loaded: AttributeError: .*analysis\\.py, line 3, in <module>"),
+    ],
+)
+def test_a_study_that_cannot_be_loaded_is_told_with_file_and_line(
+    tmp_path: Path, analysis: str, told: str
+) -> None:
+    write_study(tmp_path, analysis=analysis)
+    with pytest.raises(PluginError, match=told):
+        replicate(find_studies(tmp_path)["tiny_2026"], jobs=1)
+
+
+def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
+    write_study(tmp_path, analysis=FAILING.format(in_trial="1 / 0", in_study=""))
+    command = [sys.executable, "-m", "simlab.cli", "replicate", "--folder", str(tmp_path), "--jobs", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert re.search(
+        r"study tiny_2026: .*ZeroDivisionError.* line 5, in reduce", " ".join(done.stderr.split())
+    )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from simlab.analysis.pnl import pnl
 from simlab.analysis.quality import volatility
-from simlab.analysis.tables import EXCHANGE, Mids, batches, instrument_names, watched
+from simlab.analysis.tables import EXCHANGE, Mids, NoQuotesError, batches, instrument_names, watched
 from simlab.errors import AnalysisError
 from simlab.recording import Run
 
@@ -42,7 +42,8 @@ def run_measures(run: Run, warmup: int = 0) -> dict[str, float]:
       fundamental.
 
     Spread and pricing error are known where a quote has both sides, and are about those quotes only: compare
-    them together with ``two-sided quotes``. A measure that is nowhere known is left out. With
+    them together with ``two-sided quotes``. A measure that is nowhere known is left out; of a
+    run without quotes P&L (at the marks of the table accounts) and volume are known, and the others NaN. With
     several instruments, the name of the instrument follows that of the measure.
 
     Parameters
@@ -54,7 +55,7 @@ def run_measures(run: Run, warmup: int = 0) -> dict[str, float]:
     Raises
     ------
     AnalysisError
-        When no quotes are left after the warm-up.
+        When no quotes are left after the warm-up, or there are neither quotes nor accounts.
 
     Example
     -------
@@ -89,7 +90,11 @@ def _markets(run: Run, instruments: pd.DataFrame, warmup: int) -> dict[int, dict
             found.setdefault(int(number), _Market()).add_quotes(group)
 
     quotes = run.batches("quotes", columns=_COLUMNS, names=False)
-    mids = Mids(watched(quotes, _COLUMNS, "quotes", add_quotes), instruments)
+    try:
+        mids = Mids(watched(quotes, _COLUMNS, "quotes", add_quotes), instruments)
+    except NoQuotesError:
+        mids = None
+        found = {int(number): _Market() for number in instruments["instrument"]}
     if not found:
         raise AnalysisError(f"{run.path} has no quotes from step {warmup} on; give a shorter warm-up")
     columns = ("instrument", "quantity")
@@ -102,8 +107,10 @@ def _markets(run: Run, instruments: pd.DataFrame, warmup: int) -> dict[int, dict
     return {number: it.measures(_volatility(mids, number, warmup), steps) for number, it in found.items()}
 
 
-def _volatility(mids: Mids, number: int, warmup: int) -> float:
+def _volatility(mids: Mids | None, number: int, warmup: int) -> float:
     """Return the volatility, NaN where it cannot be told: the comparison has it as not measured."""
+    if mids is None:
+        return np.nan
     try:
         return volatility(mids, number, warmup)
     except AnalysisError:
@@ -134,6 +141,9 @@ class _Market:
     def measures(self, deviation: float, steps: int) -> dict[str, float]:
         """Return the measures that are known, by name; what was traded is spread over `steps`."""
         sums = self._sums
+        if not sums["quotes"]:
+            unknown = dict.fromkeys(("two-sided quotes", "spread", "volatility", "depth"), np.nan)
+            return unknown | {"volume": float(sums["volume"] / steps)}
         result = {"two-sided quotes": sums["both"] / sums["quotes"]}
         if sums["both"]:
             result["spread"] = sums["spread"] / sums["both"]

@@ -1,7 +1,7 @@
 """Compare treatments: runs of one configuration against runs of another, paired by seed where they are.
 
-Runs of one configuration with different seeds are replications of one treatment. The first treatment is the
-baseline that every other is compared with.
+Runs of one configuration with different seeds are replications of one treatment. One treatment, the first if
+no other is named, is the baseline that every other is compared with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from simlab.analysis.compare.measures import UNITS, run_measures
 from simlab.analysis.compare.warmup import warmup as warmup_of
 from simlab.analysis.libraries import library
 from simlab.analysis.statistics import Effect, independent, paired
-from simlab.errors import AnalysisError
+from simlab.errors import AnalysisError, did_you_mean
 from simlab.recording import Run
 
 __all__ = ["NO_DIFFERENCE", "ONE_SEED", "Measures", "compare"]
@@ -48,8 +48,9 @@ def compare(
     measures: Measures | None = None,
     warmup: int | str = 0,
     confidence: float = 0.95,
+    baseline: str | Run | None = None,
 ) -> pd.DataFrame:
-    """Compare every treatment with the first, measure by measure.
+    """Compare every treatment with a baseline, measure by measure.
 
     Treatments of the same seeds are compared seed by seed (paired t test, Cohen's d_z): the same world with
     one thing changed. Otherwise samples are taken as independent (Welch's t test, Hedges' g). P-values are
@@ -70,6 +71,8 @@ def compare(
         any.
     confidence : float
         Of the intervals; a difference is shown when its corrected p-value is below ``1 - confidence``.
+    baseline : str or Run, optional
+        Label of a treatment, or one of its runs; the first treatment by default.
 
     Returns
     -------
@@ -78,14 +81,14 @@ def compare(
         ``mean_a``, ``mean_b``, ``difference`` (b less a), ``low``, ``high``, ``effect``, ``effect_low``,
         ``effect_high``, ``effect_kind`` (d_z or g), ``p``, ``p_holm``, ``seeds_a``, ``seeds_b``, ``paired``,
         ``verdict`` (a or b "is higher", "no difference shown", "one seed: cannot rank", or why there is
-        none). Its `attrs`: ``treatments`` (what is different in the configuration of each) and ``warmup``
-        (steps).
+        none). Its `attrs`: ``treatments`` (what is different in the configuration of each),
+        ``warmup`` (steps) and ``notes`` (what a reader must know, such as that runs differ in length).
 
     Raises
     ------
     AnalysisError
-        When there are fewer than two treatments, a run is unfinished, two runs of a treatment have one seed,
-        a labelled group mixes configurations, or the warm-up cannot be found.
+        When there are fewer than two treatments, the baseline is none of them, a run is unfinished, two runs
+        of a treatment have one seed, a labelled group mixes configurations, or the warm-up cannot be found.
 
     Example
     -------
@@ -107,6 +110,7 @@ def compare(
         )
     if measures is not None and warmup != 0:
         raise AnalysisError("warmup is for the default measures; leave the steps out in the measures given")
+    treatments = _from_baseline(treatments, baseline)
     left_out = _warmup(treatments, warmup)
     measured = [_measured(treatment, measures, left_out) for treatment in treatments]
     rows = [
@@ -115,7 +119,7 @@ def compare(
         for row in _compared(treatments[0], measured[0], other, values, confidence)
     ]
     table = _corrected(pd.DataFrame(rows), confidence)
-    table.attrs = {"treatments": _differences(treatments), "warmup": left_out}
+    table.attrs = {"treatments": _differences(treatments), "warmup": left_out, "notes": _notes(treatments)}
     return table
 
 
@@ -129,6 +133,35 @@ def _grouped(runs: Sequence[Run]) -> list[_Treatment]:
     labels = names if telling else _difference_labels(flat)
     rows = zip(labels, groups.values(), flat, strict=True)
     return [_Treatment(label, _by_seed(label, group), config) for label, group, config in rows]
+
+
+def _from_baseline(treatments: list[_Treatment], baseline: str | Run | None) -> list[_Treatment]:
+    """Return the treatments with the baseline first."""
+    if baseline is None:
+        return treatments
+    if isinstance(baseline, str):
+        chosen = [it for it in treatments if it.label == baseline]
+        hint = did_you_mean(baseline, [it.label for it in treatments], otherwise="the treatments are")
+    else:
+        path = baseline.path.resolve()
+        chosen = [it for it in treatments if path in {run.path.resolve() for run in it.runs.values()}]
+        baseline, hint = str(baseline.path), "; give it among the runs too"
+    if not chosen:
+        raise AnalysisError(f"the baseline {baseline!r} is not compared{hint}")
+    return chosen + [it for it in treatments if it is not chosen[0]]
+
+
+def _notes(treatments: Sequence[_Treatment]) -> list[str]:
+    lengths = {
+        it.label: sorted({int(run.manifest["steps"]) for run in it.runs.values()}) for it in treatments
+    }
+    if len({steps for found in lengths.values() for steps in found}) < 2:
+        return []
+    told = ", ".join(f"{' and '.join(f'{n:,}' for n in found)} ({label})" for label, found in lengths.items())
+    return [
+        f"runs differ in length: steps {told}; P&L is of whole runs, so it grows with their length, and the "
+        "other measures are means over different times"
+    ]
 
 
 def _labelled(runs: Mapping[str, Sequence[Run]]) -> list[_Treatment]:

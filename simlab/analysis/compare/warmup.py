@@ -98,7 +98,7 @@ def warmup(run: Run) -> pd.DataFrame:
     Raises
     ------
     AnalysisError
-        When an instrument has fewer than 101 quotes with both sides.
+        When an instrument has fewer than 101 quotes with both sides, or a mid of 0 or below.
 
     Example
     -------
@@ -149,6 +149,8 @@ class _BatchMeans:
         """Add quotes with both sides, in order of steps."""
         self.quotes += len(quotes)
         bid, ask = quotes["best_bid"].to_numpy(float), quotes["best_ask"].to_numpy(float)
+        if (bid + ask).min() <= 0:
+            raise AnalysisError("mids reach 0 or below, and returns take prices above 0; give steps")
         depth = (quotes["bid_depth"].to_numpy(float) + quotes["ask_depth"].to_numpy(float)) / 2
         columns = (quotes["step"].to_numpy(float), np.log((bid + ask) / 2), ask - bid, depth)
         known = np.concatenate([self._last, np.column_stack(columns)])

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from simlab.analysis.tables import Frames, Mids, batches, in_order, numbers, require, signs
+from simlab.analysis.tables import Frames, Mids, NoQuotesError, batches, in_order, numbers, require, signs
 from simlab.errors import AnalysisError
 
 __all__ = ["MAX_CELLS", "Fills", "Groups", "group_accounts", "group_column"]
@@ -172,7 +172,8 @@ def group_accounts(agents: pd.DataFrame, by: str) -> Groups:
 class Fills:
     """The fills of a run, and what it takes to book and mark them.
 
-    Instruments are those that have quotes; rows of `accounts` about others are left out.
+    Instruments are those that have quotes; rows of `accounts` about others are left out. Without any quotes
+    positions are marked at the mark prices of `accounts`, as sparse as those are.
 
     Parameters
     ----------
@@ -194,8 +195,8 @@ class Fills:
     Raises
     ------
     AnalysisError
-        When a column is missing, rows are out of order, prices are no whole price units, or a trade names an
-        unknown account or an instrument without quotes.
+        When there are neither quotes nor accounts, a column is missing, rows are out of order, prices are no
+        whole price units, or a trade names an unknown account or an instrument without quotes.
     """
 
     def __init__(
@@ -208,7 +209,13 @@ class Fills:
     ) -> None:
         self.agents = require(agents, ("account", "name", "population"), "agents").reset_index(drop=True)
         require(instruments, _TERM_COLUMNS, "instruments")
-        mids = Mids(quotes, instruments)
+        try:
+            mids = Mids(quotes, instruments)
+        except NoQuotesError:
+            if accounts is None:
+                raise
+            accounts = list(accounts) if isinstance(accounts, Iterator) else accounts  # they are read twice
+            mids = _mids_of_accounts(accounts, instruments)
         quoted = instruments["instrument"].isin(mids.instruments)
         self.instruments = instruments[quoted].reset_index(drop=True)
         self.terms = np.stack([_whole(self.instruments[c], c) for c in _TERM_COLUMNS[3:]], axis=1)
@@ -318,6 +325,24 @@ class Fills:
             np.add.at(self.initial_inventory, (early[:, F_MAKER], instrument), signed)
             if len(early) < len(fills):
                 break
+
+
+def _mids_of_accounts(accounts: Frames, instruments: pd.DataFrame) -> Mids:
+    """Return the marks of the table accounts, which are the mids at its samples."""
+    try:
+        return Mids(_marks_as_quotes(accounts), instruments, table="marks of accounts")
+    except NoQuotesError:
+        raise NoQuotesError(
+            "there are no quotes, and no samples of accounts, to mark positions by; record the run with "
+            "recording.quotes_every: 1, or at least with recording.accounts_every: 1000"
+        ) from None
+
+
+def _marks_as_quotes(accounts: Frames) -> Iterator[pd.DataFrame]:
+    for frame in batches(accounts, _ACCOUNT_COLUMNS, "accounts"):
+        once = frame.drop_duplicates(["step", "instrument"])
+        marks = {"best_bid": once["mark_price"], "best_ask": once["mark_price"]}
+        yield once[["step", "instrument"]].assign(**marks)
 
 
 def _until(trades: Iterator[pd.DataFrame], step: int) -> list[pd.DataFrame]:

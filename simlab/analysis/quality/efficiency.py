@@ -9,7 +9,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from simlab.analysis.libraries import library
-from simlab.analysis.tables import Frames, Sums, batches, in_order, instrument_names, numbers, require_steps
+from simlab.analysis.tables import (
+    Frames,
+    Sums,
+    batches,
+    in_basis_points,
+    in_order,
+    instrument_names,
+    numbers,
+    require_steps,
+)
 from simlab.errors import AnalysisError
 
 __all__ = [
@@ -23,7 +32,6 @@ __all__ = [
 
 FUNDAMENTAL_COLUMNS = ("step", "instrument", "best_bid", "best_ask", "fundamental")
 _RESILIENCE_COLUMNS = ("step", "instrument", "best_bid", "bid_depth", "best_ask", "ask_depth")
-_BASIS_POINTS = 1e4
 _FEWEST_SAMPLES = 30
 
 
@@ -233,7 +241,7 @@ class PricingErrors:
             error=error,
             square=error**2,
             absolute=np.abs(error),
-            relative=_BASIS_POINTS * np.abs(error) / rows["fundamental"].to_numpy(),
+            relative=in_basis_points(np.abs(error), rows["fundamental"].to_numpy(float)),
         )
 
     def _add_lagged(self, rows: pd.DataFrame) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ from simlab.analysis.tables import (
     require_steps,
     signs,
 )
-from simlab.errors import AnalysisError
+from simlab.errors import AnalysisError, did_you_mean
 
 __all__ = ["ImpactCurve", "metaorder_impact", "metaorders"]
 
@@ -295,8 +294,7 @@ def _chosen_accounts(
         for name in [wanted] if isinstance(wanted, str) else wanted:
             rows = agents[agents[column] == name]
             if not len(rows):
-                known = difflib.get_close_matches(str(name), list(agents[column].unique()), 1)
-                hint = f" (did you mean {known[0]!r}?)" if known else ""
+                hint = did_you_mean(name, agents[column].unique(), otherwise="")
                 raise AnalysisError(f"agents has no {column} {name!r}{hint}")
             chosen += rows["account"].tolist()
     if not chosen:

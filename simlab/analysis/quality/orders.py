@@ -110,11 +110,13 @@ class MessageCounts:
         self._sums.add(instrument, trades=np.ones(len(instrument)))
 
     def row(self, instrument: int) -> dict[str, float]:
-        """Return the counts and ratios of one instrument."""
+        """Return the counts and ratios of one instrument; raises AnalysisError when nothing was sent."""
         kinds = ("orders", "replacements", "cancellations", "rejections")
         counts = {name: int(self._sums[name][instrument]) for name in (*kinds, "trades")}
         sent = sum(counts[name] for name in kinds)
         trades = counts["trades"]
+        if not sent and not trades:
+            raise AnalysisError("no message was sent and nothing traded, so there is no ratio of the two")
         return counts | {
             "orders_per_trade": counts["orders"] / trades if trades else np.inf,
             "messages_per_trade": sent / trades if trades else np.inf,

@@ -26,6 +26,7 @@ _KYLE_INTERVAL = 60
 _RETURN_INTERVAL = 50
 _VARIANCE_LAG = 10
 _NEAR_LEVELS = 5
+_BELOW_0 = "the mid was 0 or below, of which there are no basis points"
 
 
 def quality(
@@ -193,18 +194,16 @@ _MEDIAN: Wanted = [("median time to first fill", "median", "steps", 1)]
 def _rows(source: Callable[[], dict[str, float]], wanted: Wanted) -> list[dict[str, object]]:
     """Return one row a measure; where it cannot be computed, the reason is the note."""
     try:
-        found, note = source(), ""
+        found, missing = source(), "not enough data: the run is shorter than the horizon"
     except AnalysisError as error:
-        found, note = {}, str(error)
-    return [
-        {
-            "measure": measure,
-            "value": float(found[key]) * factor if key in found else np.nan,
-            "unit": unit,
-            "note": "" if key in found else note or "not enough data: the run is shorter than the horizon",
-        }
-        for measure, key, unit, factor in wanted
-    ]
+        found, missing = {}, str(error)
+    rows = []
+    for measure, key, unit, factor in wanted:
+        value = float(found[key]) * factor if key in found else np.nan
+        undefined = _BELOW_0 if unit == "bp" and np.isnan(value) else ""
+        note = undefined if key in found else missing
+        rows.append({"measure": measure, "value": value, "unit": unit, "note": note})
+    return rows
 
 
 def _variance_ratio(mids: Mids, number: int) -> dict[str, float]:

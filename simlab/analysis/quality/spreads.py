@@ -14,6 +14,7 @@ from simlab.analysis.tables import (
     Sums,
     batches,
     finite,
+    in_basis_points,
     instrument_names,
     numbers,
     quoted_mids,
@@ -27,7 +28,6 @@ __all__ = ["QUOTE_COLUMNS", "TRADE_COLUMNS", "QuotedSpreads", "TradedSpreads", "
 
 QUOTE_COLUMNS = ("step", "instrument", "best_bid", "best_ask")
 TRADE_COLUMNS = ("step", "instrument", "price", "quantity", "aggressor_side")
-_BASIS_POINTS = 1e4
 
 
 def spreads(
@@ -134,7 +134,7 @@ class QuotedSpreads:
         both = ~np.isnan(bid + ask)
         spread, mid = (ask - bid)[both], (ask + bid)[both] / 2
         self._sums.add(instrument, quotes=np.ones(len(bid)), both=both)
-        self._sums.add(instrument[both], spread=spread, relative=_BASIS_POINTS * spread / mid)
+        self._sums.add(instrument[both], spread=spread, relative=in_basis_points(spread, mid))
 
     def row(self, instrument: int) -> dict[str, float]:
         """Return the means of one instrument; raises AnalysisError when it never had both sides."""
@@ -198,16 +198,11 @@ class TradedSpreads:
         spread: NDArray[np.float64],
     ) -> None:
         weighted = quantity * spread
-        self._sums.add(instrument, **{name: weighted, f"relative_{name}": _BASIS_POINTS * weighted / mid})
+        self._sums.add(instrument, **{name: weighted, f"relative_{name}": in_basis_points(weighted, mid)})
 
     def counts(self, instrument: int) -> dict[str, float]:
-        """Return ``trades`` and ``volume`` of one instrument; raises AnalysisError when it had no trade."""
-        volume = self._sums["volume"][instrument]
-        if not volume:
-            raise AnalysisError(
-                f"{self._names[instrument]} was never traded, so no spread was paid; leave it out"
-            )
-        return {"trades": int(self._sums["trades"][instrument]), "volume": int(volume)}
+        """Return ``trades`` and ``volume`` of one instrument."""
+        return {name: int(self._sums[name][instrument]) for name in ("trades", "volume")}
 
     def row(self, instrument: int) -> dict[str, float]:
         """Return `counts` and the means of one instrument.
@@ -215,6 +210,10 @@ class TradedSpreads:
         Raises AnalysisError when it had no trade, or the quotes were not recorded at every step.
         """
         counts = self.counts(instrument)
+        if not counts["volume"]:
+            raise AnalysisError(
+                f"{self._names[instrument]} was never traded, so no spread was paid; leave it out"
+            )
         self._mids.require_every_step("what trades paid")
         later = [f"{part}_{horizon}" for horizon in self._horizons for part in ("realised", "price_impact")]
         measures = [name for part in ("effective", *later) for name in (part, f"relative_{part}")]

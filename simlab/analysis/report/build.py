@@ -29,17 +29,18 @@ _HERE = Path(__file__).parent
 _FORMATS = ("html", "pdf")
 
 
-def write_report(runs: Run | Sequence[Run], path: Path | str, format: str = "html") -> Path:
+def write_report(runs: Run | Sequence[Run], path: Path | str, format: str | None = None) -> Path:
     """Write the report of a run, or the comparison of several, as one file that needs no network.
 
     Parameters
     ----------
     runs : Run or sequence of Run
-        As `simlab.open` returns them. Two or more are shown side by side.
+        As `simlab.open` returns them. Two or more are shown side by side, each of them once.
     path : Path
         The file to write; its folder is made. It appears whole or not at all.
-    format : {"html", "pdf"}
-        PDF is printed by Chromium, which must be installed.
+    format : {"html", "pdf"}, optional
+        As the file is called by default, in any case of its letters, and else HTML. PDF is printed by
+        Chromium, which must be installed.
 
     Returns
     -------
@@ -49,8 +50,8 @@ def write_report(runs: Run | Sequence[Run], path: Path | str, format: str = "htm
     Raises
     ------
     AnalysisError
-        For no run, an unknown format, a file that cannot be written, or PDF without Chromium. What was not
-        recorded is no error: the page says so.
+        For no run, one that is given twice, an unknown format or one that the file is not called by, a file
+        that cannot be written, or PDF without Chromium. What was not recorded is no error: the page says so.
 
     Example
     -------
@@ -60,9 +61,9 @@ def write_report(runs: Run | Sequence[Run], path: Path | str, format: str = "htm
     chosen = [runs] if not isinstance(runs, Iterable) else list(runs)
     if not chosen:
         raise AnalysisError("there is no run to report on; give one, or several to compare")
-    if format not in _FORMATS:
-        raise AnalysisError(f"there is no report format {format!r}; choose {' or '.join(_FORMATS)}")
+    _require_once(chosen)
     target = Path(path)
+    format = _format(target, format)
     page = _page(chosen)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +76,29 @@ def write_report(runs: Run | Sequence[Run], path: Path | str, format: str = "htm
     except OSError as error:
         raise AnalysisError(f"cannot write the report {target}: {error}; choose another path") from error
     return target
+
+
+def _require_once(runs: Sequence[Run]) -> None:
+    seen: set[Path] = set()
+    for run in runs:
+        if run.path.resolve() in seen:
+            raise AnalysisError(
+                f"{run.path} is given twice; a run beside itself tells nothing, so give each once"
+            )
+        seen.add(run.path.resolve())
+
+
+def _format(target: Path, asked: str | None) -> str:
+    """Return the format of the file: as asked, which must not contradict its name, or as it is called."""
+    if asked not in (*_FORMATS, None):
+        raise AnalysisError(f"there is no report format {asked!r}; choose {' or '.join(_FORMATS)}")
+    suffix = target.suffix.lower().removeprefix(".")
+    called = suffix if suffix in _FORMATS else None
+    if asked and called and asked != called:
+        raise AnalysisError(
+            f"{target} is no name for a report in {asked}; call it .{asked}, or ask for {called}"
+        )
+    return asked or called or _FORMATS[0]
 
 
 @dataclass(frozen=True)

@@ -271,6 +271,7 @@ def _compared(readings: Sequence[Reading]) -> Iterable[Element]:
     from simlab.analysis.compare import compare
 
     table = compare([reading.run for reading in readings])
+    yield from (Note(f"{note[0].upper()}{note[1:]}.") for note in table.attrs["notes"])
     for (a, b), rows in table.groupby(["a", "b"], sort=False, observed=True):
         yield from _pair(str(a), str(b), rows)
 

@@ -103,15 +103,17 @@ def attempt(what: str, make: Callable[[], Element | Iterable[Element]]) -> list[
 
 
 def number(value: float | None, digits: int = 2, *, significant: bool = False) -> Cell:
-    """Return a number as a cell: thousands separated, `digits` decimals (or significant ones), or a dash.
+    """Return a number as a cell: thousands separated, `digits` decimals or significant ones; else a dash.
 
     Example
     -------
     >>> number(1234.5).text, number(0.00012345, 3, significant=True).text
     ('1,234.50', '0.000123')
     """
-    if value is None or not math.isfinite(value):
+    if value is None or math.isnan(value):
         return Cell("\N{EN DASH}", -math.inf)
+    if math.isinf(value):
+        return Cell("\N{INFINITY}" if value > 0 else "\N{MINUS SIGN}\N{INFINITY}", value)
     decimals = digits
     if significant and value:
         decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))

@@ -133,8 +133,9 @@ class Reading:
 
     @cached_property
     def ledger(self) -> tuple[Frames, Frames, pd.DataFrame, pd.DataFrame, Frames]:
-        """The tables that P&L is computed from; raises AnalysisError when there are no quotes."""
-        self.table("quotes")
+        """The tables that P&L is computed from; raises AnalysisError when nothing marks positions."""
+        if not self.rows["accounts"]:
+            self.table("quotes")
         if self.agents.empty:
             raise AnalysisError("the table agents is empty: the run has no populations")
         whole = self.run.whole
@@ -182,7 +183,8 @@ class Reading:
         if instrument not in self._facts:
             from simlab.analysis.facts import card, from_run
 
-            self.table("quotes", instrument)
+            if not self.rows["trades"]:
+                self.table("quotes", instrument)
             self._facts[instrument] = card(from_run(self.run, instrument))
         return self._facts[instrument]
 

@@ -23,7 +23,7 @@ from simlab.analysis.report.elements import (
     number,
 )
 from simlab.analysis.report.reading import Reading
-from simlab.analysis.report.words import headline, price_change
+from simlab.analysis.report.words import headline, price_change, relative_change
 from simlab.errors import AnalysisError
 
 __all__ = ["config_section", "flat", "in_own_unit", "run_sections"]
@@ -95,7 +95,7 @@ def _instrument_table(reading: Reading) -> Table:
     cells = []
     for name in reading.shown_instruments:
         first, last = price_change(reading, name)
-        change = None if last is None else (last / first - 1) * 100
+        change = relative_change(first, last)
         spread, unit = reading.measure(name, "quoted spread"), reading.price_unit(name)
         digits = max(2, ceil(-log10(unit)))
         cells.append(
@@ -104,7 +104,7 @@ def _instrument_table(reading: Reading) -> Table:
                 number(float(reading.volumes[name]), 0),
                 number(first, digits),
                 number(last, digits),
-                number(change),
+                number(None if change is None else 100 * change),
                 number(None if spread is None else spread * unit, 4),
                 number(reading.measure(name, "volatility"), 3, significant=True),
             ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from simlab.analysis.report.reading import Reading
 from simlab.errors import AnalysisError
 
-__all__ = ["Tile", "count", "headline", "price_change", "tiles"]
+__all__ = ["Tile", "count", "headline", "price_change", "relative_change", "tiles"]
 
 
 def count(value: int, thing: str) -> str:
@@ -29,6 +29,17 @@ def price_change(reading: Reading, instrument: str) -> tuple[float, float | None
     return initial * unit, None if last is None else last * unit
 
 
+def relative_change(first: float, last: float | None) -> float | None:
+    """Return by which share a price has changed; None without a last price or a first above 0.
+
+    Example
+    -------
+    >>> relative_change(100.0, 150.0), relative_change(-1.0, 3.0)
+    (0.5, None)
+    """
+    return None if last is None or first <= 0 else last / first - 1
+
+
 @dataclass(frozen=True)
 class Tile:
     """One key figure at the top of the page."""
@@ -47,9 +58,9 @@ def tiles(reading: Reading) -> list[Tile]:
     for name in reading.shown_instruments[:1]:
         first, last = price_change(reading, name)
         if last is not None:
-            shown.append(
-                Tile(f"Last price of {name}", f"{last:,.2f}", f"{_signed(last / first - 1)} in the run")
-            )
+            change = relative_change(first, last)
+            detail = "" if change is None else f"{_signed(change)} in the run"
+            shown.append(Tile(f"Last price of {name}", f"{last:,.2f}", detail))
         spread = reading.measure(name, "quoted spread")
         if spread is not None:
             volatility = reading.measure(name, "volatility")
@@ -78,7 +89,7 @@ def _world(reading: Reading) -> str:
     said += f" traded {count(len(reading.instruments), 'instrument')}."
     messages, trades = int(reading.rows["messages"]), int(reading.rows["trades"])
     if not trades:
-        return f"{said} {count(messages, 'book event')} and no trade were recorded."
+        return f"{said} {count(messages, 'book event')} and 0 trades were recorded."
     lots = count(int(reading.volumes.sum()), "lot")
     return f"{said} {count(messages, 'book event')} and {count(trades, 'trade')} of {lots} were recorded."
 
@@ -100,7 +111,9 @@ def _prices(reading: Reading) -> list[str]:
         first, last = price_change(reading, name)
         if last is None:
             continue
-        sentence = f"The price of {name} went from {first:,.2f} to {last:,.2f} ({_signed(last / first - 1)})"
+        sentence = f"The price of {name} went from {first:,.2f} to {last:,.2f}"
+        change = relative_change(first, last)
+        sentence += "" if change is None else f" ({_signed(change)})"
         spread = reading.measure(name, "quoted spread")
         volatility = reading.measure(name, "volatility")
         if spread is not None:

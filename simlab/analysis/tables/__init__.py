@@ -18,7 +18,7 @@ from simlab.analysis.tables.frames import (
     require_steps,
     signs,
 )
-from simlab.analysis.tables.mids import Mids
+from simlab.analysis.tables.mids import Mids, NoQuotesError, in_basis_points
 from simlab.analysis.tables.streams import IntervalSums, Sums, instrument_names, quoted_mids, watched
 
 __all__ = [
@@ -26,10 +26,12 @@ __all__ = [
     "Frames",
     "IntervalSums",
     "Mids",
+    "NoQuotesError",
     "Sums",
     "ask_sides",
     "batches",
     "finite",
+    "in_basis_points",
     "in_order",
     "instrument_names",
     "numbers",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simlab.errors import AnalysisError
+from simlab.errors import AnalysisError, did_you_mean
 
 __all__ = [
     "EXCHANGE",
@@ -36,8 +35,7 @@ def require(frame: pd.DataFrame, columns: Iterable[str], table: str) -> pd.DataF
     """Return the frame; raises AnalysisError that names the columns it lacks and those it has."""
     missing = [name for name in columns if name not in frame.columns]
     if missing:
-        nearest = difflib.get_close_matches(missing[0], map(str, frame.columns), 1)
-        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+        hint = did_you_mean(missing[0], frame.columns, otherwise="")
         raise AnalysisError(
             f"{table} has no column {', '.join(map(repr, missing))}{hint}; "
             f"it has {', '.join(map(str, frame.columns))}"

@@ -9,9 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 from simlab.analysis.tables.frames import Frames, batches, in_order, numbers
 from simlab.errors import AnalysisError
 
-__all__ = ["Mids"]
+__all__ = ["Mids", "NoQuotesError", "in_basis_points"]
 
 _GROWTH = 1.5
+
+
+class NoQuotesError(AnalysisError):
+    """There are no quotes, so there is no mid price."""
 
 
 class Mids:
@@ -29,18 +33,23 @@ class Mids:
         Columns ``step``, ``instrument``, ``best_bid``, ``best_ask``; rows in order of steps.
     instruments : DataFrame
         Columns ``instrument``, ``name``, ``initial_price``.
+    table : str
+        What the errors call the quotes.
 
     Attributes
     ----------
     steps : int
         Number of steps: the last recorded step and one.
     every : int
-        Steps from one quote to the next: the smallest distance, of the instrument where it is largest.
+        Steps from one quote to the next: the smallest distance, of the instrument where it is largest. With
+        one quote, from the start of the run to it.
 
     Raises
     ------
+    NoQuotesError
+        When there are no quotes.
     AnalysisError
-        When there are no quotes, quotes of an instrument that is not in the table, or steps that are negative
+        When there are quotes of an instrument that is not in the table, or steps that are negative
         or out of order.
 
     Example
@@ -51,27 +60,29 @@ class Mids:
     [100.0, 100.0, 99.5]
     """
 
-    def __init__(self, quotes: Frames, instruments: pd.DataFrame) -> None:
+    def __init__(self, quotes: Frames, instruments: pd.DataFrame, *, table: str = "quotes") -> None:
+        self._table = table
         initial = dict(zip(instruments["instrument"], instruments["initial_price"], strict=True))
         found: dict[int, _Series] = {}
         last = 0
-        for frame in batches(quotes, ("step", "instrument", "best_bid", "best_ask"), "quotes"):
+        for frame in batches(quotes, ("step", "instrument", "best_bid", "best_ask"), table):
             steps = frame["step"].to_numpy(np.int64)
-            last = in_order(steps, last, "quotes")
+            last = in_order(steps, last, table)
             mid = (frame["best_bid"].to_numpy(float) + frame["best_ask"].to_numpy(float)) / 2
             instrument = numbers(frame["instrument"], instruments, "instrument")
             for number in np.unique(instrument).tolist():
                 if number not in initial:
                     raise AnalysisError(
-                        f"quotes are of instrument {number}, which the table instruments does not have; "
+                        f"{table} are of instrument {number}, which the table instruments does not have; "
                         f"it has {', '.join(map(str, initial))}"
                     )
                 mine = instrument == number
                 found.setdefault(number, _Series(initial[number])).add(steps[mine], mid[mine])
         if not found:
-            raise AnalysisError("there are no quotes; record the run with recording.quotes_every: 1")
+            raise NoQuotesError("there are no quotes; record the run with recording.quotes_every: 1")
         self.steps = last + 1
-        self.every = max(series.every or 1 for series in found.values())
+        apart = max(series.every for series in found.values())
+        self.every = apart or 1 + min(series.first for series in found.values())
         self._first = {number: series.first for number, series in found.items()}
         self._by_instrument = {number: found[number].finished(self.steps) for number in sorted(found)}
 
@@ -103,8 +114,8 @@ class Mids:
         """Raise AnalysisError, which names `what` needs it, unless quotes were recorded at every step."""
         if self.every > 1:
             raise AnalysisError(
-                f"{what} takes the mid of every step, and the quotes are {self.every} steps apart; record "
-                "the run with recording.quotes_every: 1"
+                f"{what} takes the mid of every step, and the {self._table} are {self.every} steps apart; "
+                "record the run with recording.quotes_every: 1"
             )
 
     @property
@@ -153,6 +164,17 @@ class _Series:
     def _reserve(self, size: int) -> None:
         if size > len(self._mids):  # in place where the allocator can, so that there are no two copies
             self._mids.resize(max(size, int(_GROWTH * len(self._mids))), refcheck=False)
+
+
+def in_basis_points(amounts: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return amounts in basis points of prices, ``(n,) float64``; NaN where a price is 0 or below.
+
+    Example
+    -------
+    >>> in_basis_points(np.array([2.0, 2.0]), np.array([100.0, -100.0])).tolist()
+    [200.0, nan]
+    """
+    return 1e4 * amounts / np.where(of > 0, of, np.nan)
 
 
 def _carried(mids: NDArray[np.float64], before: float) -> NDArray[np.float64]:

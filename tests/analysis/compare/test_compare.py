@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -200,6 +203,55 @@ def test_measures_of_several_instruments_name_them(two_shares: simlab.Run) -> No
     mid = (quotes["best_bid"] + quotes["best_ask"]) / 2
     assert found["pricing error BOLT"] == pytest.approx(((mid - quotes["fundamental"]) ** 2).mean() ** 0.5)
     assert {"volatility ACME", "volume BOLT", "depth ACME", "P&L noise"} <= set(found)
+
+
+def test_runs_that_differ_in_length_are_called_so(runs: dict, tmp_path: Path) -> None:
+    assert compare([runs[5, 1], runs[1, 1]]).attrs["notes"] == []
+    short = simlab.run(CONFIG, steps=300, seed=1, set=[f"{MAKERS}=1"], out=tmp_path)
+    notes = compare({"long": [runs[5, 1]], "short": [short]}).attrs["notes"]
+    assert len(notes) == 1
+    assert notes[0].startswith("runs differ in length: steps 1,500 (long), 300 (short); P&L is of whole runs")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_command_says_that_runs_differ_in_length(runs: dict, tmp_path: Path, options: list[str]) -> None:
+    short = simlab.run(CONFIG, steps=300, seed=1, out=tmp_path)
+    command = [sys.executable, "-m", "simlab.cli", "compare", str(runs[5, 1].path), str(short.path), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = done.stderr if options else done.stdout
+    assert "runs differ in length: steps 1,500 (" in " ".join(said.split())
+
+
+def test_any_treatment_may_be_the_baseline(runs: dict) -> None:
+    given = [runs[5, 1], runs[5, 2], runs[1, 1], runs[1, 2]]
+    first = compare(given).set_index("measure")
+    turned = compare(given, baseline=runs[1, 2]).set_index("measure")
+    assert turned["a"].unique().tolist() == first["b"].unique().tolist()
+    np.testing.assert_allclose(turned["difference"], -first["difference"])
+    pd.testing.assert_frame_equal(turned, compare(given, baseline=f"{MAKERS}=1").set_index("measure"))
+    assert list(turned) == list(first)
+
+
+def test_a_baseline_that_is_not_compared_is_refused(runs: dict) -> None:
+    given = {"few": [runs[1, 1]], "many": [runs[5, 1]]}
+    with pytest.raises(AnalysisError, match=r"the baseline 'mny' is not compared; did you mean 'many'\?"):
+        compare(given, baseline="mny")
+    with pytest.raises(AnalysisError, match="is not compared; give it among the runs too"):
+        compare(given, baseline=runs[5, 2])
+
+
+def test_without_quotes_profit_and_volume_are_compared(tmp_path: Path) -> None:
+    keys = {"recording": {"quotes_every": 0}}
+    runs = [
+        simlab.run(CONFIG, steps=300, seed=seed, out=tmp_path, set=keys | {MAKERS: makers})
+        for makers in (5, 1)
+        for seed in (1, 2)
+    ]
+    table = compare(runs).set_index("measure")
+    known = table[["mean_a", "mean_b"]].notna().all(axis=1)
+    assert {"P&L noise", "P&L makers", "volume"} <= set(table.index[known])
+    assert set(table.loc[~known, "verdict"]) == {"not measured in a"}
+    assert set(table.index[~known]) == {"two-sided quotes", "spread", "volatility", "depth"}
 
 
 def test_refusals(runs: dict, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import simlab
 from simlab.analysis.pnl import leaderboard, max_drawdown, pnl, sharpe
 from simlab.errors import AnalysisError
 
+CONFIGS = Path(__file__).parents[3] / "configs"
+
 MONEY = ["cash", "inventory_value", "realised", "unrealised", "fees", "total"]
 NOISE = {
     "strategy": "noise",
@@ -97,6 +99,67 @@ def test_total_is_the_change_of_wealth_for_every_account(run: simlab.Run) -> Non
     expected = end["cash"] + end["value"] - wealth_at_start(run)
     assert result["total"].tolist() == expected.tolist()
     assert result["total"].abs().sum() > 0
+
+
+@pytest.fixture(scope="module")
+def unquoted(tmp_path_factory: pytest.TempPathFactory) -> dict[int, simlab.Run]:
+    """Return a run with quotes of every step (1) and one without any (0)."""
+    recording = {"accounts_every": 250}
+    return {
+        every: simlab.run(
+            CONFIGS / "two_shares.yaml",
+            steps=1_100,
+            out=tmp_path_factory.mktemp("runs"),
+            set={"recording": recording | {"quotes_every": every}},
+        )
+        for every in (0, 1)
+    }
+
+
+@pytest.mark.parametrize("by", ["agent", "population"])
+def test_without_quotes_the_accounts_mark_positions(unquoted: dict[int, simlab.Run], by: str) -> None:
+    every, none = unquoted[1], unquoted[0]
+    assert not len(none.quotes())
+    assert last(none.pnl(by=by))["total"].abs().sum() > 0
+    pd.testing.assert_frame_equal(last(none.pnl(by=by)), last(every.pnl(by=by)))
+    pd.testing.assert_frame_equal(none.transfers(by=by), every.transfers(by=by))
+    sampled = none.accounts(columns=["step"])["step"].unique()
+    assert len(sampled) > 4
+    at_samples = [run.pnl(by=by, every=1) for run in (none, every)]
+    at_samples = [it[it["step"].isin(sampled)].reset_index(drop=True) for it in at_samples]
+    pd.testing.assert_frame_equal(*at_samples)
+
+
+def test_without_quotes_what_takes_the_mid_of_every_step_is_refused(unquoted: dict[int, simlab.Run]) -> None:
+    with pytest.raises(AnalysisError, match=r"the marks of accounts are \d+ steps apart; .*quotes_every: 1"):
+        unquoted[0].attribution()
+
+
+def test_one_sample_at_the_end_is_no_mid_of_every_step(tmp_path: Path) -> None:
+    quiet = {"quotes_every": 0}
+    run = simlab.run(CONFIGS / "quickstart.yaml", steps=300, set={"recording": quiet}, out=tmp_path)
+    assert run.accounts()["step"].unique().tolist() == [299]
+    assert last(run.pnl())["total"].abs().sum() > 0
+    with pytest.raises(AnalysisError, match="marks of accounts are 300 steps apart"):
+        run.attribution()
+
+
+def test_accounts_that_can_be_read_only_once_mark_positions_too(unquoted: dict[int, simlab.Run]) -> None:
+    run = unquoted[0]
+    tables = (run.trades(), run.quotes(), run.agents(), run.instruments())
+    once = pnl(*tables, run.batches("accounts", rows=20))
+    pd.testing.assert_frame_equal(once, run.pnl())
+
+
+def test_without_quotes_and_accounts_the_keys_that_record_them_are_named(
+    unquoted: dict[int, simlab.Run],
+) -> None:
+    run = unquoted[0]
+    tables = (run.trades(), run.quotes(), run.agents(), run.instruments())
+    with pytest.raises(AnalysisError, match=r"quotes_every: 1, or at least with recording\.accounts_every"):
+        pnl(*tables, run.accounts()[:0])
+    with pytest.raises(AnalysisError, match="there are no quotes"):
+        pnl(*tables)
 
 
 def test_realised_and_fees_are_the_ledgers_own(run: simlab.Run) -> None:

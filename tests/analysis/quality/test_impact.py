@@ -266,7 +266,7 @@ def test_metaorders_of_a_run(day: simlab.Run) -> None:
 def test_metaorders_names_what_it_does_not_know(day: simlab.Run) -> None:
     tables = day.trades(), day.quotes(), day.agents(), day.instruments()
 
-    with pytest.raises(AnalysisError, match=r"no population 'values' \(did you mean 'value'\?\)"):
+    with pytest.raises(AnalysisError, match=r"no population 'values'; did you mean 'value'\?"):
         metaorders(*tables, populations=["values"])
     with pytest.raises(AnalysisError, match="no account is chosen"):
         metaorders(*tables)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,8 +112,34 @@ def test_a_market_without_trades_still_has_quotes(day: simlab.Run) -> None:
     table = quality(*still, instruments).set_index("measure")
 
     assert "never traded" in table.loc["effective spread", "note"]
+    assert table.loc[["trades", "volume"], "value"].tolist() == [0, 0]
+    assert table.loc[["trades", "volume"], "note"].tolist() == ["", ""]
     assert table.loc["messages per trade", "value"] == np.inf
     assert table.loc["quoted spread", "value"] > 0
+
+
+def test_mids_below_0_say_what_has_no_basis_points(day: simlab.Run) -> None:
+    trades, quotes, messages, instruments = _tables(day)
+    prices = ["best_bid", "best_ask", "fundamental"]
+    below = quotes.assign(**{name: quotes[name] - 20_000 for name in prices})
+    trades = trades.assign(price=trades["price"] - 20_000)
+
+    table = quality(trades, below, messages, instruments.assign(initial_price=-10_000)).set_index("measure")
+
+    assert table.loc["quoted spread", "value"] > 0
+    for measure in ("relative quoted spread", "relative effective spread"):
+        assert np.isnan(table.loc[measure, "value"])
+        assert "the mid was 0 or below" in table.loc[measure, "note"]
+    assert "two mids above 0" in table.loc["volatility", "note"]
+
+
+def test_a_market_without_agents_has_no_trades_and_no_ratio(tmp_path: Path) -> None:
+    run = simlab.run({"steps": 50, "instruments": {"ACME": {"initial_price": 100}}}, out=tmp_path)
+    table = run.quality().set_index("measure")
+    assert table.loc["trades", "value"] == 0
+    assert "no message was sent" in table.loc["messages per trade", "note"]
+    unknown = table[table["value"].isna()]
+    assert (unknown["note"] != "").all()
 
 
 def test_no_quotes_and_wrong_columns_are_errors(day: simlab.Run) -> None:

@@ -77,6 +77,13 @@ def test_batches_give_the_same(two_shares: simlab.Run) -> None:
     pd.testing.assert_frame_equal(whole, parts, rtol=1e-12)
 
 
+def test_of_a_mid_that_is_not_above_0_there_are_no_basis_points() -> None:
+    row = spreads(_trades((1, -5, 1, "buy")), _quotes([-8, -8], [-6, -6]), INSTRUMENTS, horizons=[0]).iloc[0]
+
+    assert (row["quoted"], row["effective"]) == (2, 4)
+    assert row[["relative_quoted", "relative_effective"]].isna().all()
+
+
 def test_errors_name_what_is_missing() -> None:
     quotes, trades = _quotes([99, 99], [101, 101]), _trades((1, 101, 1, "buy"))
 

@@ -23,7 +23,7 @@ def _mids(*prices: float) -> Mids:
     return Mids(pd.DataFrame(quotes), ONE)
 
 
-@pytest.mark.parametrize("name", ["day", "two_shares"])
+@pytest.mark.parametrize("name", ["day", "two_shares", "thin"])
 def test_a_run_shows_one_number(name: str, request: pytest.FixtureRequest) -> None:
     run: simlab.Run = request.getfixturevalue(name)
     table = run.quality().set_index(["instrument", "measure"])

@@ -14,6 +14,7 @@ import simlab
 from simlab.analysis.report import write_report
 from simlab.errors import AnalysisError
 
+CONFIGS = Path(__file__).parents[3] / "configs"
 SECTIONS = {"summary", "market", "pnl", "leaderboard", "facts", "config", "provenance"}
 MEGABYTES = 1_000_000
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -150,8 +151,46 @@ def test_a_run_without_trades_has_a_page(tmp_path: Path, populations: dict[str, 
     idle = {name: it | {"activation": {"rate": 0.0}} for name, it in populations.items()}
     page = _report(tmp_path, _recorded(tmp_path, populations=idle))
     assert page.ids >= SECTIONS
-    assert "no trade were recorded" in page.text
+    assert "0 trades were recorded" in page.text
     assert "nobody traded" in page.text
+
+
+def test_zero_trades_read_as_a_number(tmp_path: Path) -> None:
+    page = _report(tmp_path, _recorded(tmp_path, populations={}))
+    assert re.search(r"trades\s+0\s+fills\s+volume\s+0\s+lots", page.text)
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.HTML", "page", "page.txt"])
+def test_a_file_holds_what_it_is_called(day: simlab.Run, tmp_path: Path, name: str) -> None:
+    assert write_report(day, tmp_path / name).read_bytes().startswith(b"<!doctype html>")
+
+
+def test_a_format_that_a_file_is_not_called_by_is_refused(day: simlab.Run, tmp_path: Path) -> None:
+    with pytest.raises(AnalysisError, match=r"page\.PDF is no name for a report in html; call it \.html"):
+        write_report(day, tmp_path / "page.PDF", "html")
+    with pytest.raises(AnalysisError, match=r"page\.Html is no name for a report in pdf"):
+        write_report(day, tmp_path / "page.Html", "pdf")
+
+
+def test_a_file_called_pdf_is_printed(
+    day: simlab.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHROME", str(tmp_path / "no-browser"))
+    with pytest.raises(AnalysisError, match="the environment variable CHROME names"):
+        write_report(day, tmp_path / "page.PDF")
+    assert not (tmp_path / "page.PDF").exists()
+
+
+def test_a_run_beside_itself_is_refused(day: simlab.Run, tmp_path: Path) -> None:
+    again = simlab.open(day.path.parent / ".." / day.path.parent.name / day.path.name)
+    with pytest.raises(AnalysisError, match=r"is given twice; a run beside itself tells nothing"):
+        write_report([day, again], tmp_path / "page.html")
+
+
+def test_runs_that_differ_in_length_are_called_so(day: simlab.Run, tmp_path: Path) -> None:
+    short = simlab.run(CONFIGS / "quickstart.yaml", steps=400, out=tmp_path)
+    page = _report(tmp_path, day, short)
+    assert "Runs differ in length: steps 6,000 (steps=6000), 400 (steps=400)" in page.text
 
 
 def test_an_unfinished_run_is_shown_as_far_as_it_went(killed: simlab.Run, tmp_path: Path) -> None:

@@ -24,9 +24,7 @@ def quotes(**changes: object) -> pd.DataFrame:
 
 
 def test_missing_column_is_named_with_the_nearest_one() -> None:
-    with pytest.raises(
-        AnalysisError, match=r"trades has no column 'prices' \(did you mean 'price'\?\); it has"
-    ):
+    with pytest.raises(AnalysisError, match=r"trades has no column 'prices'; did you mean 'price'\?; it has"):
         require(pd.DataFrame({"step": [1], "price": [2]}), ["step", "prices"], "trades")
 
 

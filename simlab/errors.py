@@ -11,6 +11,7 @@ __all__ = [
     "EngineError",
     "PluginError",
     "RecordingError",
+    "RunWarning",
     "SimlabError",
     "StrategyError",
     "did_you_mean",
@@ -47,6 +48,10 @@ class RecordingError(SimlabError):
 
 class AnalysisError(SimlabError):
     """Report tables or a price series from which a measure cannot be computed."""
+
+
+class RunWarning(UserWarning):
+    """Warn of what lets a run go on but takes worth from its result."""
 
 
 def nearest_name(name: object, known: Iterable[str]) -> str | None:

@@ -17,15 +17,25 @@ Example
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simlab.agents.checking import whole_array
+from simlab.agents.checking import (
+    ORDER_SIDES,
+    TIMES_IN_FORCE,
+    as_array,
+    chosen_array,
+    spread,
+    whole,
+    whole_array,
+)
+from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.strategy import Level, Needs, Parameter, declare_class
 from simlab.core.types import MESSAGE_DTYPE, MessageKind
-from simlab.errors import StrategyError
+from simlab.errors import StrategyError, did_you_mean
 
 __all__ = [
     "BatchHost",
@@ -35,6 +45,10 @@ __all__ = [
     "Parameter",
     "batch_strategy",
 ]
+
+
+_MOST_DRAWS = 1 << 16
+"""Draws that one agent may ask for at once."""
 
 
 class BatchHost(Protocol):
@@ -73,7 +87,7 @@ class BatchObservation:
     last_price, volume : (m,) int64
     news : the latest 100 news that can be seen, oldest first
 
-    None of the arrays can be written to.
+    Nothing in it can be changed, and the arrays are copies of its own.
     """
 
     step: int
@@ -97,35 +111,57 @@ class BatchObservation:
     news: Sequence[Any]
 
     def __init__(self, host: BatchHost, numbers: NDArray[np.int64], **fields: Any) -> None:
-        """Take the attributes as `fields`; `numbers` are those by which the host knows `instruments`."""
-        self._host = host
-        self._numbers = numbers
+        """Take the attributes as `fields`; `numbers` are those by which the host knows `instruments`.
+
+        The arrays become the observation's own: none may be a view of what its host keeps.
+        """
+        shown = self.__dict__
+        shown["_host"], shown["_numbers"] = host, numbers.copy()
+        shown["_agents"] = fields["agents"].copy()
         for name, value in fields.items():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
-            setattr(self, name, value)
+            shown[name] = value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise StrategyError(f"an observation cannot be changed: {name!r} was assigned to; change a copy")
+
+    def __delattr__(self, name: str) -> None:
+        raise StrategyError(f"an observation cannot be changed: {name!r} was deleted")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_host"}
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_host":
+            raise StrategyError("a copy of an observation has its values, but cannot ask the market any more")
+        raise AttributeError(f"an observation has no {name!r}{did_you_mean(name, self._names())}")
+
+    def _names(self) -> list[str]:
+        return [name for name in dir(self) if not name.startswith("_")]
 
     def uniform(self, count: int) -> NDArray[np.float64]:
-        """Draw ``(n, count)`` floats in [0, 1): each agent from its own stream, whoever else is active."""
-        return self._host.uniform(self.agents, count)
+        """Draw ``(n, count)`` floats in [0, 1), `count` at most 65,536.
+
+        Each agent draws from its own stream of this step, whoever else is active.
+        """
+        return self._host.uniform(self._agents, whole(count, "count", low=0, high=_MOST_DRAWS))
 
     def depth(
-        self, instrument: int = 0, levels: int = 10
+        self, instrument: int = 0, levels: int = DEPTH_LEVELS
     ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Return ([(price, lots), ...] of bids, the same of asks) of one of the instruments, best first."""
-        return self._host.depth(self._number(instrument), min(levels, 10))
+        return self._host.depth(self._number(instrument), whole(levels, "levels", low=0, high=DEPTH_LEVELS))
 
     def past_return(self, steps: int, instrument: int = 0) -> float:
         """Return the relative change of the mid price over the last `steps` steps (at most 1023)."""
-        return self._host.past_return(self._number(instrument), steps)
+        return self._host.past_return(self._number(instrument), whole(steps, "steps", low=0))
 
     def _number(self, instrument: int) -> int:
-        if not 0 <= instrument < len(self._numbers):
-            raise StrategyError(
-                f"instrument {instrument!r} is out of range; use 0 to {len(self._numbers) - 1}, a position in"
-                " `instruments`"
-            )
-        return int(self._numbers[instrument])
+        place = whole(
+            instrument, "instrument, a position in `instruments`,", low=0, high=len(self._numbers) - 1
+        )
+        return int(self._numbers[place])
 
 
 class BatchOrders:
@@ -148,7 +184,13 @@ class BatchOrders:
     def __init__(self, agents: NDArray[np.int64], numbers: NDArray[np.int64], next_id: int) -> None:
         self._agents, self._numbers = agents.copy(), numbers.copy()
         self._parts: list[tuple[NDArray[np.int64], NDArray[np.void]]] = []
-        self.next_id = next_id
+        self._next_id = next_id
+        self._open = True
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next order gets."""
+        return self._next_id
 
     def limit(
         self,
@@ -164,7 +206,8 @@ class BatchOrders:
     ) -> NDArray[np.int64]:
         """Send limit orders; return their ids.
 
-        `side` is 0 to buy, 1 to sell; `instrument` is a position in the observation's `instruments`.
+        `side` is 0 or "buy", 1 or "sell", or an array of Booleans that says who sells; `instrument` is a
+        position in the observation's `instruments`.
         """
         positions = self._positions(who)
         ids = self._new_ids(len(positions))
@@ -231,8 +274,8 @@ class BatchOrders:
         """
         positions = self._positions(who)
         count = len(positions)
-        kinds = _spread(whole_array(kind, "kind", low=0, high=max(MessageKind)), count, "kind")
-        ids = _spread(whole_array(order_id, "order_id"), count, "order_id").copy()
+        kinds = spread(whole_array(kind, "kind", low=0, high=max(MessageKind)), count, "kind")
+        ids = spread(whole_array(order_id, "order_id"), count, "order_id").copy()
         new = kinds <= MessageKind.MARKET
         ids[new] = self._new_ids(int(np.count_nonzero(new)))
         sent_here = np.flatnonzero(ids < 0)
@@ -267,47 +310,57 @@ class BatchOrders:
         return rows.reshape(-1).view(MESSAGE_DTYPE)
 
     def _new_ids(self, count: int) -> NDArray[np.int64]:
-        ids = np.arange(self.next_id, self.next_id + count, dtype=np.int64)
-        self.next_id += count
+        ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
+        self._next_id += count
         return ids
 
+    def close(self) -> NDArray[np.void]:
+        """End the decision and return all messages; what is sent later is refused. For hosts."""
+        self._open = False
+        return self.messages()
+
     def _positions(self, who: ArrayLike) -> NDArray[np.int64]:
-        count, given = len(self._agents), np.atleast_1d(np.asarray(who))
-        if given.ndim != 1 or (given.dtype == np.bool_ and len(given) != count):
+        if not self._open:
+            raise StrategyError("the decision is over: send messages before decide() returns")
+        count, given = len(self._agents), np.atleast_1d(as_array(who, "who"))
+        mask = given.dtype == np.bool_
+        if given.ndim != 1 or (mask and len(given) != count):
             raise StrategyError(
-                f"who has shape {given.shape};"
-                f" give positions in the observation's arrays or a mask of {count}"
+                f"who has shape {given.shape}; give positions in the observation's arrays, or a mask of"
+                f" {count}"
             )
-        if given.dtype == np.bool_:
+        if mask:
             return np.flatnonzero(given)
-        if not given.size:
-            return np.zeros(0, np.int64)
-        return whole_array(given, "who", low=0, high=count - 1)
+        given = whole_array(given, "who")
+        if given.size and not 0 <= given.min() <= given.max() < count:
+            wrong = given[(given < 0) | (given >= count)][0]
+            use = f"use 0 to {count - 1}" if count else "nobody acts in this step"
+            raise StrategyError(
+                f"who {wrong} is out of range; {use} (positions in the observation's arrays, not accounts)"
+            )
+        return given
 
     def _put(self, positions: NDArray[np.int64], *, instrument: ArrayLike | None = 0, **fields: Any) -> None:
         messages = np.zeros(len(positions), MESSAGE_DTYPE)
         for name, given in fields.items():
-            low, high = _BOUNDS.get(name, (-(2**63), 2**63 - 1))
-            messages[name] = _spread(whole_array(given, name, low=low, high=high), len(positions), name)
+            values = _CODES[name](given, name) if name in _CODES else whole_array(given, name)
+            messages[name] = spread(values, len(positions), name)
         messages["account"] = self._agents[positions]
         if instrument is None:
             messages["instrument"] = -1
         else:
             chosen = whole_array(instrument, "instrument", low=0, high=len(self._numbers) - 1)
-            messages["instrument"] = _spread(self._numbers[chosen], len(positions), "instrument")
+            messages["instrument"] = spread(self._numbers[chosen], len(positions), "instrument")
         self._parts.append((positions, messages))
 
 
-_BOUNDS = {"kind": (0, max(MessageKind)), "side": (0, 1), "time_in_force": (0, 2), "post_only": (0, 1)}
-
-
-def _spread(values: NDArray[np.int64], count: int, name: str) -> NDArray[np.int64]:
-    """Return one value for each message, or raise StrategyError."""
-    if values.ndim == 0 or values.shape == (count,):
-        return np.broadcast_to(values, count)
-    raise StrategyError(
-        f"{name} has shape {values.shape} for {count} messages; give one value, or an array of {count}"
-    )
+_CODES: dict[str, Callable[[ArrayLike, str], NDArray[np.int64]]] = {
+    "kind": partial(whole_array, low=0, high=max(MessageKind)),
+    "side": partial(chosen_array, ORDER_SIDES, high=1, flag=True),
+    "time_in_force": partial(chosen_array, TIMES_IN_FORCE, high=2),
+    "post_only": partial(chosen_array, {}, high=1, flag=True),
+}
+"""How the small fields are checked; an array of Booleans says who sells, and whose orders are post-only."""
 
 
 _C = TypeVar("_C", bound=type)

@@ -23,18 +23,23 @@ Example
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import from_dtype, types
 
+from simlab.agents.inspection import CodeRules, check_code, definition
+from simlab.agents.rounding import small_field, whole_or_none, whole_price, whole_quantity
 from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS, Level, Needs, Parameter, Strategy
 from simlab.core.jit import jit
 from simlab.core.random import RNG_DTYPE
 from simlab.core.rows import packed
 from simlab.core.types import MESSAGE_WORDS, MessageKind, Side
+from simlab.errors import StrategyError
 
 __all__ = [
     "DEPTH_LEVELS",
@@ -151,6 +156,30 @@ SIGNATURE = types.void(
 
 _HISTORY_MASK = HISTORY_STEPS - 1
 
+CODE_RULES = CodeRules(
+    fields={
+        "view": VIEW_DTYPE.names or (),
+        "me": ME_DTYPE.names or (),
+        "rng": RNG_DTYPE.names or (),
+        "orders": ORDERS_DTYPE.names or (),
+    },
+    sizes={
+        name: dtype[name].shape[0]
+        for dtype in (VIEW_DTYPE, ME_DTYPE)
+        for name in dtype.names or ()
+        if dtype[name].shape
+    },
+    asked_for={
+        "signal": "signal",
+        **dict.fromkeys(("bid_levels", "ask_levels", "bid_prices", "bid_depths"), "depth"),
+        **dict.fromkeys(("ask_prices", "ask_depths"), "depth"),
+        **dict.fromkeys(("visible_orders", "order_ids", "order_sides", "order_prices"), "orders"),
+        "order_quantities": "orders",
+    },
+    written=frozenset({"memory"}),
+)
+"""What the source of a strategy may do with its arguments."""
+
 
 @jit
 def _put(orders, code, order_id, price, quantity, expiry):
@@ -177,6 +206,7 @@ def _new_id(orders):
 
 @jit
 def _on_tick(view, side, price):
+    price = whole_price(price, side)
     tick = view.tick_size
     if tick == 1:
         return price
@@ -185,6 +215,7 @@ def _on_tick(view, side, price):
 
 @jit
 def _in_lots(view, quantity):
+    quantity = whole_quantity(quantity)
     lot = view.lot_size
     return quantity if lot == 1 else quantity - quantity % lot
 
@@ -193,15 +224,18 @@ def _in_lots(view, quantity):
 def limit(orders, view, side, price, quantity, time_in_force=0, post_only=0, expiry=0):
     """Send a limit order; return its id, or 0 if `quantity` is less than one lot size and nothing was sent.
 
-    `price` (price units, an int) is rounded to a tick away from the market: down to buy, up to sell;
-    `quantity` down to a whole number of lot sizes. `expiry` is the last step the order lives, 0 for no end.
+    `price` (price units) is rounded to a tick away from the market: down to buy, up to sell; `quantity`
+    down to a whole number of lot sizes. `expiry` is the last step the order lives, 0 for no end. A number
+    that is none (NaN, infinite, beyond 64 bits), or a side that does not exist, is refused by the market.
     """
     quantity = _in_lots(view, quantity)
     if quantity <= 0:
         return 0
     order_id = _new_id(orders)
-    code = packed(MessageKind.LIMIT, side, time_in_force, post_only, view.instrument)
-    _put(orders, code, order_id, _on_tick(view, side, price), quantity, expiry)
+    side = small_field(side)
+    tif, flag = small_field(time_in_force), 1 if post_only else 0
+    code = packed(MessageKind.LIMIT, side, tif, flag, view.instrument)
+    _put(orders, code, order_id, _on_tick(view, side, price), quantity, whole_or_none(expiry))
     return order_id
 
 
@@ -212,22 +246,24 @@ def market(orders, view, side, quantity):
     if quantity <= 0:
         return 0
     order_id = _new_id(orders)
-    _put(orders, packed(MessageKind.MARKET, side, 0, 0, view.instrument), order_id, 0, quantity, 0)
+    code = packed(MessageKind.MARKET, small_field(side), 0, 0, view.instrument)
+    _put(orders, code, order_id, 0, quantity, 0)
     return order_id
 
 
 @jit
 def cancel(orders, order_id):
     """Cancel one own order."""
-    _put(orders, MessageKind.CANCEL.value, order_id, 0, 0, 0)
+    _put(orders, MessageKind.CANCEL.value, whole_or_none(order_id), 0, 0, 0)
 
 
 @jit
 def replace(orders, view, side, order_id, price, quantity):
     """Give an own order a new price and remaining quantity; `side`, the order's own, says how to round."""
+    side = small_field(side)
     code = packed(MessageKind.REPLACE, side, 0, 0, view.instrument)
     quantity = _in_lots(view, quantity)
-    _put(orders, code, order_id, _on_tick(view, side, price), quantity, 0)
+    _put(orders, code, whole_or_none(order_id), _on_tick(view, side, price), quantity, 0)
 
 
 @jit
@@ -255,6 +291,20 @@ def past_return(view, steps):
     return view.mid / past - 1.0 if past > 0.0 else 0.0
 
 
+def _why_not_compiled(function: Callable[..., None], name: str, error: Exception) -> str:
+    """Say in a few lines what Numba says in many, and where."""
+    file, line = definition(function)
+    told = [it.strip(" >") for it in str(error).splitlines() if it.strip()]
+    places = re.findall(r'File "(.+?)", line (\d+)', str(error))
+    own = [number for place, number in places if place.endswith(Path(file).name)]
+    skipped = ("Failed in", "During", "File", "^", "- Resol", "<source", "There are")
+    reason = " ".join([it for it in told if not it.startswith(skipped)][:3])[:300]
+    return (
+        f"strategy {name!r} cannot be compiled: {type(error).__name__}: {reason} ({file}, line"
+        f" {own[-1] if own else line}); NUMBA_DISABLE_JIT=1 runs it as plain Python"
+    )
+
+
 def compiled_strategy(
     name: str,
     summary: str,
@@ -263,14 +313,30 @@ def compiled_strategy(
     needs: Needs | None = None,
     source: str = "",
 ) -> Callable[[Callable[..., None]], Strategy]:
-    """Declare a function as a compiled strategy. It is compiled, or taken from the cache, when first used."""
+    """Declare a function as a compiled strategy. It is compiled, or taken from the cache, when first used.
+
+    Raises
+    ------
+    StrategyError
+        When a configuration that names it is loaded, or it is first used: if the function reads what `needs`
+        does not ask for, writes more than its memory, or uses an index that is out of range, as far as its
+        source tells; or if it cannot be compiled.
+    """
     if len(parameters) > MAX_PARAMETERS:
         raise ValueError(f"strategy {name!r} has {len(parameters)} parameters; the most is {MAX_PARAMETERS}")
 
     def declare(function: Callable[..., None]) -> Strategy:
+        def check(**_: Any) -> None:
+            check_code(function, name, parameters, needs or Needs(), CODE_RULES)
+
         @cache
         def make(**_: Any) -> Any:
-            return jit(function, signature=SIGNATURE, _nrt=True)
+            if not function.__module__.startswith("simlab."):
+                check()
+            try:
+                return jit(function, signature=SIGNATURE, _nrt=True)
+            except Exception as error:
+                raise StrategyError(_why_not_compiled(function, name, error)) from error
 
         return Strategy(
             name=name,
@@ -281,6 +347,8 @@ def compiled_strategy(
             needs=needs or Needs(),
             source=source,
             defined_in=function.__module__,
+            check=check,
+            code=function,
         )
 
     return declare

@@ -27,11 +27,14 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from simlab.agents.checking import ORDER_SIDES, TIMES_IN_FORCE, chosen, whole
+from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.strategy import Level, Needs, Parameter, declare_class
 from simlab.core.types import MessageKind, Side, TimeInForce
 from simlab.errors import StrategyError
 
 __all__ = [
+    "MAX_MESSAGES",
+    "Desk",
     "Fill",
     "Host",
     "InstrumentView",
@@ -43,8 +46,14 @@ __all__ = [
     "agent_strategy",
 ]
 
+MAX_MESSAGES = 1024
+"""Messages that one decision may send."""
+
 _MESSAGE = struct.Struct("<4Bi7q")
 """One message as it lies in memory: it refuses what is no whole number or does not fit."""
+_MOST_BYTES = MAX_MESSAGES * _MESSAGE.size
+_ALL = object()
+"""All instruments at once."""
 
 
 class Fill(NamedTuple):
@@ -102,22 +111,45 @@ class Host(Protocol):
         """Return an agent's own random stream."""
 
 
+def _refuse_copy(self: Any) -> Any:
+    raise StrategyError(
+        f"{type(self).__name__} lives during decide() only and cannot be copied or saved with the strategy;"
+        " keep the numbers you need instead"
+    )
+
+
 class InstrumentView:
-    """What one agent sees of one instrument, and of itself in it. Valid during `decide` only."""
+    """What one agent sees of one instrument, and of itself in it. Valid during `decide` only.
+
+    Nothing in it can be written to, and the lists it returns belong to whoever asked.
+    """
+
+    __slots__ = ("_host", "_name", "_number", "_observation")
+    __reduce__ = _refuse_copy
 
     def __init__(self, host: Host, observation: Observation, name: str) -> None:
         self._host = host
         self._observation = observation
-        self.instrument = host.instruments[name]
-        self.name = name
+        self._name = name
+        self._number = host.instruments[name]
 
     @property
     def _view(self) -> Any:
-        return self._host.view(self.instrument)
+        return self._host.view(self._number)
 
     @property
     def _agent(self) -> int:
         return self._observation.agent
+
+    @property
+    def name(self) -> str:
+        """The instrument's name."""
+        return self._name
+
+    @property
+    def instrument(self) -> int:
+        """The instrument's number, its place among all instruments in the order of their names."""
+        return self._number
 
     @property
     def best_bid(self) -> int | None:
@@ -171,11 +203,11 @@ class InstrumentView:
 
     def depth(self, levels: int = 10) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Return ([(price, lots), ...] of bids, the same of asks), best first, at most 10 levels a side."""
-        return self._host.depth(self.instrument, min(levels, 10))
+        return self._host.depth(self._number, whole(levels, "levels", low=0, high=DEPTH_LEVELS))
 
     def past_return(self, steps: int) -> float:
         """Return the relative change of the mid price over the last `steps` steps (at most 1023)."""
-        return self._host.past_return(self.instrument, whole(steps, "steps"))
+        return self._host.past_return(self._number, whole(steps, "steps", low=0))
 
     def last_trades(self) -> tuple[int, int, Side | None]:
         """Return (price, lots, aggressor side) of the last trade; the side is None before any."""
@@ -185,27 +217,27 @@ class InstrumentView:
     @property
     def signal(self) -> float:
         """The agent's private signal of the fundamental, price units."""
-        return self._host.signal(self._agent, self.instrument)
+        return self._host.signal(self._agent, self._number)
 
     @property
     def inventory(self) -> int:
         """Own inventory, lots."""
-        return self._host.inventory(self._agent, self.instrument)
+        return self._host.inventory(self._agent, self._number)
 
     @property
     def orders(self) -> list[RestingOrder]:
         """Own resting orders in this instrument, oldest first."""
-        return self._host.resting(self._agent, self.instrument)
+        return self._host.resting(self._agent, self._number)
 
     @property
     def fills(self) -> list[Fill]:
         """Own fills since the last look, oldest first; at most the latest 16 (`fill_count` counts all)."""
-        return self._host.fills(self._agent, self.instrument)
+        return self._host.fills(self._agent, self._number)
 
     @property
     def fill_count(self) -> int:
         """Number of own fills since the last look."""
-        return self._host.fill_count(self._agent, self.instrument)
+        return self._host.fill_count(self._agent, self._number)
 
 
 _STEP, _AGENT, _BID, _BID_DEPTH, _ASK, _ASK_DEPTH, _LAST, _CASH, _INVENTORY, _OPEN = range(10)
@@ -215,29 +247,22 @@ class Observation:
     """What an agent sees: the time, its cash, and an `InstrumentView` for each instrument.
 
     The attributes `best_bid`, `best_ask`, `inventory` and so on are those of its first (or only) instrument.
-    A host makes one and calls `show` before each decision.
+    None of them can be set; a host makes an observation with `Desk`.
     """
 
-    __slots__ = ("_host", "_values", "_views", "news")
+    __slots__ = ("_host", "_news", "_values", "_views")
+    __reduce__ = _refuse_copy
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._values: Sequence[int] = ()
+        self._values: Sequence[int] = (0,) * 10
+        self._news: Sequence[Any] = ()
         self._views = {name: InstrumentView(host, self, name) for name in host.instruments}
-        self.news: Sequence[Any] = ()
+
+    @property
+    def news(self) -> Sequence[Any]:
         """News that can be seen, oldest first (the latest 100)."""
-
-    def show(self, values: Sequence[int], news: Sequence[Any] = ()) -> None:
-        """Let a decision begin; for hosts.
-
-        Parameters
-        ----------
-        values : sequence of 10 int
-            Step, agent, best bid and its depth, best ask and its depth, last price, cash, inventory, open
-            orders. news : sequence As in `news`.
-        """
-        self._values = values
-        self.news = news
+        return self._news
 
     @property
     def random(self) -> np.random.Generator:
@@ -308,31 +333,41 @@ class Observation:
 class Orders:
     """Where an agent puts its messages. Each order gets an id at once; refusals come as events.
 
-    A host calls `begin` before each decision and takes what was sent from `messages`.
+    Parameters
+    ----------
+    instruments : dict
+        The numbers of the instruments that may be traded, by name; the first is the default.
+    account : int
+        Whose messages they are.
+    next_id : int
+        The id of the next order.
 
     Example
     -------
-    >>> orders = Orders({"ACME": 0})
-    >>> orders.begin(account=7, next_id=1)
+    >>> orders = Orders({"ACME": 0}, account=7, next_id=1)
     >>> orders.limit("buy", 100, 5), orders.market("sell", 2), len(orders.messages) // 64
     (1, 2, 2)
     """
 
-    __slots__ = ("_account", "_default", "_instruments", "messages", "next_id")
+    __slots__ = ("_account", "_default", "_instruments", "_messages", "_next_id")
+    __reduce__ = _refuse_copy
 
-    def __init__(self, instruments: dict[str, int]) -> None:
-        self._instruments = instruments
+    def __init__(self, instruments: dict[str, int], *, account: int = 0, next_id: int = 1) -> None:
+        self._instruments = dict(instruments)
         self._default = next(iter(instruments.values()), 0)
-        self._account = 0
-        self.messages = bytearray()
-        """What was sent in this decision, 64 bytes a message, as `simlab.core.types.MESSAGE_DTYPE`."""
-        self.next_id = 1
-        """The id that the next order gets."""
+        self._account = account
+        self._messages: bytearray | None = bytearray()
+        self._next_id = next_id
 
-    def begin(self, account: int, next_id: int) -> None:
-        """Let a decision of an account begin, whose first order gets the id `next_id`; for hosts."""
-        self._account, self.next_id = account, next_id
-        self.messages = bytearray()
+    @property
+    def messages(self) -> bytes:
+        """What was sent in this decision, 64 bytes a message, as `simlab.core.types.MESSAGE_DTYPE`."""
+        return bytes(self._messages or b"")
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next order gets."""
+        return self._next_id
 
     def limit(
         self,
@@ -346,19 +381,21 @@ class Orders:
         expiry: int = 0,
     ) -> int:
         """Send a limit order and return its id; `expiry` is the last step it lives, 0 for no end."""
-        tif = chosen(TIMES_IN_FORCE, time_in_force, "time_in_force") if time_in_force else 0
-        order_id = self.next_id
+        tif = 0
+        if time_in_force is not TimeInForce.GTC:
+            tif = chosen(TIMES_IN_FORCE, time_in_force, "time_in_force")
+        order_id = self._next_id
         self._put(
             MessageKind.LIMIT, side, instrument, order_id, price, quantity, tif, bool(post_only), expiry
         )
-        self.next_id = order_id + 1
+        self._next_id = order_id + 1
         return order_id
 
     def market(self, side: Side | str, quantity: int, *, instrument: str | None = None) -> int:
         """Send a market order and return its id."""
-        order_id = self.next_id
+        order_id = self._next_id
         self._put(MessageKind.MARKET, side, instrument, order_id, 0, quantity)
-        self.next_id = order_id + 1
+        self._next_id = order_id + 1
         return order_id
 
     def cancel(self, order_id: int) -> None:
@@ -371,16 +408,13 @@ class Orders:
 
     def cancel_all(self, *, instrument: str | None = None) -> None:
         """Cancel all own orders, in one instrument or (by default) in all."""
-        number = -1 if instrument is None else chosen(self._instruments, instrument, "instrument")
-        self.messages += _MESSAGE.pack(
-            MessageKind.CANCEL_ALL, 0, 0, 0, number, 0, self._account, 0, 0, 0, 0, 0
-        )
+        self._put(MessageKind.CANCEL_ALL, 0, _ALL if instrument is None else instrument, 0)
 
     def _put(
         self,
         kind: MessageKind,
         side: Any,
-        instrument: str | None,
+        instrument: Any,
         order_id: int,
         price: int = 0,
         quantity: int = 0,
@@ -388,17 +422,79 @@ class Orders:
         post_only: bool = False,
         expiry: int = 0,
     ) -> None:
-        number = self._default if instrument is None else chosen(self._instruments, instrument, "instrument")
+        number = self._default
+        if instrument is not None:
+            number = -1 if instrument is _ALL else chosen(self._instruments, instrument, "instrument")
         try:
-            self.messages += _MESSAGE.pack(
+            if (
+                bool in (order_id.__class__, price.__class__, quantity.__class__, expiry.__class__)
+                or len(self._messages) >= _MOST_BYTES  # type: ignore[arg-type]
+            ):
+                raise TypeError
+            self._messages += _MESSAGE.pack(  # type: ignore[operator]
                 kind, chosen(ORDER_SIDES, side, "side"), time_in_force, post_only, number, order_id,
                 self._account, price, quantity, expiry, 0, 0,
             )  # fmt: skip
-        except struct.error:
-            given = {"order_id": order_id, "price": price, "quantity": quantity, "expiry": expiry}
+        except (struct.error, TypeError):
+            raise self._complaint(order_id, price, quantity, expiry) from None
+
+    def _complaint(self, order_id: Any, price: Any, quantity: Any, expiry: Any) -> StrategyError:
+        """Say why a message cannot be sent."""
+        if self._messages is None:
+            return StrategyError("the decision is over: send messages before decide() returns")
+        if len(self._messages) >= _MOST_BYTES:
+            return StrategyError(f"more than {MAX_MESSAGES} messages in one decision; send fewer")
+        given = {"order_id": order_id, "price": price, "quantity": quantity, "expiry": expiry}
+        try:
             for name, value in given.items():
                 whole(value, name)
-            raise StrategyError(f"the order cannot be sent: {given}") from None
+        except StrategyError as error:
+            return error
+        return StrategyError(f"the order cannot be sent: {given}")
+
+
+class Desk:
+    """A host's side of its agents' decisions: what it shows them, and what it takes from them.
+
+    One desk serves one decision at a time. Agents see its `observation` and `orders`, never the desk.
+
+    Parameters
+    ----------
+    host : Host
+
+    Example
+    -------
+    ``desk.open(seen, next_id)``, ``strategy.decide(desk.observation, desk.orders)``, ``desk.close()``.
+    """
+
+    __slots__ = ("observation", "orders")
+
+    def __init__(self, host: Host) -> None:
+        self.observation = Observation(host)
+        self.orders = Orders(host.instruments)
+
+    def open(self, seen: Sequence[int], next_id: int, news: Sequence[Any] = ()) -> None:
+        """Let a decision begin.
+
+        Parameters
+        ----------
+        seen : sequence of 10 int
+            Step, agent, best bid and its depth, best ask and its depth, last price, cash, inventory, open
+            orders; of the first instrument where there are several.
+        next_id : int
+            The id that the agent's next order gets.
+        news : sequence
+            The news that can be seen, oldest first.
+        """
+        observation, orders = self.observation, self.orders
+        observation._values, observation._news = seen, news
+        orders._account, orders._next_id, orders._messages = seen[_AGENT], next_id, bytearray()
+
+    def close(self) -> bytearray:
+        """End the decision; return what was sent, 64 bytes a message. What is sent later is refused."""
+        orders = self.orders
+        sent, orders._messages = orders._messages, None
+        return bytearray() if sent is None else sent
 
 
 _C = TypeVar("_C", bound=type)

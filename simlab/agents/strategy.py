@@ -96,6 +96,8 @@ class Strategy:
     whenever a configuration is loaded, with relative paths made absolute, so it should only look: that a file
     is there and has the right columns, that a text is one of those known.
     """
+    code: Any = field(default=None, repr=False, compare=False)
+    """The function or class that was declared, for its place in messages."""
 
     check_market: Callable[..., object] | None = None
     """Raise an error that says why an instrument does not suit the options; None for no check.
@@ -145,6 +147,7 @@ def declare_class(
             source=source,
             defined_in=cls.__module__,
             options=options,
+            code=cls,
         )
         return cls
 

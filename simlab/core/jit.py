@@ -58,6 +58,7 @@ def jit(function: Any = None, *, signature: Any = None, **options: Any) -> Any:
     file = Path(function.__code__.co_filename)
     kept = bool(_LOOP_FOLDER) and file.is_file()
     fixed = {"cache": kept, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
+    fixed["boundscheck"] = _ROOT not in file.parents  # an index of a stranger's may lead anywhere
     compiler = numba.njit(*(() if signature is None else (signature,)), **(fixed | options))
     if _ROOT in file.parents and file.parent != _LIBRARY:
         return _compiled_once(compiler(function))

@@ -1,4 +1,4 @@
-"""Let strategies written in Python observe and act: the bridge between their objects and the state."""
+"""Let strategies written in Python act: keep their objects, call them, and send what they answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import copy
 import inspect
 import pickle
 import traceback
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,68 +16,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.agents.batch import BatchObservation, BatchOrders
-from simlab.agents.compiled import mid_ago
-from simlab.agents.each import Fill, Observation, Orders, RestingOrder
+from simlab.agents.batch import BatchOrders
+from simlab.agents.each import MAX_MESSAGES, Desk
+from simlab.agents.generators import Watch, drawn_from, global_states, remedy
+from simlab.agents.inspection import definition, global_draws
 from simlab.agents.registry import source_file
 from simlab.agents.strategy import Level
-from simlab.core.jit import jit
-from simlab.core.random import Role, block, stream, unit
-from simlab.core.rows import record_reader
-from simlab.core.types import Side
-from simlab.errors import SimlabError, StrategyError
-from simlab.kernel.observing import forget_fills, signal_of
-from simlab.kernel.sampling import best_levels
+from simlab.agents.waiting import EventLoop
+from simlab.errors import RunWarning, SimlabError, StrategyError
+from simlab.kernel.hosting import PopulationHost, forget
 from simlab.kernel.spec import Population, SimulationSpec
-from simlab.kernel.state import State, find_state
-from simlab.kernel.waiting import EventLoop
-from simlab.market.ledger import FILL_LOG
+from simlab.kernel.state import State
 
-__all__ = ["MAX_PYTHON_MESSAGES", "Callbacks", "put_messages"]
+__all__ = ["Callbacks", "put_messages"]
 
-MAX_PYTHON_MESSAGES = 1024
-"""Messages that one decision of a Python agent may send."""
-
-_DECIDE = np.uint64(Role.DECIDE)
 _MESSAGE_BYTES = 64
 _ROOT = Path(__file__).resolve().parent.parent
-_read_view = record_reader(State.views.dtype)
-
-
-@jit
-def _past_mid_of(address, instrument, steps):
-    return mid_ago(_read_view(find_state(address).views[instrument]), steps)
-
-
-@jit
-def _uniforms(address, agents, out):
-    state = find_state(address)
-    step = np.uint64(state.clock.step)
-    for i in range(agents.shape[0]):
-        key = state.agents[agents[i]].key
-        for j in range(0, out.shape[1], 2):
-            first, second = block(key, _DECIDE, step, np.uint64(j >> 1))
-            out[i, j] = unit(first)
-            if j + 1 < out.shape[1]:
-                out[i, j + 1] = unit(second)
-
-
-@jit
-def _forget(address, agents, instruments):
-    """Begin anew what agents are told of their fills, now that they have looked."""
-    state = find_state(address)
-    for i in range(agents.shape[0]):
-        state.ledger.accounts[agents[i]].last_look = state.clock.step
-        for j in range(instruments.shape[0]):
-            forget_fills(state.ledger, agents[i], instruments[j])
-
-
-@jit
-def _signals(address, population, agents, instruments, out):
-    state = find_state(address)
-    for i in range(agents.shape[0]):
-        for j in range(instruments.shape[0]):
-            out[i, j] = signal_of(state, population, agents[i], instruments[j])
+_PYTHON = (Level.BATCH, Level.AGENT)
+_TOGETHER = -1
+"""In place of an agent: the population as a whole."""
 
 
 def put_messages(state: State, messages: bytes | bytearray | NDArray[Any]) -> None:
@@ -94,91 +53,42 @@ def put_messages(state: State, messages: bytes | bytearray | NDArray[Any]) -> No
     state.clock["out_count"] = end - 1
 
 
-class _Host:
-    """What observations of one population ask; see `simlab.agents.each.Host`."""
+class _Outbox:
+    """The outbox as an agent's decision fills it: most send a message or two, and that often."""
 
-    def __init__(self, spec: SimulationSpec, state: State, p: int) -> None:
-        self._spec, self._state, self._p = spec, state, p
-        row = state.populations[p]
-        at = int(row["instruments_at"])
-        self.numbers = state.lists[at : at + int(row["instruments"])].copy()
-        self.instruments = {spec.instruments[i].name: int(i) for i in self.numbers}
-        self.streams: dict[int, np.random.Generator] = {}
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._next_order_id, self._out_count = state.clock["next_order_id"], state.clock["out_count"]
+        self._table: NDArray[Any] | None = None
+        self._memory = memoryview(b"")
 
-    def view(self, instrument: int) -> Any:
-        return self._state.views[instrument]
-
-    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        bids, asks = (
-            [level[:2] for level in best_levels(self._state.book, instrument, side, levels)] for side in Side
-        )
-        return bids, asks
-
-    def past_return(self, instrument: int, steps: int) -> float:
-        past = _past_mid_of(self._state.address, instrument, steps)
-        return float(self._state.views["mid"][instrument]) / past - 1.0 if past > 0 else 0.0
-
-    def signal(self, agent: int, instrument: int) -> float:
-        return float(self.signals(np.array([agent]), np.array([instrument]))[0, 0])
-
-    def signals(self, agents: NDArray[np.int64], instruments: NDArray[np.int64]) -> NDArray[np.float64]:
-        out = np.zeros((len(agents), len(instruments)))
-        _signals(self._state.address, self._p, agents, instruments, out)
-        return out
-
-    def positions(self, agents: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the positions of agents, (agents, instruments)."""
-        cells = agents[:, None] * len(self._state.views) + self.numbers[None, :]
-        return self._state.ledger.positions[cells]
-
-    def _position(self, agent: int, instrument: int) -> Any:
-        return self._state.ledger.positions[agent * len(self._state.views) + instrument]
-
-    def inventory(self, agent: int, instrument: int) -> int:
-        return int(self._position(agent, instrument)["inventory"])
-
-    def fill_count(self, agent: int, instrument: int) -> int:
-        return int(self._position(agent, instrument)["fills"])
-
-    def fills(self, agent: int, instrument: int) -> list[Fill]:
-        ledger, count = self._state.ledger, self.fill_count(agent, instrument)
-        log = int(ledger.accounts["fill_log"][agent])
-        at = (log * len(self._state.views) + instrument) * FILL_LOG
-        slots = range(max(0, count - FILL_LOG), count)
-        return [Fill(*ledger.fills[at + slot % FILL_LOG].tolist()) for slot in slots]
-
-    def resting(self, agent: int, instrument: int) -> list[RestingOrder]:
-        book, found = self._state.book, []
-        row = book.owners["head"][agent]
-        while row:
-            order = book.orders[row]
-            side_list = int(book.nodes["side_list"][order["level"]])
-            if side_list >> 1 == instrument:
-                what = order[["order_id", "price", "quantity"]].tolist()
-                found.append(RestingOrder(what[0], Side(side_list & 1), *what[1:]))
-            row = order["account_next"]
-        return found
-
-    def random(self, agent: int) -> np.random.Generator:
-        """Return an agent's own stream, made when it is first asked for."""
-        if agent not in self.streams:
-            self.streams[agent] = stream(self._spec.seed, "python", self._spec.account_name(agent))
-        return self.streams[agent]
-
-    def uniform(self, agents: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-        out = np.zeros((len(agents), count))
-        _uniforms(self._state.address, agents, out)
-        return out
+    def put(self, messages: bytearray, next_id: int) -> None:
+        """Append messages; the next order gets the id `next_id`."""
+        self._next_order_id[0] = next_id
+        if not messages:
+            return
+        state = self._state
+        if self._table is not state.outbox:
+            self._table = state.outbox
+            self._memory = self._table.view(np.uint8).data
+        start = _MESSAGE_BYTES * (int(self._out_count[0]) + 1)
+        end = start + len(messages)
+        if end > len(self._memory):
+            put_messages(state, messages)
+            return
+        self._memory[start:end] = messages
+        self._out_count[0] = end // _MESSAGE_BYTES - 1
 
 
 @dataclass
 class _Actor:
     """One agent that decides alone."""
 
-    decide: Callable[[Observation, Orders], Any]
-    observation: Observation
-    orders: Orders
+    decide: Callable[..., Any]
+    desk: Desk
     p: int
+    waits: bool
+    """Whether its decisions are asynchronous."""
 
 
 @dataclass
@@ -203,18 +113,28 @@ class Callbacks:
     """
 
     def __init__(self, spec: SimulationSpec, state: State, memory: bytes | None = None) -> None:
-        self._spec, self._state = spec, state
+        self._begin(spec, state, _Memory() if memory is None else _unpickled(memory), set())
+
+    def _begin(self, spec: SimulationSpec, state: State, memory: _Memory, warned: set[int]) -> None:
+        self._spec, self._state, self._memory = spec, state, memory
         self.news: Sequence[Any] = ()
         """News that can be seen."""
         self._loop = EventLoop()
-        self._hosts: dict[int, _Host] = {}
+        self._hosts: dict[int, PopulationHost] = {}
         self._actors: dict[int, _Actor] = {}
-        self._answers: dict[int, bytes | bytearray] = {}
+        self._answers: dict[int, bytearray] = {}
         """What agents that decided ahead of their turn have sent."""
-        self._memory = _Memory() if memory is None else _unpickled(memory)
+        self._warned = warned
+        self._watch = Watch(len(spec.populations))
+        self._outbox = _Outbox(state)
+        self._seen = state.seen.view(np.int64)
         for p, population in enumerate(spec.populations):
-            if population.strategy.level in (Level.BATCH, Level.AGENT):
+            if population.strategy.level in _PYTHON:
+                before = global_states()
                 self._enter(p, population)
+                self._warn_of_draw(p, drawn_from(before, global_states()))
+            else:
+                self._warn_of_compiled_draw(p, population)
 
     def copy(self, state: State) -> Callbacks:
         """Return strategies that remember the same and observe another state.
@@ -224,16 +144,13 @@ class Callbacks:
         StrategyError
             When an object cannot be copied.
         """
-        other = Callbacks.__new__(Callbacks)
         try:
             memory = copy.deepcopy(self._memory)
         except Exception as error:
             raise StrategyError(f"a strategy's object cannot be copied: {_told(error)}") from error
-        other.__dict__.update(self.__dict__ | {"_memory": memory, "_state": state, "_loop": EventLoop()})
-        other._hosts, other._actors, other._answers = {}, {}, dict(self._answers)
-        for p, population in enumerate(self._spec.populations):
-            if population.strategy.level in (Level.BATCH, Level.AGENT):
-                other._enter(p, population)
+        other = Callbacks.__new__(Callbacks)
+        other._begin(self._spec, state, memory, set(self._warned))
+        other.news, other._answers = self.news, dict(self._answers)
         return other
 
     def remember(self) -> bytes:
@@ -252,154 +169,179 @@ class Callbacks:
                 " pickled in its attributes"
             ) from error
 
+    def close(self) -> None:
+        """End the thread on which asynchronous strategies wait, if there is one; `act` begins it anew."""
+        self._loop.close()
+
     def _enter(self, p: int, population: Population) -> None:
-        host = self._hosts[p] = _Host(self._spec, self._state, p)
-        host.streams = self._memory.streams.setdefault(p, {})
+        streams = self._memory.streams.setdefault(p, {})
+        host = self._hosts[p] = PopulationHost(self._spec, self._state, p, streams)
         if population.strategy.level is Level.BATCH:
             if p not in self._memory.batches:
                 self._memory.batches[p] = self._make(population, {})
             return
         names = [parameter.name for parameter in population.strategy.parameters]
-        first = int(self._state.populations["first"][p])
-        observation, orders = Observation(host), Orders(host.instruments)
+        first, desk = int(self._state.populations["first"][p]), Desk(host)
         for i in range(population.count):
             agent = first + i
             if agent not in self._memory.agents:
                 given = np.asarray(population.parameters[i]).tolist() if names else []
                 self._memory.agents[agent] = self._make(population, dict(zip(names, given, strict=True)))
             decide = self._memory.agents[agent].decide
-            self._actors[agent] = _Actor(decide, observation, orders, p)
+            self._actors[agent] = _Actor(decide, desk, p, inspect.iscoroutinefunction(decide))
 
     def _make(self, population: Population, values: dict[str, float]) -> Any:
         try:
             return population.strategy.make(**values, **population.options)
-        except SimlabError:
+        except (SimlabError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise StrategyError(
                 f"populations.{population.name}: strategy {population.strategy.name!r} could not be made "
-                f"({_told(error)}); see {population.strategy.defined_in}"
+                f"({_told(error)}){_place(error, population)}"
             ) from error
 
     def act(self) -> None:
         """Let the agent whose turn it is decide, and put its messages into the outbox."""
-        state = self._state
-        seen = state.seen[0].tolist()
+        seen = self._seen.tolist()
         agent, next_id = seen[1], seen[-1]
-        if agent in self._answers:
-            put_messages(state, self._answers.pop(agent))
-            return
         actor = self._actors[agent]
-        if state.clock["simultaneous"][0] and inspect.iscoroutinefunction(actor.decide):
-            self._decide_ahead(actor.p)
-            put_messages(state, self._answers.pop(agent))
+        if actor.waits:
+            self._act_and_wait(actor, agent, seen)
             return
-        actor.observation.show(seen[:-1], self.news)
-        actor.orders.begin(agent, next_id)
+        desk, watch = actor.desk, self._watch
+        desk.open(seen, next_id, self.news)
+        watch.left[actor.p] -= 1
+        looks = watch.left[actor.p] < 0
+        if looks:
+            watch.begin()
         try:
-            answer = actor.decide(actor.observation, actor.orders)
-        except (Exception, SystemExit) as error:
+            answer = actor.decide(desk.observation, desk.orders)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise self._failure(actor.p, agent, error) from error
         if answer is not None:
             self._wait([answer], actor.p, [agent])
-        state.clock["next_order_id"] = actor.orders.next_id
-        put_messages(state, self._checked(actor, agent))
+        if looks:
+            self._warn_of_draw(actor.p, watch.end(actor.p))
+        self._outbox.put(desk.close(), desk.orders.next_id)
 
-    def _checked(self, actor: _Actor, agent: int) -> bytearray:
-        count = len(actor.orders.messages) // _MESSAGE_BYTES
-        if count > MAX_PYTHON_MESSAGES:
-            error = OverflowError(f"{count} messages in one decision; the most is {MAX_PYTHON_MESSAGES}")
-            raise self._failure(actor.p, agent, error)
-        return actor.orders.messages
-
-    def _decide_ahead(self, p: int) -> None:
-        """Let all agents of a population that are still to act in this step decide and wait together.
+    def _act_and_wait(self, actor: _Actor, agent: int, seen: list[int]) -> None:
+        """Let an agent decide that waits: alone, or under simultaneous activation with all of its population.
 
         With simultaneous activation all see the book as it was, so it does not matter when they look. Each
         has a range of order ids of its own, so it does not matter who is done first.
         """
-        state, host = self._state, self._hosts[p]
+        state = self._state
+        if agent in self._answers:
+            put_messages(state, self._answers.pop(agent))
+            return
         clock = state.clock[0]
-        actors = state.places["actor"][int(clock["cursor"]) - 1 : int(clock["active"])]
-        agents = [int(agent) for agent in actors if agent in self._actors and self._actors[agent].p == p]
-        next_id, pending, orders = int(clock["next_order_id"]), [], {}
-        for agent in agents:
-            observation, orders[agent] = Observation(host), Orders(host.instruments)
-            observation.show(self._seen(host, agent), self.news)
-            orders[agent].begin(agent, next_id)
-            next_id += MAX_PYTHON_MESSAGES
-            pending.append(self._actors[agent].decide(observation, orders[agent]))
-        self._wait(pending, p, agents)
-        for agent in agents:
-            self._answers[agent] = self._checked(_Actor(None, None, orders[agent], p), agent)  # type: ignore[arg-type]
-        state.clock["next_order_id"] = next_id
+        if clock["simultaneous"]:
+            due = state.places["actor"][int(clock["cursor"]) - 1 : int(clock["active"])].tolist()
+            agents = [it for it in due if it in self._actors and self._actors[it].p == actor.p]
+        else:
+            agents = [agent]
+        host, next_id = self._hosts[actor.p], int(clock["next_order_id"])
+        desks = [Desk(host) for _ in agents]
+        for i, (desk, it) in enumerate(zip(desks, agents, strict=True)):
+            desk.open(seen if it == agent else host.seen_by(it), next_id + i * MAX_MESSAGES, self.news)
+        with self._watched(actor.p):
+            self._wait([self._decision(*it) for it in zip(agents, desks, strict=True)], actor.p, agents)
+        alone = desks[0].orders.next_id
+        state.clock["next_order_id"] = alone if len(agents) == 1 else next_id + len(agents) * MAX_MESSAGES
+        self._answers.update(zip(agents, [desk.close() for desk in desks], strict=True))
+        put_messages(state, self._answers.pop(agent))
 
-    def _seen(self, host: _Host, agent: int) -> list[int]:
-        """Return what `SEEN` holds for an agent, up to its open orders."""
-        state, first = self._state, int(host.numbers[0])
-        view = state.views[first]
-        market = [int(view[n]) for n in ("best_bid", "bid_depth", "best_ask", "ask_depth", "last_price")]
-        own = [int(state.ledger.accounts["cash"][agent]), host.inventory(agent, first)]
-        step = int(state.clock["step"][0])
-        return [step, agent, *market, *own, int(state.book.owners["orders"][agent])]
+    async def _decision(self, agent: int, desk: Desk) -> Any:
+        return await self._actors[agent].decide(desk.observation, desk.orders)
 
     def _wait(self, answers: list[Any], p: int, agents: list[int]) -> None:
         """Wait until all that was returned by ``async def decide`` is done."""
         for answer, agent in zip(answers, agents, strict=True):
             if not inspect.isawaitable(answer):
-                error: Exception = TypeError("decide() must return None: send messages through `orders`")
-                raise self._failure(p, agent, error)
-        for result, agent in zip(self._loop.wait(answers), agents, strict=True):
-            if isinstance(result, BaseException):
-                raise self._failure(p, agent, result) from result
-
-    def _failure(self, p: int, agent: int, error: BaseException) -> StrategyError:
-        population = self._spec.populations[p]
-        who = self._spec.account_name(agent) if agent >= 0 else f"population {population.name}"
-        step = int(self._state.clock["step"][0])
-        return StrategyError(
-            f"{who}: strategy {population.strategy.name!r} failed at step {step} "
-            f"({_told(error)}){_place(error, source_file(population.strategy))}"
-        )
+                raise self._failure(p, agent, _no_answer_wanted())
+        results = self._loop.wait(answers)
+        if all(result is None for result in results):
+            return
+        self.close()  # the run is over, and errors live on in tracebacks
+        result, agent = next(it for it in zip(results, agents, strict=True) if it[0] is not None)
+        if isinstance(result, KeyboardInterrupt):
+            raise result
+        if isinstance(result, BaseException):
+            raise self._failure(p, agent, result) from result
+        raise self._failure(p, agent, _no_answer_wanted())
 
     def act_together(self, p: int) -> None:
         """Let the due agents of a batch population decide, and put their messages into the outbox."""
         state, host = self._state, self._hosts[p]
         first, count = int(state.populations["first"][p]), int(state.populations["due_count"][p])
         agents = state.due[first : first + count].astype(np.int64)
-        observation = self._together(p, agents.copy(), first)
+        observation = host.seen_by_all(agents, tuple(self.news))
         orders = BatchOrders(agents, host.numbers, int(state.clock["next_order_id"][0]))
-        try:
-            answer = self._memory.batches[p].decide(observation, orders)
-        except (Exception, SystemExit) as error:
-            raise self._failure(p, -1, error) from error
-        if answer is not None:
-            self._wait([answer], p, [-1])
+        with self._watched(p):
+            try:
+                answer = self._memory.batches[p].decide(observation, orders)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                raise self._failure(p, _TOGETHER, error) from error
+            if answer is not None:
+                self._wait([answer], p, [_TOGETHER])
         state.clock["next_order_id"] = orders.next_id
         state.clock["activations"] += count
-        put_messages(state, orders.messages())
-        _forget(state.address, agents, host.numbers)
+        put_messages(state, orders.close())
+        forget(state.address, agents, host.numbers)
 
-    def _together(self, p: int, agents: NDArray[np.int64], first: int) -> BatchObservation:
-        state, host = self._state, self._hosts[p]
-        numbers = host.numbers
-        own = host.positions(agents)
-        given = np.asarray(self._spec.populations[p].parameters)
-        market = ("best_bid", "best_ask", "bid_depth", "ask_depth", "mid", "last_price", "volume")
-        return BatchObservation(
-            host,
-            numbers,
-            step=int(state.clock["step"][0]),
-            agents=agents,
-            index=agents - first,
-            cash=state.ledger.accounts["cash"][agents],
-            **{name: own[name].copy() for name in ("inventory", "bought", "sold", "fills")},
-            signal=host.signals(agents, numbers),
-            parameters=given[agents - first] if given.size else np.zeros((len(agents), 0)),
-            instruments=tuple(host.instruments),
-            **{name: state.views[name][numbers] for name in market},
-            news=self.news,
+    @contextmanager
+    def _watched(self, p: int) -> Iterator[None]:
+        """Look now and then whether a decision draws from a global random generator."""
+        watch = self._watch
+        watch.left[p] -= 1
+        if watch.left[p] >= 0:
+            yield
+            return
+        watch.begin()
+        yield
+        self._warn_of_draw(p, watch.end(p))
+
+    def _warn_of_draw(self, p: int, drawn: str | None, place: tuple[str, int] | None = None) -> None:
+        if drawn is None or p in self._warned:
+            return
+        self._warned.add(p)
+        name, strategy = self._spec.populations[p].name, self._spec.populations[p].strategy
+        file, line = place or _defined(strategy)
+        text = f"population {name}: strategy {strategy.name!r} draws from {drawn}; {remedy(strategy.level)}"
+        # A registry of its own, so that a second run in one process is warned of too
+        warnings.warn_explicit(text, RunWarning, file or "<strategy>", line, registry={})
+
+    def _warn_of_compiled_draw(self, p: int, population: Population) -> None:
+        code = population.strategy.code
+        own = code is None or code.__module__.startswith("simlab.")
+        place = None if own else global_draws(code)
+        if place is not None:
+            self._warn_of_draw(p, "a global random generator", place)
+
+    def compiled_failure(self, error: BaseException) -> StrategyError:
+        """Return the error of the compiled strategy that was deciding: agent, step, file and line."""
+        agent = int(self._state.clock["agent"][0])
+        return self._failure(int(self._state.agents["population"][agent]), agent, error)
+
+    def _failure(self, p: int, agent: int, error: BaseException) -> StrategyError:
+        """Say whose decision failed, when and where."""
+        population = self._spec.populations[p]
+        alone = agent != _TOGETHER
+        who = self._spec.account_name(agent) if alone else f"population {population.name}"
+        step = int(self._state.clock["step"][0])
+        return StrategyError(
+            f"{who}: strategy {population.strategy.name!r} failed at step {step} "
+            f"({_told(error)}){_place(error, population)}"
         )
+
+
+def _no_answer_wanted() -> TypeError:
+    return TypeError("decide() must return None: send messages through `orders`")
 
 
 def _unpickled(memory: bytes) -> _Memory:
@@ -414,12 +356,29 @@ def _unpickled(memory: bytes) -> _Memory:
 
 def _told(error: BaseException) -> str:
     """Say an error in one line."""
+    if isinstance(error, StrategyError):
+        return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _place(error: BaseException, file: Path | None) -> str:
-    """Return the line of a strategy's file in which an error came up, or the innermost line of all."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if file is not None and Path(frame.filename) == file]
-    shown = (own or [frame for frame in frames if not Path(frame.filename).is_relative_to(_ROOT)])[-1:]
-    return "".join(f", in {frame.filename}, line {frame.lineno}" for frame in shown)
+def _defined(strategy: Any) -> tuple[str, int]:
+    """Return the file and line of a strategy's ``decide``, or of itself."""
+    return (
+        definition(getattr(strategy.code, "decide", strategy.code)) if strategy.code is not None else ("", 0)
+    )
+
+
+def _place(error: BaseException, population: Population) -> str:
+    """Return the innermost line of the strategy's file that an error came through, and where it came up.
+
+    Without any, as of most errors in compiled code, the line where the strategy is defined.
+    """
+    file = source_file(population.strategy)
+    frames = [(Path(it.filename), it.lineno) for it in traceback.extract_tb(error.__traceback__)]
+    own = [it for it in frames if it[0] == file][-1:]
+    others = [it for it in frames if not it[0].is_relative_to(_ROOT) and "site-packages" not in it[0].parts]
+    shown = own or others[-1:] or [_defined(population.strategy)]
+    text = "".join(f", in {place}, line {line}" for place, line in shown)
+    if own and others and others[-1] != own[-1] and others[-1][0] != file and frames[-1] == others[-1]:
+        text += f" (raised in {others[-1][0]}, line {others[-1][1]})"
+    return text

@@ -204,11 +204,10 @@ class Simulation:
                 self.pulse()
             try:
                 status = advance(state.address, until)
-            except Exception as error:  # a compiled strategy's; the loop itself raises nothing
-                raise StrategyError(
-                    f"{self.deciding()}: the compiled strategy failed at step {self.step} "
-                    f"({type(error).__name__}: {error})"
-                ) from error
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a compiled strategy's; the loop itself raises nothing
+                raise self._callbacks.compiled_failure(error) from error
             if status == Stop.EACH:
                 self._callbacks.act()
             elif status == Stop.REACHED:

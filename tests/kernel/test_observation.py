@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
 import pytest
 from small_markets import SHARE, Scripted, ScriptedBatch, acts, population, run, scripted
+from small_markets import simulation as market
 
 from simlab.agents.compiled import Needs, compiled_strategy, mid_ago, past_return
 from simlab.agents.each import Fill, RestingOrder
 from simlab.core.types import Side
+from simlab.errors import StrategyError
 from simlab.kernel import Activation
 from simlab.market.instruments import AccountPolicy, Instrument
 from simlab.processes import FundamentalJump, Halt, ScheduledNews
@@ -345,3 +348,88 @@ def test_the_last_look_is_the_same_in_all_instruments() -> None:
         instruments=(SHARE, OTHER),
     )
     assert simulation.state.memory["values"][:2, 2].tolist() == [4, 4]
+
+
+def arrays_of(value: Any) -> list[np.ndarray]:
+    """Return all arrays in what an attribute holds."""
+    if isinstance(value, np.ndarray | np.void):
+        return [np.asarray(value)]
+    if isinstance(value, dict | list | tuple):
+        inner = value.values() if isinstance(value, dict) else value
+        return [array for it in inner for array in arrays_of(it)]
+    return []
+
+
+def check_that_nothing_belongs_to_the_market(shown: Any, memory: list[np.ndarray]) -> None:
+    """Look at every public attribute, and at what every public method returns."""
+    for name in dir(shown):
+        if name.startswith("_"):
+            continue
+        value, again = (getattr(shown, name) for _ in range(2))
+        if callable(value):
+            value, again = (
+                it(1) if name in ("uniform", "past_return", "depth") else it() for it in (value, again)
+            )
+        assert isinstance(value, list | dict) <= (value is not again), name
+        for array in arrays_of(value):
+            assert not any(np.shares_memory(array, own) for own in memory), name
+            assert name == "uniform" or not array.flags.writeable, name
+        with pytest.raises((AttributeError, StrategyError)):
+            setattr(shown, name, value)
+
+
+def test_what_is_shown_cannot_be_written_to_and_is_none_of_the_markets_own() -> None:
+    looked: list[int] = []
+
+    def memory() -> list[np.ndarray]:
+        return list(simulation.state.to_arrays().values())
+
+    def look(number, observation, orders):
+        orders.limit("buy", 990, 5)
+        orders.market("sell", 1)
+        for shown in (observation, *observation.markets.values()):
+            check_that_nothing_belongs_to_the_market(shown, memory())
+        view = observation.market._host.view(0)
+        with pytest.raises(ValueError, match="read-only"):
+            view["mid"] = 5.0
+        assert isinstance(observation.news, tuple)
+        looked.append(observation.step)
+
+    def batch(observation, orders):
+        check_that_nothing_belongs_to_the_market(observation, memory())
+        assert isinstance(observation.news, tuple)
+        for item in observation.news:
+            with pytest.raises(FrozenInstanceError):
+                item.headline = "other"
+        looked.append(observation.step)
+
+    simulation = market(
+        scripted("a", look),
+        population("b", ScriptedBatch.strategy, 2, options={"script": batch}),
+        steps=2,
+        instruments=(SHARE, OTHER),
+        news=[ScheduledNews(1, None, "first")],
+    )
+    simulation.advance()
+    assert sorted(looked) == [0, 0, 1, 1]
+
+
+def test_more_than_there_is_cannot_be_asked_for() -> None:
+    def look(number, observation, orders):
+        for levels in (11, -1, 2.5, True):
+            with pytest.raises(StrategyError, match="levels"):
+                observation.market.depth(levels)
+        for steps in (-1, 1.5, 2**64):
+            with pytest.raises(StrategyError, match="steps"):
+                observation.market.past_return(steps)
+
+    def batch(observation, orders):
+        for instrument in (1, -1, 0.0):
+            with pytest.raises(StrategyError, match="instrument"):
+                observation.depth(instrument)
+        for count in (-1, 2**40, 1.0):
+            with pytest.raises(StrategyError, match="count"):
+                observation.uniform(count)
+        assert observation.uniform(0).shape == (1, 0)
+
+    run(scripted("a", look), population("b", ScriptedBatch.strategy, options={"script": batch}), steps=2)

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_markets import ScriptedBatch, acts, population, run, scripted
+from small_markets import Scripted, ScriptedBatch, acts, population, run, scripted
 
 from simlab.agents.batch import BatchObservation, BatchOrders, batch_strategy
 from simlab.agents.compiled import MAX_MESSAGES, compiled_strategy, limit
 from simlab.agents.each import Observation, Orders, Parameter, agent_strategy
-from simlab.core.types import EventKind
+from simlab.agents.inspection import definition
+from simlab.agents.registry import resolve
+from simlab.core.types import EventKind, Reason
 from simlab.errors import StrategyError
 from simlab.kernel import Population
 
@@ -203,3 +205,153 @@ def test_orders_get_ids_at_once_and_can_be_changed_in_the_same_step() -> None:
     accepted, cancelled, replaced = EventKind.ACCEPTED, EventKind.CANCELLED, EventKind.REPLACED
     assert log.all["kind"].tolist() == [accepted, accepted, replaced, cancelled]
     assert simulation.resting_orders == 1
+
+
+def line_of(function: Callable[..., Any]) -> int:
+    return function.__code__.co_firstlineno
+
+
+def quoted(observation: Observation) -> int:
+    return observation.best_ask - observation.best_bid  # both are None in an empty book
+
+
+@agent_strategy("nested", "Fails in a method of its own.")
+class Nested:
+    """Subtracts prices that there are not."""
+
+    def decide(self, observation, orders) -> None:
+        self._quote(observation)
+
+    def _quote(self, observation) -> None:
+        quoted(observation)
+
+
+def test_the_innermost_line_of_the_strategys_own_file_is_named() -> None:
+    with pytest.raises(StrategyError, match=rf"in {__file__}, line {line_of(quoted) + 1}$"):
+        run(population("n", Nested.strategy), steps=1)
+
+
+def test_a_failure_in_a_helper_module_is_led_back_to_the_strategy(tmp_path, monkeypatch) -> None:
+    (tmp_path / "spreads_of_mine.py").write_text("def spread(o):\n    return o.best_ask - o.best_bid\n")
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(
+        "from simlab.agents.each import agent_strategy\n"
+        "import spreads_of_mine\n"
+        "@agent_strategy('wide', 'Asks a helper.')\n"
+        "class Wide:\n"
+        "    def decide(self, observation, orders):\n"
+        "        spreads_of_mine.spread(observation)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(StrategyError, match=r"plugin.py, line 6 \(raised in .*spreads_of_mine.py, line 2\)"):
+        run(population("w", resolve(f"{plugin}:Wide")), steps=1)
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def script(*_: Any) -> None:
+        raise error
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(2), asyncio.CancelledError(), GeneratorExit(), RecursionError()]
+)
+def test_whatever_a_strategy_raises_is_its_failure(error: BaseException) -> None:
+    name = type(error).__name__
+    with pytest.raises(StrategyError, match=rf"s/0: .*step 0 \({name}"):
+        run(scripted("s", raising(error)), steps=1)
+    batch = population("b", ScriptedBatch.strategy, options={"script": raising(error)})
+    with pytest.raises(StrategyError, match=rf"population b: .*step 0 \({name}"):
+        run(batch, steps=1)
+
+
+def test_an_interruption_stays_one() -> None:
+    for strategy in (Scripted.strategy, ScriptedBatch.strategy):
+        with pytest.raises(KeyboardInterrupt, match="by hand"):
+            run(population("p", strategy, options={"script": raising(KeyboardInterrupt("by hand"))}), steps=1)
+
+
+@compiled_strategy("overreaching", "Remembers more than it can.")
+def overreaching(view, me, rng, orders):
+    where = int(view.step) + 6
+    me.memory[where] = 1.0
+
+
+@compiled_strategy("quitter", "Gives up.")
+def quitter(view, me, rng, orders):
+    if view.step == 2:
+        raise ValueError("nothing to do")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message", "line"),
+    [(overreaching, "IndexError: index .*out of bounds", 0), (quitter, "ValueError: nothing to do", 2)],
+    ids=["overreaching", "quitter"],
+)
+def test_a_failure_of_compiled_code_is_named(strategy, message: str, line: int) -> None:
+    at = definition(strategy.code)[1] + line  # an index has no line in compiled code
+    with pytest.raises(
+        StrategyError,
+        match=rf"c/\d: strategy '{strategy.name}' failed at step 2 \({message}.*{__file__}, line {at}$",
+    ):
+        run(population("c", strategy, 2), steps=5)
+
+
+@compiled_strategy("careless", "Sends what is no order.")
+def careless(view, me, rng, orders):
+    nothing = view.best_bid * np.nan
+    limit(orders, view, 0, nothing, 1)
+    limit(orders, view, 0, 100, nothing)
+    limit(orders, view, 256, 100, 1)
+    limit(orders, view, 0, 100, 1, 77)
+    limit(orders, view, 0, 100, 1, 0, 0, nothing)
+    limit(orders, view, 0, 100.9, 1)
+
+
+def test_what_compiled_code_sends_that_is_no_order_is_refused() -> None:
+    simulation, log = run(population("c", careless, 2), steps=1)
+    refused = log.all[log.all["kind"] == EventKind.REJECTED]
+    assert [Reason(it).name for it in refused["reason"]] == 2 * [
+        "PRICE_BAND", "INVALID_QUANTITY", "INVALID_SIDE", "INVALID_TIME_IN_FORCE", "INVALID_EXPIRY",
+    ]  # fmt: skip
+    assert set(log.all["account"].tolist()) == {0, 1}
+    assert log.all["price"][log.all["kind"] == EventKind.ACCEPTED].tolist() == [100, 100]
+    assert simulation.resting_orders == 2
+
+
+@pytest.mark.parametrize("by", [1, 100, 10**7])
+def test_a_batch_cannot_act_for_others(by: int) -> None:
+    def in_place(observation: BatchObservation, orders: BatchOrders) -> None:
+        observation.agents += by  # type: ignore[misc]
+
+    def unlocked(observation: BatchObservation, orders: BatchOrders) -> None:
+        agents = observation.agents
+        agents.setflags(write=True)
+        agents += by
+        assert observation.uniform(2).shape == (2, 2)
+        orders.market([0, 1], 0, 1)
+
+    for script in (in_place, unlocked):
+        herd = population("herd", ScriptedBatch.strategy, 2, options={"script": script})
+        others = scripted("z", acts({}), 3)
+        if script is in_place:
+            with pytest.raises(StrategyError, match=r"population herd: .*step 0.*read-only"):
+                run(herd, others, steps=1)
+        else:
+            _, log = run(herd, others, steps=1)
+            assert sorted(set(log.all["account"].tolist())) == [0, 1]
+
+
+def test_an_agent_cannot_act_for_others() -> None:
+    def script(number: int, observation: Observation, orders: Orders) -> None:
+        for target, name in ((observation, "agent"), (orders, "next_id"), (orders, "account")):
+            with pytest.raises(AttributeError):
+                setattr(target, name, 0)
+        with pytest.raises(AttributeError):
+            observation.market.instrument = 10**7
+        orders.market("buy", 1)
+        assert isinstance(orders.messages, bytes)
+
+    _, log = run(scripted("s", script, 2), scripted("z", acts({}), 2), steps=1)
+    assert sorted(set(log.all["account"].tolist())) == [0, 1]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import simlab
-from simlab.agents.conformance import check_compiled_strategy
+from simlab.agents.conformance import check_strategy
 from simlab.agents.registry import resolve
 from simlab.agents.strategy import Level, Strategy
 
@@ -88,8 +88,9 @@ def test_online_regression_learns_before_it_trades_and_keeps_its_limit(tmp_path:
     assert (fills.groupby("account")["lots"].cumsum().abs() <= 50).all()
 
 
-def test_imbalance_keeps_the_contract_of_compiled_strategies() -> None:
-    check_compiled_strategy(_strategy("imbalance"), seeds=range(10))
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_each_example_keeps_the_contract(name: str) -> None:
+    check_strategy(_strategy(name), seeds=range(30))
 
 
 def test_imbalance_takes_from_the_shorter_queue(tmp_path: Path) -> None:

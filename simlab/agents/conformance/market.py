@@ -1,0 +1,165 @@
+"""Be the host of strategies written in Python, on markets that are drawn: see `simlab.agents.each.Host`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlab.agents.batch import BatchObservation
+from simlab.agents.compiled import HISTORY_STEPS, ME_DTYPE, VIEW_DTYPE
+from simlab.agents.conformance.cases import blank, draw_account, draw_market, draw_parameter
+from simlab.agents.each import Fill, RestingOrder
+from simlab.agents.strategy import Strategy
+from simlab.core.types import Side
+
+__all__ = ["DrawnMarket"]
+
+_NAMES = ("ACME", "BOLT")
+_ACCOUNTS = np.array([40, 41, 43])
+_PAST_ORDER = 900_000
+_MARKET = ("best_bid", "best_ask", "bid_depth", "ask_depth", "mid", "last_price", "volume")
+
+
+class _News(NamedTuple):
+    step: int
+    instrument: int
+    headline: str
+    content: str = ""
+    sentiment: float = 0.5
+    impact: float = 0.0
+    source: str = ""
+
+
+class DrawnMarket:
+    """A market drawn for a strategy: one or two instruments, and three accounts that trade all of them.
+
+    Parameters
+    ----------
+    strategy : Strategy
+    seed : int
+        The same seed gives the same market. Parameters are the defaults for even seeds, drawn for odd ones.
+    coarse : bool
+        Let ticks and lots be larger than 1.
+    """
+
+    def __init__(self, strategy: Strategy, seed: int, *, coarse: bool) -> None:
+        generator = np.random.default_rng(seed)
+        self.seed = seed
+        self.instruments = {name: i for i, name in enumerate(_NAMES[: 1 + seed // 2 % 2])}
+        self.numbers = np.arange(len(self.instruments))
+        self.accounts = _ACCOUNTS.copy()
+        self.views = [_view(generator, i, coarse) for i in self.instruments.values()]
+        self.owned = [[_account(generator, view) for view in self.views] for _ in self.accounts]
+        self.parameters = np.array([_parameters(strategy, generator, seed) for _ in self.accounts])
+        self._streams: dict[int, np.random.Generator] = {}
+        self.step = int(self.views[0].step)
+        self.news = (_News(self.step, 0, "rates rise"),) * int(generator.integers(2))
+
+    def pass_on(self) -> None:
+        """Let a step pass; nothing else happens."""
+        self.step += 1
+        for view in self.views:
+            view.step = self.step
+
+    def fingerprint(self) -> bytes:
+        """Return all that a strategy could have changed."""
+        owned = [record for row in self.owned for record in row]
+        return b"".join(record.tobytes() for record in (*self.views, *owned, self.parameters, self.accounts))
+
+    def view(self, instrument: int) -> Any:
+        return self.views[instrument]
+
+    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        view = self.views[instrument]
+        bids, asks = (
+            list(zip(prices[:count].tolist(), depths[:count].tolist(), strict=True))
+            for prices, depths, count in (
+                (view.bid_prices, view.bid_depths, min(levels, int(view.bid_levels))),
+                (view.ask_prices, view.ask_depths, min(levels, int(view.ask_levels))),
+            )
+        )
+        return bids, asks
+
+    def past_return(self, instrument: int, steps: int) -> float:
+        view = self.views[instrument]
+        past = view.mids[(self.step - min(steps, HISTORY_STEPS - 1)) % HISTORY_STEPS]
+        return float(view.mid / past - 1.0) if past > 0 else 0.0
+
+    def _own(self, agent: int, instrument: int) -> np.record:
+        return self.owned[int(np.flatnonzero(self.accounts == agent)[0])][instrument]
+
+    def signal(self, agent: int, instrument: int) -> float:
+        return float(self._own(agent, instrument).signal)
+
+    def inventory(self, agent: int, instrument: int) -> int:
+        return int(self._own(agent, instrument).inventory)
+
+    def fill_count(self, agent: int, instrument: int) -> int:
+        return len(self.fills(agent, instrument))
+
+    def fills(self, agent: int, instrument: int) -> list[Fill]:
+        own, price = self._own(agent, instrument), int(self.views[instrument].last_price)
+        lots = [int(own.bought), -int(own.sold)]
+        return [Fill(self.step - 1, it, price, _PAST_ORDER) for it in lots if it]
+
+    def resting(self, agent: int, instrument: int) -> list[RestingOrder]:
+        own, count = self._own(agent, instrument), int(self._own(agent, instrument).visible_orders)
+        columns = (own.order_ids, own.order_sides, own.order_prices, own.order_quantities)
+        rows = zip(*(column[:count].tolist() for column in columns), strict=True)
+        return [RestingOrder(order_id, Side(side), *rest) for order_id, side, *rest in rows]
+
+    def random(self, agent: int) -> np.random.Generator:
+        return self._streams.setdefault(agent, np.random.default_rng([self.seed, agent]))
+
+    def uniform(self, agents: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+        draws = [np.random.default_rng([self.seed, self.step, int(it)]).random(count) for it in agents]
+        return np.array(draws).reshape(len(agents), count)
+
+    def seen_by(self, agent: int) -> list[int]:
+        """Return what `simlab.agents.each.Desk.open` shows an agent."""
+        view, own = self.views[0], self._own(agent, 0)
+        market = (view.best_bid, view.bid_depth, view.best_ask, view.ask_depth, view.last_price)
+        return [self.step, agent, *map(int, market), *map(int, (own.cash, own.inventory, own.open_orders))]
+
+    def seen_by_all(self) -> BatchObservation:
+        """Return what all agents see as a batch."""
+        own = {
+            name: np.array([[record[name] for record in row] for row in self.owned])
+            for name in ("inventory", "bought", "sold", "fills", "signal")
+        }
+        return BatchObservation(
+            self,
+            self.numbers,
+            step=self.step,
+            agents=self.accounts.copy(),
+            index=np.arange(len(self.accounts)),
+            cash=np.array([row[0].cash for row in self.owned]),
+            **own,
+            parameters=self.parameters.copy(),
+            instruments=tuple(self.instruments),
+            **{name: np.array([view[name] for view in self.views]) for name in _MARKET},
+            news=self.news,
+        )
+
+
+def _view(generator: np.random.Generator, instrument: int, coarse: bool) -> np.record:
+    while True:
+        view = blank(VIEW_DTYPE)[0]
+        draw_market(view, generator)
+        if coarse or view.tick_size == view.lot_size == 1:
+            view.instrument = instrument
+            return view
+
+
+def _account(generator: np.random.Generator, view: np.record) -> np.record:
+    own = blank(ME_DTYPE)[0]
+    draw_account(own, view, generator)
+    return own
+
+
+def _parameters(strategy: Strategy, generator: np.random.Generator, seed: int) -> list[float]:
+    if seed % 2 == 0:
+        return [it.default for it in strategy.parameters]
+    return [draw_parameter(it, generator) for it in strategy.parameters]

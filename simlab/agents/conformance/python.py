@@ -1,0 +1,223 @@
+"""Try strategies written in Python, and any strategy at the level it is written at."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlab.agents.batch import BatchOrders
+from simlab.agents.conformance.compiled import check_compiled_strategy
+from simlab.agents.conformance.market import DrawnMarket
+from simlab.agents.conformance.rules import check_declaration, check_message, check_order_ids, require
+from simlab.agents.each import Desk
+from simlab.agents.generators import drawn_from, global_states, remedy
+from simlab.agents.strategy import Level, Strategy
+from simlab.agents.waiting import EventLoop
+from simlab.core.types import MESSAGE_DTYPE, MessageKind
+
+__all__ = ["check_agent_strategy", "check_batch_strategy", "check_strategy"]
+
+_DECISIONS = 4
+"""Decisions in a row on one market, so that memory matters; the strategy is copied after half of them."""
+_FIRST_ORDER_ID = 1_000_000
+
+_Answer = Callable[[Any, DrawnMarket, EventLoop], NDArray[np.void]]
+"""Let a strategy's object decide; return its messages."""
+
+
+def check_strategy(
+    strategy: Strategy, seeds: Iterable[int] = range(100), *, options: Mapping[str, Any] | None = None
+) -> None:
+    """Check that a strategy of any level keeps the contract, on one market for each seed.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        As `simlab.agents.registry.resolve` finds it, or the attribute `strategy` of a class.
+    seeds : iterable of int
+        Each costs a few decisions.
+    options : mapping, optional
+        The options that a population would give; for strategies written in Python.
+
+    Raises
+    ------
+    AssertionError
+        At the first breach; the message names the strategy, the seed and the rule.
+    """
+    if strategy.level is Level.COMPILED:
+        check_compiled_strategy(strategy, seeds)
+    elif strategy.level is Level.BATCH:
+        check_batch_strategy(strategy, seeds, options=options)
+    else:
+        check_agent_strategy(strategy, seeds, options=options)
+
+
+def check_agent_strategy(
+    strategy: Strategy,
+    seeds: Iterable[int] = range(100),
+    *,
+    options: Mapping[str, Any] | None = None,
+    coarse: bool = False,
+) -> None:
+    """Check a strategy that decides for one agent.
+
+    It must not fail; answer the same to the same input, also after it was copied or pickled, as forks and
+    checkpoints do; draw from no global random generator; change neither its options nor what it is shown;
+    and send well-formed messages at prices and in quantities that a market can take.
+
+    Parameters
+    ----------
+    strategy : Strategy
+    seeds : iterable of int
+    options : mapping, optional
+    coarse : bool
+        Try it also where ticks and lots are larger than 1, and require whole ones.
+
+    Raises
+    ------
+    AssertionError
+        At the first breach; the message names the strategy, the seed and the rule.
+
+    Example
+    -------
+    >>> from simlab.agents.each import agent_strategy
+    >>> @agent_strategy("mid_bidder", "Bids the mid price.")
+    ... class MidBidder:
+    ...     def decide(self, observation, orders):
+    ...         orders.limit("buy", observation.market.mid, 1)
+    >>> check_agent_strategy(MidBidder.strategy)
+    Traceback (most recent call last):
+    AssertionError: strategy 'mid_bidder' fails with StrategyError('price ... is not a whole number of ...
+    """
+    require(strategy.level is Level.AGENT, strategy, f"is of level {strategy.level}, not agent")
+    _check(strategy, seeds, dict(options or {}), coarse, _answer_alone)
+
+
+def check_batch_strategy(
+    strategy: Strategy,
+    seeds: Iterable[int] = range(100),
+    *,
+    options: Mapping[str, Any] | None = None,
+    coarse: bool = False,
+) -> None:
+    """Check a strategy that decides for a population at once; see `check_agent_strategy`."""
+    require(strategy.level is Level.BATCH, strategy, f"is of level {strategy.level}, not batch")
+    _check(strategy, seeds, dict(options or {}), coarse, _answer_together)
+
+
+def _check(
+    strategy: Strategy, seeds: Iterable[int], options: dict[str, Any], coarse: bool, answer: _Answer
+) -> None:
+    check_declaration(strategy)
+    loop = EventLoop()
+    try:
+        for seed in seeds:
+            _check_seed(strategy, seed, options, coarse, answer, loop)
+    finally:
+        loop.close()
+
+
+def _check_seed(
+    strategy: Strategy, seed: int, options: dict[str, Any], coarse: bool, answer: _Answer, loop: EventLoop
+) -> None:
+    """Let twins decide side by side, and from half-way on a copy and a pickled one as well."""
+    market = DrawnMarket(strategy, seed, coarse=coarse)
+    given = copy.deepcopy(options)
+    all_alike = [(_made(strategy, market, given, seed), copy.deepcopy(market)) for _ in range(2)]
+    for decision in range(_DECISIONS):
+        where = f"seed {seed}, step {all_alike[0][1].step}"
+        if decision == _DECISIONS // 2:
+            all_alike += _copies(strategy, *all_alike[0], where)
+        names = ("", "to the same input", "after it was copied", "after it was pickled")
+        first = None
+        for (its, shown), name in zip(all_alike, names, strict=False):
+            sent = _decided(strategy, its, shown, answer, loop, where)
+            first = sent if first is None else first
+            require(sent.tobytes() == first.tobytes(), strategy, f"answers differently {name} ({where})")
+            shown.pass_on()
+        _check_messages(strategy, first, all_alike[0][1], where)  # type: ignore[arg-type]
+    require(_same(given, options), strategy, f"changes its options (seed {seed})")
+
+
+def _made(strategy: Strategy, market: DrawnMarket, options: dict[str, Any], seed: int) -> Any:
+    names = [it.name for it in strategy.parameters] if strategy.level is Level.AGENT else []
+    values = dict(zip(names, market.parameters[0].tolist(), strict=False))
+    try:
+        return strategy.make(**values, **options)
+    except Exception as error:
+        raise AssertionError(f"strategy {strategy.name!r} cannot be made (seed {seed}): {error!r}") from error
+
+
+def _copies(strategy: Strategy, its: Any, market: DrawnMarket, where: str) -> list[tuple[Any, DrawnMarket]]:
+    """Return a copy and a pickled one, each with the streams and the market that it goes on with."""
+    ways: dict[str, Callable[[Any], Any]] = {
+        "copied": copy.deepcopy,
+        "pickled": lambda it: pickle.loads(pickle.dumps(it)),
+    }
+    made = []
+    for way, again in ways.items():
+        try:
+            made.append(again((its, market)))
+        except Exception as error:
+            raise AssertionError(
+                f"strategy {strategy.name!r} cannot be {way} ({where}): {error!r}"
+            ) from error
+    return made
+
+
+def _decided(
+    strategy: Strategy, its: Any, market: DrawnMarket, answer: _Answer, loop: EventLoop, where: str
+) -> NDArray[np.void]:
+    before, shown = global_states(), market.fingerprint()
+    try:
+        sent = answer(its, market, loop)
+    except (Exception, SystemExit) as error:
+        raise AssertionError(f"strategy {strategy.name!r} fails with {error!r} ({where})") from error
+    drawn = drawn_from(before, global_states())
+    require(drawn is None, strategy, f"draws from {drawn} ({where}): {remedy(strategy.level)}")
+    require(market.fingerprint() == shown, strategy, f"changes what it is shown ({where})")
+    return sent
+
+
+def _answer_alone(its: Any, market: DrawnMarket, loop: EventLoop) -> NDArray[np.void]:
+    desk = Desk(market)
+    desk.open(market.seen_by(int(market.accounts[0])), _FIRST_ORDER_ID, market.news)
+    _finish(its.decide(desk.observation, desk.orders), loop)
+    return np.frombuffer(bytes(desk.close()), MESSAGE_DTYPE)
+
+
+def _answer_together(its: Any, market: DrawnMarket, loop: EventLoop) -> NDArray[np.void]:
+    orders = BatchOrders(market.accounts, market.numbers, _FIRST_ORDER_ID)
+    _finish(its.decide(market.seen_by_all(), orders), loop)
+    return orders.close()
+
+
+def _finish(answer: Any, loop: EventLoop) -> None:
+    """Wait for what an asynchronous strategy returned; raise what it raised."""
+    if answer is None:
+        return
+    (result,) = loop.wait([answer])
+    if isinstance(result, BaseException):
+        raise result
+    if result is not None:
+        raise TypeError("decide() must return None: send messages through `orders`")
+
+
+def _check_messages(strategy: Strategy, messages: NDArray[np.void], market: DrawnMarket, where: str) -> None:
+    for i, message in enumerate(messages):
+        known = message["kind"] in (MessageKind.LIMIT, MessageKind.MARKET)  # others name an order by its id
+        view = market.views[int(message["instrument"])] if known else None
+        check_message(strategy, message, view, market.step - 1, f"message {i}, {where}")
+    check_order_ids(strategy, messages, _FIRST_ORDER_ID)
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return pickle.dumps(one) == pickle.dumps(other)
+    except Exception:  # what cannot be pickled cannot be told apart
+        return True

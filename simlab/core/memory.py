@@ -25,11 +25,15 @@ _SPAN = 1024
 _CHUNK_BYTES = 1 << 20
 
 
-def new_rows(rows: int, dtype: DTypeLike) -> NDArray[Any]:
-    """Return ``(rows,)`` zeros that begin at a cache line; large arrays at a large page (2 MiB)."""
+def new_rows(rows: int, dtype: DTypeLike, *, grows: bool = False) -> NDArray[Any]:
+    """Return ``(rows,)`` zeros that begin at a cache line; large arrays at a large page (2 MiB).
+
+    A large array of which it is said that it `grows` has a span of addresses from the beginning.
+    """
     dtype = np.dtype(dtype)
     size = rows * dtype.itemsize
-    return _beginning(np.zeros(size + _alignment(size), np.uint8), size, dtype)
+    memory = _new_span(_SPAN * size + _PAGE_BYTES) if grows and size >= _LARGE_BYTES else None
+    return _beginning(np.zeros(size + _alignment(size), np.uint8) if memory is None else memory, size, dtype)
 
 
 def grown(array: NDArray[Any], rows: int) -> NDArray[Any]:
@@ -38,18 +42,17 @@ def grown(array: NDArray[Any], rows: int) -> NDArray[Any]:
     `array` must not be used any more: what is written to one of the two may or may not be seen in the other.
     """
     size = rows * array.itemsize
-    whole = array.base
-    if isinstance(whole, np.ndarray) and _is_span(whole) and size + _PAGE_BYTES <= len(whole):
-        return _beginning(whole, size, array.dtype)
-    span = _new_span(_SPAN * size + _PAGE_BYTES) if size >= _LARGE_BYTES else None
-    larger = new_rows(rows, array.dtype) if span is None else _beginning(span, size, array.dtype)
+    span = _span_of(array)
+    if span is not None and size + _PAGE_BYTES <= len(span):
+        return _beginning(span, size, array.dtype)
+    larger = new_rows(rows, array.dtype, grows=True)
     larger[: len(array)] = array
     return larger
 
 
 def copied(array: NDArray[Any]) -> NDArray[Any]:
     """Return the same in memory of its own. Where a large array is zero, neither uses memory for it."""
-    fresh = new_rows(len(array), array.dtype)
+    fresh = new_rows(len(array), array.dtype, grows=_span_of(array) is not None)
     source, target = array.view(np.uint8), fresh.view(np.uint8)
     for at in range(0, len(source), _CHUNK_BYTES):
         chunk = source[at : at + _CHUNK_BYTES]
@@ -74,6 +77,12 @@ class _Span(mmap.mmap):
 
 def _is_span(memory: NDArray[Any]) -> bool:
     return isinstance(getattr(memory.base, "obj", memory.base), _Span)
+
+
+def _span_of(array: NDArray[Any]) -> NDArray[np.uint8] | None:
+    """Return the span that an array lies in, if it does."""
+    whole = array.base
+    return whole if isinstance(whole, np.ndarray) and _is_span(whole) else None
 
 
 def _addresses_are_free() -> bool:

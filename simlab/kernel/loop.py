@@ -18,6 +18,7 @@ from simlab.core.jit import call_decide, jit, jit_inline
 from simlab.core.random import RNG_DTYPE, Role, reset
 from simlab.core.rows import prefetch, record_reader
 from simlab.engine.compiled.events import DONE
+from simlab.engine.compiled.hashed import tag_of_id
 from simlab.engine.compiled.matching import expire
 from simlab.kernel.delivery import arrive, drain_outbox, seal
 from simlab.kernel.observing import (
@@ -46,8 +47,10 @@ class Stop(IntEnum):
 
 
 _DECIDE = np.uint64(Role.DECIDE)
-_AHEAD = 6
-"""How many actors ahead memory is asked for."""
+_MANY_AGENTS = 10_000
+"""From here on what agents are and have no longer fits the caches that answer at once."""
+_ROWS, _ORDERS, _NEIGHBOURS = 6, 4, 2
+"""How many actors ahead each stage of `_look_ahead` is asked for."""
 
 _read_view = record_reader(VIEW_DTYPE)
 _read_me = record_reader(ME_DTYPE)
@@ -115,15 +118,47 @@ def _forget_python(state, agent):
 
 
 @jit_inline
-def _fetch_ahead(state, actor):
-    """Have the memory of an actor that is due soon brought near: with many agents it would be waited for."""
-    if actor < len(state.agents):
-        ledger = state.ledger
-        prefetch(state.agents, actor)
-        prefetch(state.memory, actor)  # its own row, if all agents are compiled and trade one instrument
-        prefetch(ledger.accounts, actor)
-        prefetch(ledger.positions, actor * len(ledger.terms))
-        prefetch(state.book.owners, actor)
+def _ask_for_rows(state, actor):
+    """Ask for an agent's own rows."""
+    ledger = state.ledger
+    prefetch(state.agents, actor)
+    prefetch(state.memory, actor)  # its own row, if all agents are compiled and trade one instrument
+    prefetch(ledger.accounts, actor)
+    prefetch(ledger.positions, actor * len(ledger.terms))
+    prefetch(state.book.owners, actor)
+
+
+@jit_inline
+def _ask_for_neighbours(book, order):
+    """Ask for what changes when an order goes."""
+    prefetch(book.orders, order.next)
+    prefetch(book.orders, order.previous)
+    prefetch(book.orders, order.account_previous)
+    prefetch(book.levels, order.level)
+    prefetch(book.ids, tag_of_id(order.order_id) & (len(book.ids) - 1))
+
+
+@jit_inline
+def _look_ahead(state, cursor):
+    """Have the memory that actors due soon need brought near: with many agents it would be waited for.
+
+    Their own rows lead to their newest orders, and these to their neighbours; each stage is asked for when
+    what it reads has arrived.
+    """
+    places, book, agents = state.places, state.book, len(state.agents)
+    if cursor + _ROWS >= state.clock.active:
+        return
+    actor = places[cursor + _ROWS].actor
+    if actor < agents:
+        _ask_for_rows(state, actor)
+    if agents < _MANY_AGENTS:
+        return
+    actor = places[cursor + _ORDERS].actor
+    if actor < agents:
+        prefetch(book.orders, book.owners[actor].tail)
+    actor = places[cursor + _NEIGHBOURS].actor
+    if actor < agents:
+        _ask_for_neighbours(book, book.orders[book.owners[actor].tail])
 
 
 @jit_inline
@@ -150,8 +185,7 @@ def _act(state):
         if clock.cursor >= clock.active:
             return DONE
         actor = state.places[clock.cursor].actor
-        if clock.cursor + _AHEAD < clock.active:
-            _fetch_ahead(state, state.places[clock.cursor + _AHEAD].actor)
+        _look_ahead(state, clock.cursor)
         if actor >= agents:
             clock.agent = actor - agents
             _call_python(state, actor - agents, -1)

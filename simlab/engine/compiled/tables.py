@@ -120,12 +120,12 @@ def allocate(
     order_rows = _power_of_two(orders + 2)
     level_rows = _power_of_two(levels + 2 * instruments + 2)
     book = Book(
-        orders=new_rows(order_rows, ORDER),
-        levels=new_rows(level_rows, LEVEL),
-        nodes=new_rows(level_rows, NODE),
+        orders=new_rows(order_rows, ORDER, grows=True),
+        levels=new_rows(level_rows, LEVEL, grows=True),
+        nodes=new_rows(level_rows, NODE, grows=True),
         ids=new_rows(2 * order_rows, ENTRY),
         prices=new_rows(2 * level_rows, ENTRY),
-        heap=new_rows(order_rows + 1, "i4"),
+        heap=new_rows(order_rows + 1, "i4", grows=True),
         owners=new_rows(accounts, OWNER),
         self_trade=new_rows(instruments, "i8"),
         events=new_rows(events, EVENT_WORDS),

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +33,7 @@ from simlab.agents.checking import (
     whole_array,
 )
 from simlab.agents.compiled import DEPTH_LEVELS
+from simlab.agents.hosts import BatchHost
 from simlab.agents.strategy import Level, Needs, Parameter, declare_class
 from simlab.core.types import MESSAGE_DTYPE, MessageKind
 from simlab.errors import StrategyError, did_you_mean
@@ -49,19 +50,6 @@ __all__ = [
 
 _MOST_DRAWS = 1 << 16
 """Draws that one agent may ask for at once."""
-
-
-class BatchHost(Protocol):
-    """Whoever shows a market to a population; instruments go by number."""
-
-    def uniform(self, agents: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-        """Draw ``(n, count)`` floats in [0, 1), each agent's from its own stream of this step."""
-
-    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Return ([(price, lots), ...] of bids, the same of asks), best first."""
-
-    def past_return(self, instrument: int, steps: int) -> float:
-        """Return the relative change of the mid price over the last `steps` steps."""
 
 
 class BatchObservation:

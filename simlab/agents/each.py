@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from simlab.agents.checking import ORDER_SIDES, TIMES_IN_FORCE, chosen, whole
 from simlab.agents.compiled import DEPTH_LEVELS
+from simlab.agents.hosts import Fill, Host, RestingOrder
 from simlab.agents.strategy import Level, Needs, Parameter, declare_class
 from simlab.core.types import MessageKind, Side, TimeInForce
 from simlab.errors import StrategyError
@@ -54,61 +55,6 @@ _MESSAGE = struct.Struct("<4Bi7q")
 _MOST_BYTES = MAX_MESSAGES * _MESSAGE.size
 _ALL = object()
 """All instruments at once."""
-
-
-class Fill(NamedTuple):
-    """One own fill: `quantity` lots, positive if bought."""
-
-    step: int
-    quantity: int
-    price: int
-    order_id: int
-
-
-class RestingOrder(NamedTuple):
-    """One own resting order; `quantity` is what remains, lots."""
-
-    order_id: int
-    side: Side
-    price: int
-    quantity: int
-
-
-class Host(Protocol):
-    """Whoever shows a market to agents: observations ask it when they are asked.
-
-    A kernel is one; so is any client that lets a strategy trade elsewhere. Instruments go by number.
-    """
-
-    instruments: dict[str, int]
-    """The instruments that the agent trades, by name."""
-
-    def view(self, instrument: int) -> Any:
-        """Return the fields of `simlab.agents.compiled.VIEW_DTYPE` by name, as they are now."""
-
-    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Return ([(price, lots), ...] of bids, the same of asks), best first."""
-
-    def past_return(self, instrument: int, steps: int) -> float:
-        """Return the relative change of the mid price over the last `steps` steps."""
-
-    def signal(self, agent: int, instrument: int) -> float:
-        """Return an agent's private signal of the fundamental, price units."""
-
-    def inventory(self, agent: int, instrument: int) -> int:
-        """Return an agent's inventory, lots."""
-
-    def resting(self, agent: int, instrument: int) -> list[RestingOrder]:
-        """Return an agent's resting orders, oldest first."""
-
-    def fills(self, agent: int, instrument: int) -> list[Fill]:
-        """Return an agent's latest fills since it last looked, oldest first."""
-
-    def fill_count(self, agent: int, instrument: int) -> int:
-        """Return the number of an agent's fills since it last looked."""
-
-    def random(self, agent: int) -> np.random.Generator:
-        """Return an agent's own random stream."""
 
 
 def _refuse_copy(self: Any) -> Any:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simlab.agents.batch import batch_strategy
 from simlab.agents.conformance import check_agent_strategy, check_batch_strategy, check_strategy
-from simlab.agents.each import Parameter, agent_strategy
 from simlab.agents.library import STRATEGIES
+from simlab.agents.python import Parameter, agent_strategy, batch_strategy
 from simlab.core.types import MessageKind
 
 SIZE = Parameter("size", 2, "lots", "Order size.", low=1, high=9, integer=True)

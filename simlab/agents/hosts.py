@@ -1,0 +1,81 @@
+"""State what the observations of strategies in Python ask, of whoever shows them a market.
+
+A kernel is such a host, and so is any client that lets a strategy trade elsewhere. Instruments go by number.
+What a host hands out is a copy, or cannot be written to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlab.core.types import Side
+
+__all__ = ["BatchHost", "Fill", "Host", "RestingOrder"]
+
+
+class Fill(NamedTuple):
+    """One own fill: `quantity` lots, positive if bought."""
+
+    step: int
+    quantity: int
+    price: int
+    order_id: int
+
+
+class RestingOrder(NamedTuple):
+    """One own resting order; `quantity` is what remains, lots."""
+
+    order_id: int
+    side: Side
+    price: int
+    quantity: int
+
+
+class Host(Protocol):
+    """Whoever shows a market to agents that decide alone."""
+
+    instruments: dict[str, int]
+    """The instruments that the agent trades, by name."""
+
+    def view(self, instrument: int) -> Any:
+        """Return the fields of `simlab.agents.compiled.VIEW_DTYPE` by name, as they are now."""
+
+    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return ([(price, lots), ...] of bids, the same of asks), best first."""
+
+    def past_return(self, instrument: int, steps: int) -> float:
+        """Return the relative change of the mid price over the last `steps` steps."""
+
+    def signal(self, agent: int, instrument: int) -> float:
+        """Return an agent's private signal of the fundamental, price units."""
+
+    def inventory(self, agent: int, instrument: int) -> int:
+        """Return an agent's inventory, lots."""
+
+    def resting(self, agent: int, instrument: int) -> list[RestingOrder]:
+        """Return an agent's resting orders, oldest first."""
+
+    def fills(self, agent: int, instrument: int) -> list[Fill]:
+        """Return an agent's latest fills since it last looked, oldest first."""
+
+    def fill_count(self, agent: int, instrument: int) -> int:
+        """Return the number of an agent's fills since it last looked."""
+
+    def random(self, agent: int) -> np.random.Generator:
+        """Return an agent's own random stream."""
+
+
+class BatchHost(Protocol):
+    """Whoever shows a market to a population that decides as one."""
+
+    def uniform(self, agents: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+        """Draw ``(n, count)`` floats in [0, 1), each agent's from its own stream of this step."""
+
+    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return ([(price, lots), ...] of bids, the same of asks), best first."""
+
+    def past_return(self, instrument: int, steps: int) -> float:
+        """Return the relative change of the mid price over the last `steps` steps."""

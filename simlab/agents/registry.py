@@ -20,7 +20,7 @@ from types import ModuleType
 from simlab.agents.strategy import Strategy
 from simlab.errors import PluginError, did_you_mean
 
-__all__ = ["ENTRY_POINT_GROUP", "known_strategies", "resolve", "source_file", "workspace_root"]
+__all__ = ["ENTRY_POINT_GROUP", "found_again", "known_strategies", "resolve", "source_file", "workspace_root"]
 
 ENTRY_POINT_GROUP = "simlab.strategies"
 _LIST_THEM = "`simlab strategies` lists them all"
@@ -73,6 +73,17 @@ def known_strategies() -> dict[str, Strategy]:
     True
     """
     return {name: _from_name(name) for name in sorted(_sources())}
+
+
+def found_again(text: str, name: str, defined_in: str) -> Strategy:
+    """Return the strategy that was pickled, by where its code is; in this process or another.
+
+    Raises
+    ------
+    PluginError
+        When it is not there any more.
+    """
+    return replace(resolve(text), name=name, defined_in=defined_in)
 
 
 def workspace_root(folder: str | Path) -> Path | None:

@@ -120,6 +120,22 @@ class Strategy:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(self.make, name, None))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Strategy:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle where the code is: it is found again there, as a YAML file's strategy is."""
+        from simlab.agents.registry import found_again
+
+        place = (
+            self.defined_in if self.defined_in.endswith(".py") or self.code is None else self.code.__module__
+        )
+        return found_again, (
+            f"{place}:{getattr(self.code, '__name__', self.name)}",
+            self.name,
+            self.defined_in,
+        )
+
 
 _C = TypeVar("_C", bound=type)
 

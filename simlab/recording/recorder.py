@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from simlab.recording.blocks import RecordQueue
 from simlab.recording.columns import EventColumns
 from simlab.recording.manifest import write_reached
 from simlab.recording.parts import ROW_GROUP_ROWS, PartWriter
+from simlab.recording.queue import RecordQueue
 from simlab.recording.schema import TABLES
 
 __all__ = ["Recorder"]

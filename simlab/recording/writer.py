@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from simlab.core.types import EVENT_DTYPE
 from simlab.errors import RecordingError
-from simlab.recording.blocks import ClosedError, RecordQueue
 from simlab.recording.columns import arrow_table
 from simlab.recording.manifest import CONFIG_FILE, FINISHED, Manifest
+from simlab.recording.queue import ClosedError, RecordQueue
 from simlab.recording.recorder import Recorder
 from simlab.recording.schema import table_named
 
@@ -49,9 +49,9 @@ class RunWriter:
     seconds_per_part : float, optional
         Seconds after which whatever is waiting becomes a part, so that a slow run that is killed has
         lost little.
-    queue_blocks : int, optional
-        Blocks of events (`block_events` each, 64 bytes an event) that may wait for the thread.
-    block_events : int, optional
+    queue_buffers : int, optional
+        Buffers of events (`buffer_events` each, 64 bytes an event) that may wait for the thread.
+    buffer_events : int, optional
 
     Raises
     ------
@@ -86,16 +86,18 @@ class RunWriter:
         manifest: Mapping[str, Any] | None = None,
         rows_per_part: int = 1_000_000,
         seconds_per_part: float = 60.0,
-        queue_blocks: int = 8,
-        block_events: int = 65_536,
+        queue_buffers: int = 8,
+        buffer_events: int = 65_536,
     ) -> None:
-        _require_positive(rows_per_part=rows_per_part, queue_blocks=queue_blocks, block_events=block_events)
+        _require_positive(
+            rows_per_part=rows_per_part, queue_buffers=queue_buffers, buffer_events=buffer_events
+        )
         self.path = Path(path)
         self._outcome: str | None = None
         self._started_s = time.monotonic()
         self._manifest = Manifest(self.path, manifest or {})
         self._make_folder(config)
-        self._queue = RecordQueue(queue_blocks, block_events, _ROW_BYTES_WAITING)
+        self._queue = RecordQueue(queue_buffers, buffer_events, _ROW_BYTES_WAITING)
         self._recorder = Recorder(
             self.path, self._queue, rows_per_part=rows_per_part, seconds_per_part=seconds_per_part
         )

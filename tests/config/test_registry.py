@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -144,3 +146,19 @@ def test_unknown_name_gives_the_nearest_and_how_to_list() -> None:
         _refused("nois")
         == "unknown strategy 'nois'; did you mean 'noise'?; `simlab strategies` lists them all"
     )
+
+
+def test_every_strategy_can_be_pickled() -> None:
+    for strategy in known_strategies().values():
+        assert pickle.loads(pickle.dumps(strategy)) == strategy
+
+
+def test_a_pickled_strategy_is_found_again_in_another_process(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from simlab.agents.each import agent_strategy\n\n\n@agent_strategy('mine', 'Sleeps.')\nclass Mine:\n"
+        "    def decide(self, observation, orders):\n        pass\n"
+    )
+    kept = pickle.dumps(resolve("mine.py:Mine", folder=tmp_path))
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).make.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], input=kept, capture_output=True, check=True)
+    assert done.stdout.strip() == b"Mine"

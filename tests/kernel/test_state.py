@@ -122,7 +122,8 @@ def test_the_specification_can_be_run_any_number_of_times() -> None:
     one = spec()
     runs = [Simulation(one) for _ in range(2)]
     runs[0].advance(13)
-    for market in (*runs, Simulation(copy.deepcopy(one))):
+    copies = (copy.deepcopy(one), pickle.loads(pickle.dumps(one)))
+    for market in (*runs, *map(Simulation, copies)):
         assert end_of(market) == final("sequential", False)
 
 

@@ -16,8 +16,8 @@ from recorded_events import one_of_each, quote_rows, realistic
 from simlab.core.types import EVENT_DTYPE
 from simlab.errors import RecordingError
 from simlab.recording import TABLES, RunWriter, open_run
-from simlab.recording.blocks import ClosedError, RecordQueue
 from simlab.recording.columns import arrow_table
+from simlab.recording.queue import ClosedError, RecordQueue
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -232,7 +232,7 @@ def test_event_that_no_table_can_hold_is_told(tmp_path):
 
 
 def test_queue_holds_no_more_than_its_blocks():
-    queue = RecordQueue(blocks=3, block_events=10, row_bytes=100)
+    queue = RecordQueue(buffers=3, buffer_events=10, row_bytes=100)
     events = np.zeros(31, EVENT_DTYPE)
     events["sequence"] = np.arange(31)
     producer = threading.Thread(target=queue.put_events, args=(events,))
@@ -251,7 +251,7 @@ def test_queue_holds_no_more_than_its_blocks():
 
 
 def test_producer_waits_until_a_block_is_given_back():
-    queue = RecordQueue(blocks=2, block_events=10, row_bytes=100)
+    queue = RecordQueue(buffers=2, buffer_events=10, row_bytes=100)
     queue.put_events(np.zeros(20, EVENT_DTYPE))
     done = threading.Event()
 
@@ -270,7 +270,7 @@ def test_producer_waits_until_a_block_is_given_back():
 
 
 def test_dead_consumer_frees_a_waiting_producer():
-    queue = RecordQueue(blocks=2, block_events=10, row_bytes=100)
+    queue = RecordQueue(buffers=2, buffer_events=10, row_bytes=100)
     refused = []
 
     def produce():
@@ -290,7 +290,7 @@ def test_dead_consumer_frees_a_waiting_producer():
 
 def test_waiting_rows_are_bounded():
     rows = arrow_table(TABLES["quotes"], quote_rows(np.arange(10)))
-    queue = RecordQueue(blocks=2, block_events=10, row_bytes=1)
+    queue = RecordQueue(buffers=2, buffer_events=10, row_bytes=1)
     queue.put_rows("quotes", rows)
     done = threading.Event()
 

@@ -26,10 +26,12 @@ def size_of(folder):
 
 
 @pytest.mark.parametrize("call_size", [1, 777, 100_000])
-@pytest.mark.parametrize("block_events", [64, 65_536])
-def test_every_event_is_written_once_and_in_order(path, call_size, block_events):
+@pytest.mark.parametrize("buffer_events", [64, 65_536])
+def test_every_event_is_written_once_and_in_order(path, call_size, buffer_events):
     events = realistic(20_000)
-    with RunWriter(path, config={}, rows_per_part=5_000, block_events=block_events, queue_blocks=2) as writer:
+    with RunWriter(
+        path, config={}, rows_per_part=5_000, buffer_events=buffer_events, queue_buffers=2
+    ) as writer:
         for start in range(0, len(events), call_size):
             writer.events(events[start : start + call_size])
     fills = events[events["kind"] == EventKind.FILL]
@@ -254,7 +256,7 @@ def test_rows_that_come_one_at_a_time_are_kept_in_order(path):
     assert quotes["best_bid"].isna().sum() == 500
 
 
-@pytest.mark.parametrize("size", ["rows_per_part", "queue_blocks", "block_events"])
+@pytest.mark.parametrize("size", ["rows_per_part", "queue_buffers", "buffer_events"])
 def test_sizes_below_one_are_refused(path, size):
     with pytest.raises(RecordingError, match=f"{size} is 0 and must be at least 1"):
         RunWriter(path, config={}, **{size: 0})

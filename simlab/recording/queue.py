@@ -1,6 +1,6 @@
 """Carry events and rows from the kernel to the recorder's thread in bounded memory.
 
-Events travel in a fixed pool of blocks that is allocated once: a fresh array for every call would cost
+Events travel in a fixed pool of buffers that is allocated once: a fresh array for every call would cost
 the kernel ten times the copy itself in page faults.
 """
 
@@ -46,7 +46,7 @@ class Work(NamedTuple):
     """The step before which everything has now been given; to be put on disk, and then said to be there."""
 
 
-class _Block:
+class _Buffer:
     """A stretch of memory for events, filled from the front."""
 
     def __init__(self, capacity: int) -> None:
@@ -67,24 +67,24 @@ class _Block:
 
 
 class RecordQueue:
-    """Hold at most `blocks` blocks of `block_events` events and `row_bytes` bytes of rows.
+    """Hold at most `buffers` buffers of `buffer_events` events and `row_bytes` bytes of rows.
 
     Producers wait while it is full and get `ClosedError` once it is closed or its consumer is gone, so a
     dead consumer cannot leave them waiting.
 
     Parameters
     ----------
-    blocks : int, at least 2
-    block_events : int
-        Events that fit into a block.
+    buffers : int, at least 2
+    buffer_events : int
+        Events that fit into a buffer.
     row_bytes : int
         Bytes of waiting rows above which `put_rows` waits; one larger table passes alone.
     """
 
-    def __init__(self, blocks: int, block_events: int, row_bytes: int) -> None:
-        self._free = [_Block(block_events) for _ in range(blocks)]
-        self._filled: deque[_Block] = deque()
-        self._in_work: _Block | None = None
+    def __init__(self, buffers: int, buffer_events: int, row_bytes: int) -> None:
+        self._free = [_Buffer(buffer_events) for _ in range(buffers)]
+        self._filled: deque[_Buffer] = deque()
+        self._in_work: _Buffer | None = None
         self._rows: deque[tuple[str, pa.Table]] = deque()
         self._row_bytes = 0
         self._row_bytes_limit = row_bytes
@@ -104,15 +104,15 @@ class RecordQueue:
         start = 0
         while start < len(words):
             with self._changed:
-                block = self._block_with_room()
-                stop = min(start + block.room, len(words))
-                block.append(words[start:stop])
+                buffer = self._buffer_with_room()
+                stop = min(start + buffer.room, len(words))
+                buffer.append(words[start:stop])
                 self._put = (self._put[0] + stop - start, self._put[1])
-                if not block.room:
+                if not buffer.room:
                     self._changed.notify_all()
             start = stop
 
-    def _block_with_room(self) -> _Block:
+    def _buffer_with_room(self) -> _Buffer:
         self._changed.wait_for(lambda: self._closed or self._free or self._tail_has_room())
         self._check_open()
         if not self._tail_has_room():
@@ -172,7 +172,7 @@ class RecordQueue:
     def take(self, timeout_s: float) -> Work | None:
         """Return the next work, or None when the queue is closed and empty.
 
-        A block is given when it is full; a flush, the end, or `timeout_s` without work give what there is.
+        A buffer is given when it is full; a flush, the end, or `timeout_s` without work give what there is.
         """
         with self._changed:
             timed_out = not self._changed.wait_for(self._has_work, timeout_s)
@@ -218,7 +218,7 @@ class RecordQueue:
         return table, rows
 
     def release(self) -> None:
-        """Give back the block whose events were taken last."""
+        """Give back the buffer whose events were taken last."""
         with self._changed:
             if self._in_work is not None:
                 self._in_work.used = 0

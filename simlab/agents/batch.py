@@ -11,7 +11,7 @@ Example
 ...     def decide(self, observation, orders):
 ...         orders.market(np.arange(len(observation.agents)), 0, 1)
 >>> Herd.strategy.level
-<Level.BATCH: 'batch'>
+<Calling.BATCH: 'batch'>
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from simlab.agents.checking import (
 )
 from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.hosts import BatchHost
-from simlab.agents.strategy import Level, Needs, Parameter, declare_class
+from simlab.agents.strategy import Calling, Needs, Parameter, declare_class
 from simlab.core.types import MESSAGE_DTYPE, MessageKind
 from simlab.errors import StrategyError, did_you_mean
 
@@ -369,4 +369,4 @@ def batch_strategy(
     One object is made, with the population's options as keyword arguments; the agents' parameters come with
     each observation.
     """
-    return declare_class(Level.BATCH, name, summary, parameters, options, source)
+    return declare_class(Calling.BATCH, name, summary, parameters, options, source)

@@ -11,7 +11,7 @@ Example
 ...     def decide(self, observation, orders):
 ...         orders.market(np.arange(len(observation.agents)), 0, 1)
 >>> Herd.strategy.level
-<Level.BATCH: 'batch'>
+<Calling.BATCH: 'batch'>
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from simlab.agents.checking import (
     TIMES_IN_FORCE,
     as_array,
     chosen_array,
-    spread,
+    fitting,
     whole,
     whole_array,
 )
 from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.hosts import BatchHost
-from simlab.agents.strategy import Level, Needs, Parameter, declare_class
+from simlab.agents.strategy import Calling, Needs, Parameter, declare_class
 from simlab.core.types import MESSAGE_DTYPE, MessageKind
 from simlab.errors import StrategyError, did_you_mean
 
@@ -262,8 +262,10 @@ class BatchOrders:
         """
         positions = self._positions(who)
         count = len(positions)
-        kinds = spread(whole_array(kind, "kind", low=0, high=max(MessageKind)), count, "kind")
-        ids = spread(whole_array(order_id, "order_id"), count, "order_id").copy()
+        kinds = fitting(_CODES["kind"](kind, "kind"), count, "kind")
+        kinds = np.broadcast_to(kinds, count)
+        ids = fitting(whole_array(order_id, "order_id"), count, "order_id")
+        ids = np.broadcast_to(ids, count).copy()
         new = kinds <= MessageKind.MARKET
         ids[new] = self._new_ids(int(np.count_nonzero(new)))
         sent_here = np.flatnonzero(ids < 0)
@@ -332,13 +334,13 @@ class BatchOrders:
         messages = np.zeros(len(positions), MESSAGE_DTYPE)
         for name, given in fields.items():
             values = _CODES[name](given, name) if name in _CODES else whole_array(given, name)
-            messages[name] = spread(values, len(positions), name)
+            messages[name] = fitting(values, len(positions), name)
         messages["account"] = self._agents[positions]
         if instrument is None:
             messages["instrument"] = -1
         else:
             chosen = whole_array(instrument, "instrument", low=0, high=len(self._numbers) - 1)
-            messages["instrument"] = spread(self._numbers[chosen], len(positions), "instrument")
+            messages["instrument"] = fitting(self._numbers[chosen], len(positions), "instrument")
         self._parts.append((positions, messages))
 
 
@@ -367,4 +369,4 @@ def batch_strategy(
     One object is made, with the population's options as keyword arguments; the agents' parameters come with
     each observation.
     """
-    return declare_class(Level.BATCH, name, summary, parameters, options, source)
+    return declare_class(Calling.BATCH, name, summary, parameters, options, source)

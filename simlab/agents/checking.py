@@ -21,7 +21,7 @@ __all__ = [
     "as_array",
     "chosen",
     "chosen_array",
-    "spread",
+    "fitting",
     "whole",
     "whole_array",
 ]
@@ -92,6 +92,8 @@ def whole_array(values: ArrayLike, name: str, *, low: int = _LOW, high: int = _H
     Traceback (most recent call last):
     simlab.errors.StrategyError: price must be whole numbers: price[1] 2.5 is not a whole number of an...
     """
+    if values.__class__ is int:
+        return np.array(whole(values, name, low=low, high=high), np.int64)
     array = as_array(values, name)
     if not array.size:
         return np.zeros(array.shape, np.int64)
@@ -119,10 +121,10 @@ def chosen_array(
     return whole_array(values, name, low=0, high=high)
 
 
-def spread(values: NDArray[np.int64], count: int, name: str) -> NDArray[np.int64]:
-    """Return one value for each of `count` messages, or raise StrategyError."""
+def fitting(values: NDArray[np.int64], count: int, name: str) -> NDArray[np.int64]:
+    """Return values that are one, or one for each of `count` messages; raise StrategyError for others."""
     if values.ndim == 0 or values.shape == (count,):
-        return np.broadcast_to(values, count)
+        return values
     raise StrategyError(
         f"{name} has shape {values.shape} for {count} messages; give one value, or an array of {count}"
     )

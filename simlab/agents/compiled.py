@@ -18,7 +18,7 @@ Example
 ...     if view.bid_depth > 0 and me.inventory <= 0:
 ...         limit(orders, view, 0, view.best_bid, int(me.parameters[0]))
 >>> joiner.level
-<Level.COMPILED: 'compiled'>
+<Calling.COMPILED: 'compiled'>
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from numba import from_dtype, types
 
 from simlab.agents.inspection import CodeRules, check_code, definition
 from simlab.agents.rounding import small_field, whole_or_none, whole_price, whole_quantity
-from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS, Level, Needs, Parameter, Strategy
+from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS, Calling, Needs, Parameter, Strategy
 from simlab.core.jit import jit
 from simlab.core.random import RNG_DTYPE
 from simlab.core.rows import packed
@@ -340,7 +340,7 @@ def compiled_strategy(
 
         return Strategy(
             name=name,
-            level=Level.COMPILED,
+            level=Calling.COMPILED,
             make=make,
             summary=summary,
             parameters=parameters,

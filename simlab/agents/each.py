@@ -15,7 +15,7 @@ Example
 ...         if observation.best_bid is not None:
 ...             orders.limit("buy", observation.best_bid + 1, self.size)
 >>> PennyBidder.strategy.level
-<Level.AGENT: 'agent'>
+<Calling.AGENT: 'agent'>
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 from simlab.agents.checking import ORDER_SIDES, TIMES_IN_FORCE, chosen, whole
 from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.hosts import Fill, Host, RestingOrder
-from simlab.agents.strategy import Level, Needs, Parameter, declare_class
+from simlab.agents.strategy import Calling, Needs, Parameter, declare_class
 from simlab.core.types import MessageKind, Side, TimeInForce
 from simlab.errors import StrategyError
 
@@ -458,4 +458,4 @@ def agent_strategy(
 
     The object is made with the agent's parameters and the population's options as keyword arguments.
     """
-    return declare_class(Level.AGENT, name, summary, parameters, options, source)
+    return declare_class(Calling.AGENT, name, summary, parameters, options, source)

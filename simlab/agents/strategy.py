@@ -1,6 +1,7 @@
 """Describe a strategy: its name, level, parameters and what it wants to see.
 
-A strategy is written at one of three levels (`Level`); the kernel and the YAML file treat them alike.
+A strategy is written at one of three levels, told apart by how it is called (`Calling`); the kernel and the
+YAML file treat them alike.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from simlab.errors import StrategyError
 __all__ = [
     "MAX_MEMORY",
     "MAX_PARAMETERS",
-    "Level",
+    "Calling",
     "Needs",
     "Parameter",
     "Strategy",
@@ -26,7 +27,7 @@ MAX_PARAMETERS = 12
 MAX_MEMORY = 8
 
 
-class Level(StrEnum):
+class Calling(StrEnum):
     """How a strategy is called: compiled per agent, Python per population, Python per agent, or never."""
 
     COMPILED = "compiled"
@@ -78,7 +79,7 @@ class Strategy:
     """
 
     name: str
-    level: Level
+    level: Calling
     make: Callable[..., Any]
     summary: str
     parameters: tuple[Parameter, ...] = ()
@@ -141,7 +142,7 @@ _C = TypeVar("_C", bound=type)
 
 
 def declare_class(
-    level: Level,
+    level: Calling,
     name: str,
     summary: str,
     parameters: tuple[Parameter, ...],

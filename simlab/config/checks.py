@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simlab.agents.strategy import Level, Parameter, Strategy
+from simlab.agents.strategy import Calling, Parameter, Strategy
 from simlab.config.distributions import Distribution
 from simlab.config.models import ExperimentConfig, PopulationConfig
 from simlab.config.money import money_problems
@@ -147,7 +147,7 @@ def _population(
     except PluginError as error:
         yield Problem((*path, "strategy"), str(error))
         return
-    if strategy.level is Level.OUTSIDE:
+    if strategy.level is Calling.OUTSIDE:
         for key in _OF_AGENTS:
             if key in population.model_fields_set:
                 yield Problem((*path, key), "seats act when somebody outside wants to; remove it")

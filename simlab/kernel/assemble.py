@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.compiled import HISTORY_STEPS, MAX_MESSAGES, VIEW_DTYPE
-from simlab.agents.strategy import MAX_PARAMETERS, Level
+from simlab.agents.strategy import MAX_PARAMETERS, Calling
 from simlab.core.hashing import HASH_SEED
 from simlab.core.jit import address_of, jit
 from simlab.core.numerics import log
@@ -41,10 +41,10 @@ from simlab.market.ledger import FILL_LOG, ExchangeAccount, Ledger
 __all__ = ["assemble", "bind_strategies", "set_terms", "views_of"]
 
 _LEVELS = {
-    Level.COMPILED: CallLevel.COMPILED,
-    Level.BATCH: CallLevel.BATCH,
-    Level.AGENT: CallLevel.EACH,
-    Level.OUTSIDE: CallLevel.OUTSIDE,
+    Calling.COMPILED: CallLevel.COMPILED,
+    Calling.BATCH: CallLevel.BATCH,
+    Calling.AGENT: CallLevel.EACH,
+    Calling.OUTSIDE: CallLevel.OUTSIDE,
 }
 _EXCHANGE = AccountPolicy(
     borrowing=UNLIMITED, short_limit=UNLIMITED, reserve=False, max_open_orders=UNLIMITED
@@ -98,7 +98,7 @@ def bind_strategies(spec: SimulationSpec, state: State) -> list[Any]:
     """
     functions = []
     for row, population in zip(state.populations, spec.populations, strict=True):
-        if population.strategy.level is Level.COMPILED:
+        if population.strategy.level is Calling.COMPILED:
             functions.append(population.strategy.make(**population.options))
             row["address"] = address_of(functions[-1])
     return functions
@@ -134,7 +134,7 @@ def _instrument_of(names: dict[str, int], name: str, where: str) -> int:
 
 def _ledger(spec: SimulationSpec) -> Ledger:
     agents, count = spec.agents, len(spec.instruments)
-    each = sum(it.count for it in spec.populations if it.strategy.level is Level.AGENT)
+    each = sum(it.count for it in spec.populations if it.strategy.level is Calling.AGENT)
     ledger = Ledger(
         accounts=new_rows(agents + len(ExchangeAccount), Ledger.accounts.dtype),
         positions=new_rows((agents + len(ExchangeAccount)) * count, Ledger.positions.dtype),
@@ -179,7 +179,7 @@ def _endow(spec: SimulationSpec, ledger: Ledger) -> None:
         rows = slice(first, first + population.count)
         ledger.accounts["cash"][rows] = population.account.cash
         ledger.accounts["population"][rows] = p
-        if population.strategy.level is Level.AGENT:
+        if population.strategy.level is Calling.AGENT:
             ledger.accounts["fill_log"][rows] = np.arange(logs, logs + population.count)
             logs += population.count
         for name, lots in population.account.inventory:
@@ -242,7 +242,7 @@ class _Cast:
             row["parameters_at"] = parameter_rows
             self._describe(row, population)
             state.agents["population"][first : first + population.count] = p
-            if population.strategy.level is Level.OUTSIDE:
+            if population.strategy.level is Calling.OUTSIDE:
                 state.seats[first : first + population.count] = Seat.NEW
             parameter_rows += len(self._parameters[-1])
             first += population.count
@@ -275,7 +275,7 @@ class _Cast:
         row["parameters_each"] = len(own) > 1
         self._parameters.append(own)
         row["memory_at"] = self._memory_rows
-        if strategy.level is Level.COMPILED:
+        if strategy.level is Calling.COMPILED:
             self._memory_rows += population.count * len(traded)
 
     def _schedule(self, state: State, first: int, population: Population) -> None:
@@ -290,7 +290,7 @@ class _Cast:
 def _activation(population: Population) -> tuple[Activated, int, float]:
     """Return how agents become due, their period, and the log of the probability to stay quiet."""
     plan = population.activation
-    if population.strategy.level is Level.OUTSIDE:
+    if population.strategy.level is Calling.OUTSIDE:
         return Activated.NEVER, 0, 0.0
     if plan.steps is not None:
         return Activated.BY_STEPS, 0, 0.0

@@ -21,7 +21,7 @@ from simlab.agents.each import MAX_MESSAGES, Desk
 from simlab.agents.generators import Watch, drawn_from, global_states, remedy
 from simlab.agents.inspection import definition, global_draws
 from simlab.agents.registry import source_file
-from simlab.agents.strategy import Level
+from simlab.agents.strategy import Calling
 from simlab.agents.waiting import EventLoop
 from simlab.errors import RunWarning, SimlabError, StrategyError
 from simlab.kernel.hosting import PopulationHost, forget
@@ -32,7 +32,7 @@ __all__ = ["Callbacks", "put_messages"]
 
 _MESSAGE_BYTES = 64
 _ROOT = Path(__file__).resolve().parent.parent
-_PYTHON = (Level.BATCH, Level.AGENT)
+_PYTHON = (Calling.BATCH, Calling.AGENT)
 _TOGETHER = -1
 """In place of an agent: the population as a whole."""
 
@@ -176,7 +176,7 @@ class Callbacks:
     def _enter(self, p: int, population: Population) -> None:
         streams = self._memory.streams.setdefault(p, {})
         host = self._hosts[p] = PopulationHost(self._spec, self._state, p, streams)
-        if population.strategy.level is Level.BATCH:
+        if population.strategy.level is Calling.BATCH:
             if p not in self._memory.batches:
                 self._memory.batches[p] = self._make(population, {})
             return

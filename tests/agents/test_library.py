@@ -13,7 +13,7 @@ from simlab.agents.conformance import Case, decide, plain_case
 from simlab.agents.library import STRATEGIES
 from simlab.agents.library.avellaneda_stoikov import reservation_and_spread
 from simlab.agents.library.chiarella_iori import demand, price_for_cash
-from simlab.agents.strategy import Level
+from simlab.agents.strategy import Calling
 from simlab.core.jit import JIT
 from simlab.core.random import Role, name_key, reset
 from simlab.core.types import MessageKind, Side, TimeInForce
@@ -364,7 +364,7 @@ def test_benchmark_cancels_the_newest_order_and_all_above_its_limit() -> None:
     assert not case.me[0].memory.any()
 
 
-@pytest.mark.parametrize("name", [it.name for it in STRATEGIES.values() if it.level is Level.COMPILED])
+@pytest.mark.parametrize("name", [it.name for it in STRATEGIES.values() if it.level is Calling.COMPILED])
 def test_halted_instruments_get_no_messages(name: str) -> None:
     for seed in range(5):
         case = make_case(name, seed=seed)

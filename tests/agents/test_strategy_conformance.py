@@ -16,10 +16,10 @@ from simlab.agents import conformance
 from simlab.agents.compiled import Parameter, cancel, compiled_strategy, limit
 from simlab.agents.conformance import check_compiled_strategy, decide, plain_case, random_case
 from simlab.agents.library import STRATEGIES
-from simlab.agents.strategy import Level
+from simlab.agents.strategy import Calling
 from simlab.errors import StrategyError
 
-COMPILED = [name for name, strategy in STRATEGIES.items() if strategy.level == Level.COMPILED]
+COMPILED = [name for name, strategy in STRATEGIES.items() if strategy.level == Calling.COMPILED]
 
 
 @compiled_strategy("free", "Bids zero.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simlab.agents.docs import DEFAULT_FILE, render
 from simlab.agents.library import STRATEGIES
-from simlab.agents.strategy import Level, Needs, Parameter, Strategy
+from simlab.agents.strategy import Calling, Needs, Parameter, Strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +36,7 @@ def test_every_declaration_is_shown() -> None:
 def test_required_parameters_and_options_are_shown() -> None:
     strategy = Strategy(
         name="reader",
-        level=Level.BATCH,
+        level=Calling.BATCH,
         make=dict,
         summary="Reads a file.",
         parameters=(Parameter("pace", 0.0, "1", "Pace.", required=True),),

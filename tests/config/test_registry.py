@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from simlab.agents.registry import known_strategies, resolve, source_file, workspace_root
-from simlab.agents.strategy import Level
+from simlab.agents.strategy import Calling
 from simlab.errors import PluginError
 
 PLUGIN = """
@@ -60,7 +60,7 @@ def test_entry_points_are_found(site: Path) -> None:
     _install(site, "registry_plain", "plain_idler")
     _install(site, "registry_carrier", "carried_idler", "Carrier")
     assert {"plain_idler", "carried_idler"} <= set(known_strategies())
-    assert resolve("plain_idler").level is Level.COMPILED
+    assert resolve("plain_idler").level is Calling.COMPILED
     assert resolve("carried_idler").defined_in == "registry_carrier"
 
 

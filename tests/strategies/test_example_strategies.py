@@ -13,13 +13,13 @@ import pytest
 import simlab
 from simlab.agents.conformance import check_strategy
 from simlab.agents.registry import resolve
-from simlab.agents.strategy import Level, Strategy
+from simlab.agents.strategy import Calling, Strategy
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {
-    "my_first_agent": ("MyFirstAgent", Level.AGENT),
-    "online_regression": ("OnlineRegression", Level.BATCH),
-    "imbalance": ("imbalance", Level.COMPILED),
+    "my_first_agent": ("MyFirstAgent", Calling.AGENT),
+    "online_regression": ("OnlineRegression", Calling.BATCH),
+    "imbalance": ("imbalance", Calling.COMPILED),
 }
 
 

@@ -13,7 +13,7 @@ from simlab.agents.compiled import MAX_MESSAGES, ORDERS_DTYPE
 from simlab.agents.conformance.cases import ACCOUNT, Case, blank, random_case
 from simlab.agents.conformance.rules import check_declaration, check_message, check_order_ids, require
 from simlab.agents.inspection import global_draws
-from simlab.agents.strategy import Level, Strategy
+from simlab.agents.strategy import Calling, Strategy
 from simlab.core.jit import address_of, call_decide, jit
 from simlab.core.types import MESSAGE_DTYPE, MessageKind
 from simlab.errors import StrategyError
@@ -64,7 +64,7 @@ def check_compiled_strategy(strategy: Strategy, seeds: Iterable[int] = range(300
     Parameters
     ----------
     strategy : Strategy
-        Of level `Level.COMPILED`.
+        Of level `Calling.COMPILED`.
     seeds : iterable of int
         Each costs a few decisions.
 
@@ -73,7 +73,7 @@ def check_compiled_strategy(strategy: Strategy, seeds: Iterable[int] = range(300
     AssertionError
         At the first breach; the message names the strategy, the seed and the rule.
     """
-    require(strategy.level == Level.COMPILED, strategy, f"is of level {strategy.level}, not compiled")
+    require(strategy.level == Calling.COMPILED, strategy, f"is of level {strategy.level}, not compiled")
     check_declaration(strategy)
     _check_code(strategy)
     for seed in seeds:

@@ -16,7 +16,7 @@ from simlab.agents.conformance.market import DrawnMarket
 from simlab.agents.conformance.rules import check_declaration, check_message, check_order_ids, require
 from simlab.agents.each import Desk
 from simlab.agents.generators import drawn_from, global_states, remedy
-from simlab.agents.strategy import Level, Strategy
+from simlab.agents.strategy import Calling, Strategy
 from simlab.agents.waiting import EventLoop
 from simlab.core.types import MESSAGE_DTYPE, MessageKind
 
@@ -49,9 +49,9 @@ def check_strategy(
     AssertionError
         At the first breach; the message names the strategy, the seed and the rule.
     """
-    if strategy.level is Level.COMPILED:
+    if strategy.level is Calling.COMPILED:
         check_compiled_strategy(strategy, seeds)
-    elif strategy.level is Level.BATCH:
+    elif strategy.level is Calling.BATCH:
         check_batch_strategy(strategy, seeds, options=options)
     else:
         check_agent_strategy(strategy, seeds, options=options)
@@ -94,7 +94,7 @@ def check_agent_strategy(
     Traceback (most recent call last):
     AssertionError: strategy 'mid_bidder' fails with StrategyError('price ... is not a whole number of ...
     """
-    require(strategy.level is Level.AGENT, strategy, f"is of level {strategy.level}, not agent")
+    require(strategy.level is Calling.AGENT, strategy, f"is of level {strategy.level}, not agent")
     _check(strategy, seeds, dict(options or {}), coarse, _answer_alone)
 
 
@@ -106,7 +106,7 @@ def check_batch_strategy(
     coarse: bool = False,
 ) -> None:
     """Check a strategy that decides for a population at once; see `check_agent_strategy`."""
-    require(strategy.level is Level.BATCH, strategy, f"is of level {strategy.level}, not batch")
+    require(strategy.level is Calling.BATCH, strategy, f"is of level {strategy.level}, not batch")
     _check(strategy, seeds, dict(options or {}), coarse, _answer_together)
 
 
@@ -145,7 +145,7 @@ def _check_seed(
 
 
 def _made(strategy: Strategy, market: DrawnMarket, options: dict[str, Any], seed: int) -> Any:
-    names = [it.name for it in strategy.parameters] if strategy.level is Level.AGENT else []
+    names = [it.name for it in strategy.parameters] if strategy.level is Calling.AGENT else []
     values = dict(zip(names, market.parameters[0].tolist(), strict=False))
     try:
         return strategy.make(**values, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simlab.agents.strategy import Level, Strategy
+from simlab.agents.strategy import Calling, Strategy
 
 __all__ = ["outside"]
 
@@ -13,7 +13,7 @@ def _nothing(**options: object) -> None:
 
 outside = Strategy(
     name="outside",
-    level=Level.OUTSIDE,
+    level=Calling.OUTSIDE,
     make=_nothing,
     summary="Seats: accounts that are taken, traded from and given back by somebody outside during the run.",
     defined_in=__name__,

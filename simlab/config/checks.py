@@ -20,7 +20,7 @@ from simlab.processes.tabulated import TabulatedValues
 __all__ = ["absolute_options", "cross_check"]
 
 _MOST_WHOLE = 2**53
-_OF_AGENTS = ("activation", "latency", "signal_noise", "joins", "leaves")
+_OF_AGENTS = ("activation", "latency", "signal_noise", "joins", "leaves", "instruments")
 """What a population of seats has no use for."""
 
 
@@ -150,7 +150,7 @@ def _population(
     if strategy.level is Calling.OUTSIDE:
         for key in _OF_AGENTS:
             if key in population.model_fields_set:
-                yield Problem((*path, key), "seats act when somebody outside wants to; remove it")
+                yield Problem((*path, key), "seats trade what and when somebody outside wants to; remove it")
     yield from _parameters((*path, "parameters"), population, strategy)
     for name in population.options:
         if name not in strategy.options:

@@ -81,6 +81,7 @@ def assemble(spec: SimulationSpec) -> State:
         tape=new_rows(len(spec.instruments), TAPE),
         views=views_of(spec.instruments),
         seats=new_rows(agents, "i1"),
+        published_impact=new_rows(len(spec.instruments), "f8"),
         outside_levels=new_rows(len(spec.instruments), "f8"),
     )
     _set_clock(spec, state)

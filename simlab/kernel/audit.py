@@ -88,7 +88,7 @@ def _check_reserves(spec: SimulationSpec, state: State) -> None:
     signed = resting["price"] * terms["multiplier"] * np.where(side == Side.BUY, 1, -1)
     notional = np.abs(signed)
     ppm = np.maximum(0, np.maximum(terms["maker_ppm"], terms["taker_ppm"]))
-    fee = -(-(notional // 1_000_000 * ppm * 1_000_000 + notional % 1_000_000 * ppm) // 1_000_000)
+    fee = notional // 1_000_000 * ppm - (-(notional % 1_000_000 * ppm) // 1_000_000)
     unit = np.maximum(0, signed + fee)
     reserved = np.zeros(len(ledger.accounts), np.int64)
     np.add.at(reserved, account, quantity * unit)

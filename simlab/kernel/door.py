@@ -6,20 +6,21 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from math import isfinite
+from operator import index
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.core.types import MESSAGE_DTYPE, MessageKind, SelfTrade
+from simlab.core.types import MESSAGE_DTYPE, MESSAGE_WORDS, MessageKind, SelfTrade
 from simlab.errors import ConfigError, SimlabError, did_you_mean
 from simlab.kernel.boundary import Batch, batch_of, free_seat, require_seats
-from simlab.kernel.callbacks import put_messages
 from simlab.kernel.inbox import MESSAGE_FIELDS, Entry, EntryKind, Inbox, Origin
 from simlab.kernel.listing import add_instrument, with_instrument
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import Seat, State
-from simlab.market.instruments import Instrument
+from simlab.market.instruments import MAX_PRICE, Instrument
 from simlab.processes import NewsItem, Outside, OutsideState, ShockKind
 
 __all__ = ["Door"]
@@ -27,6 +28,7 @@ __all__ = ["Door"]
 _BLOCK_STEPS = 4096
 _BLOCK_CELLS = 1 << 22
 _NEWS_SHOWN = 100
+_MOST_STEPS = 10**12
 
 
 class Door:
@@ -58,8 +60,8 @@ class Door:
         prices = {it.name: float(it.initial_price) for it in spec.instruments if it not in spec.added}
         self._outside = Outside(spec.outside, seed=spec.seed, initial_prices=prices)
         self._outside_state = self._outside.start()
-        self._added_levels = [float(item.initial_price) for item in spec.added]
-        """Fundamental values of the instruments that were added."""
+        self._opened = -1
+        """The step for which everything was let in last."""
         self._inbox = Inbox()
         self.news: deque[NewsItem] = deque(maxlen=_NEWS_SHOWN)
         """News that can be seen, oldest first."""
@@ -82,21 +84,31 @@ class Door:
         return min(until, self._outside_state.next_step, until if waiting is None else waiting)
 
     def open(self) -> None:
-        """Let in what waits for the next step."""
-        if self.step >= self._outside_state.next_step:
+        """Let in what waits for the next step, after expiring what ends before it."""
+        if self._opened == self.step and self._inbox.next_step != self.step:
+            return
+        if self.step >= self._outside_state.next_step and self.step < self._spec.steps:
             self._next_block()
+        self._deliver(batch_of(self._state, np.zeros(0, MESSAGE_DTYPE)))
         for entry in self._inbox.take(self.step):
             self._let_in(entry)
+        self._opened = self.step
+
+    def close(self) -> None:
+        """Let in what waits for the step before which the market stands still, so that it can be seen."""
+        if self.step < self._spec.steps or self._inbox.next_step == self.step:
+            self.open()
 
     def _next_block(self) -> None:
         """Have the outside processes make their next block of steps."""
         step, spec = self.step, self._spec
-        steps = max(64, min(_BLOCK_STEPS, _BLOCK_CELLS // max(1, len(spec.instruments))))
-        block, self._outside_state = self._outside.advance(
-            self._outside_state, max(1, min(steps, spec.steps - step))
+        steps = max(64, min(_BLOCK_STEPS, _BLOCK_CELLS // len(spec.instruments)))
+        block, self._outside_state = self._outside.advance(self._outside_state, min(steps, spec.steps - step))
+        constant = np.array([float(item.initial_price) for item in spec.added])
+        values = np.concatenate(
+            [block.fundamental, np.broadcast_to(constant, (len(block.fundamental), len(constant)))], axis=1
         )
-        constant = np.tile(np.array(self._added_levels, np.float64), (len(block.fundamental), 1))
-        self._state.fundamental = np.concatenate([block.fundamental, constant], axis=1).reshape(-1)
+        self._state.fundamental = (values + self._state.published_impact).reshape(-1)
         self._state.clock["block_start"] = step
         for item in block.news:
             self._inbox.put_news(item)
@@ -117,19 +129,26 @@ class Door:
 
     def publish(self, headline: str, instrument: int, **content: Any) -> NewsItem:
         """Publish news; see `simlab.kernel.interface.Market`."""
-        self._require_instrument(instrument)
+        number = self._instrument(instrument)
+        numbers = {name: float(content[name]) for name in ("sentiment", "impact")}
+        texts = {name: str(content[name]) for name in ("content", "source")}
+        if not (isfinite(numbers["sentiment"]) and abs(numbers["impact"]) <= MAX_PRICE):
+            raise SimlabError(
+                f"news {headline!r}: sentiment {numbers['sentiment']} and impact {numbers['impact']} must be"
+                f" finite, and the impact at most {MAX_PRICE} price units"
+            )
         self.open()
-        item = NewsItem(self.step, instrument, headline, **content)
+        item = NewsItem(self.step, number, str(headline), **texts, **numbers)
         self._let_in(self._note(EntryKind.NEWS, text=item))
         return item
 
     def halt(self, steps: int, instrument: int) -> None:
         """Halt trading; see `simlab.kernel.interface.Market`."""
-        self._require_instrument(instrument)
-        if steps < 1:
-            raise SimlabError(f"a halt lasts 1 step or more, not {steps}")
+        number, length = self._instrument(instrument), _whole(steps, "steps")
+        if not 1 <= length <= _MOST_STEPS:
+            raise SimlabError(f"a halt lasts 1 to {_MOST_STEPS} steps, not {steps}")
         self.open()
-        self._let_in(self._note(EntryKind.HALT, target=instrument, amount=int(steps)))
+        self._let_in(self._note(EntryKind.HALT, target=number, amount=length))
 
     def list_instrument(self, instrument: Instrument) -> int:
         """Add an instrument; see `simlab.kernel.interface.Market`."""
@@ -155,9 +174,10 @@ class Door:
 
     def give_back(self, account: int) -> None:
         """Give a seat back; see `simlab.kernel.interface.Market`."""
-        require_seats(self._state, _cancel_all(np.array([account])))
+        number = _whole(account, "account")
+        require_seats(self._state, _cancel_all(np.array([number])))
         self.open()
-        self._let_in(self._note(EntryKind.SEAT_GIVEN_BACK, target=int(account)))
+        self._let_in(self._note(EntryKind.SEAT_GIVEN_BACK, target=number))
 
     def replay(self, entries: Iterable[Entry]) -> None:
         """Let what somebody wrote down of another session enter again, each at the boundary of its step."""
@@ -176,10 +196,12 @@ class Door:
             raise ConfigError(f"{where}: there is no population {name!r}{did_you_mean(name, names)}")
         return names.index(name)
 
-    def _require_instrument(self, instrument: int) -> None:
-        count = len(self._spec.instruments)
-        if not -1 <= instrument < count:
-            raise SimlabError(f"instrument {instrument} is unknown; they are 0 to {count - 1}, -1 for all")
+    def _instrument(self, instrument: int) -> int:
+        """Return the number of an instrument, or -1 for all."""
+        number, count = _whole(instrument, "instrument"), len(self._spec.instruments)
+        if not -1 <= number < count:
+            raise SimlabError(f"instrument {number} is unknown; they are 0 to {count - 1}, -1 for all")
+        return number
 
     def _let_in(self, entry: Entry) -> None:
         state = self._state
@@ -194,11 +216,7 @@ class Door:
             message = np.zeros(1, MESSAGE_DTYPE)
             for name, value in zip(MESSAGE_FIELDS, entry.message, strict=True):
                 message[name] = value
-            batch = batch_of(state, message)
-            if entry.origin is Origin.OUTSIDE:
-                self._deliver(batch)
-            else:
-                put_messages(state, batch.messages)
+            self._deliver(batch_of(state, message))
         elif entry.kind is EntryKind.SEAT_TAKEN:
             state.seats[entry.target] = Seat.TAKEN
         elif entry.kind is EntryKind.SEAT_GIVEN_BACK:
@@ -211,14 +229,19 @@ class Door:
         """Add an instrument, whose fundamental value the outside processes know nothing of."""
         self._spec = with_instrument(self._spec, instrument)
         add_instrument(self._spec, self._state)
-        self._added_levels.append(float(instrument.initial_price))
         self._listed(self._spec)
 
     def _join_or_leave(self, population: Any, joins: bool) -> None:
         population["present"] = joins
-        if not joins:
-            agents = np.arange(population["first"], population["first"] + population["count"])
-            put_messages(self._state, _cancel_all(agents))
+        if joins or not population["count"]:
+            return
+        agents = np.arange(population["first"], population["first"] + population["count"])
+        cancels = _cancel_all(agents)
+        flight = self._state.flight
+        late = np.isin(flight["account"], agents) & (flight["order_id"] > 0)
+        # what is still on its way arrives as a cancel of orders that are gone, which does nothing
+        flight["code"][late] = cancels.view(MESSAGE_WORDS)["code"][0]
+        self._deliver(batch_of(self._state, cancels))
 
     def _publish(self, item: NewsItem, *, moves: bool) -> None:
         """Show an item; `moves` says that its impact is still to be added to the fundamental."""
@@ -227,19 +250,10 @@ class Door:
         self._state.views["news_step"][targets] = item.step
         self._state.views["news_sentiment"][targets] = item.sentiment
         if moves and item.impact:
+            self._state.published_impact[targets] += item.impact
             values = self._state.fundamental.reshape(-1, len(self._spec.instruments))
             values[self.step - int(self._state.clock["block_start"][0]) :, targets] += item.impact
-            self._set_levels(self._levels(), targets, item.impact)
         self._published(item)
-
-    def _levels(self) -> NDArray[np.float64]:
-        return np.concatenate([self._outside_state.levels, self._added_levels])
-
-    def _set_levels(self, levels: NDArray[np.float64], targets: slice, impact: float = 0.0) -> None:
-        levels[targets] += impact
-        first = len(levels) - len(self._added_levels)
-        self._outside_state = OutsideState(self._outside_state.next_step, levels[:first])
-        self._added_levels = levels[first:].tolist()
 
     def write_to(self, state: State) -> None:
         """Write down in a state what waits here and how the outside processes stand."""
@@ -247,7 +261,7 @@ class Door:
         kinds = [[type(item).__name__, asdict(item)] for item in waiting]
         texts = {"waiting": kinds, "shown": [asdict(item) for item in self.news]}
         state.texts = np.frombuffer(json.dumps(texts).encode(), np.uint8).copy()
-        state.outside_levels = self._levels()
+        state.outside_levels = self._outside_state.levels.copy()
         state.clock["outside_step"] = self._outside_state.next_step
         state.clock["inbox_number"] = self._inbox.number
 
@@ -256,9 +270,7 @@ class Door:
         texts = json.loads(state.texts.tobytes())
         waiting = [_TEXTS[kind](**item) for kind, item in texts["waiting"]]
         self._inbox = Inbox.from_rows(state.inbox, waiting, int(state.clock["inbox_number"][0]))
-        first = len(self._outside_state.levels)
-        self._outside_state = OutsideState(int(state.clock["outside_step"][0]), state.outside_levels[:first])
-        self._added_levels = state.outside_levels[first:].tolist()
+        self._outside_state = OutsideState(int(state.clock["outside_step"][0]), state.outside_levels)
         self.news.clear()
         self.news.extend(NewsItem(**item) for item in texts["shown"])
 
@@ -270,6 +282,14 @@ def _instrument(**fields: Any) -> Instrument:
 
 
 _TEXTS: dict[str, Any] = {"NewsItem": NewsItem, "Instrument": _instrument}
+
+
+def _whole(value: Any, name: str) -> int:
+    """Return a whole number, or raise SimlabError."""
+    try:
+        return index(value)
+    except TypeError:
+        raise SimlabError(f"{name} {value!r} is not a whole number; give an int") from None
 
 
 def _rows(instrument: int) -> slice:

@@ -45,6 +45,7 @@ def add_instrument(spec: SimulationSpec, state: State) -> None:
     set_terms(state.ledger, spec.instruments)
     key = np.array([name_key(spec.seed, "instrument", instrument.name)], np.uint64)
     state.instrument_keys = _joined(state.instrument_keys, key)
+    state.published_impact = _joined(state.published_impact, new_rows(1, "f8"))
     state.tape = _joined(state.tape, new_rows(1, state.tape.dtype))
     state.views = _joined(state.views, views_of([instrument], first=count))
     values = state.fundamental.reshape(-1, count) if count else np.zeros((len(state.fundamental), 0))

@@ -25,7 +25,7 @@ from simlab.kernel.loop import Stop, advance
 from simlab.kernel.sampling import account_columns, depth_columns, instrument_columns, quote_columns
 from simlab.kernel.snapshots import AccountSnapshot, BookSnapshot, account_of, book_of
 from simlab.kernel.spec import SimulationSpec
-from simlab.kernel.state import State
+from simlab.kernel.state import Phase, State
 from simlab.kernel.summary import instrument_rows, population_rows
 from simlab.market.instruments import Instrument
 from simlab.processes import NewsItem
@@ -84,6 +84,7 @@ class Simulation:
         StrategyError
             When the object of a strategy cannot be pickled.
         """
+        self._require_boundary()
         self.flush()
         state = self.state.copy()
         self._door.write_to(state)
@@ -119,6 +120,7 @@ class Simulation:
         StrategyError
             When the object of a strategy cannot be copied.
         """
+        self._require_boundary()
         self.flush()
         state = self.state.copy()
         self._door.write_to(state)
@@ -188,9 +190,18 @@ class Simulation:
     def advance(self, until: int | None = None) -> None:
         """Run up to (not including) step `until`, the end by default."""
         until = self.spec.steps if until is None else min(until, self.spec.steps)
+        self._require_boundary()
         while self.step < until:
             self._door.open()
             self._run(self._door.next_stop(until))
+        self._door.close()
+
+    def _require_boundary(self) -> None:
+        if self.state.clock["phase"][0] != Phase.BEGIN:
+            raise SimlabError(
+                f"step {self.step} is under way: a strategy that decides, or one that failed; a market takes"
+                " calls, and can be copied, between two steps only"
+            )
 
     def deciding(self) -> str:
         """Return who decides now, or did last; may be asked from another thread."""
@@ -293,6 +304,7 @@ class Simulation:
 
     def submit(self, messages: NDArray[Any]) -> NDArray[Any]:
         """Deliver messages between two steps; see `simlab.kernel.interface.Market`."""
+        self._require_boundary()
         return self._door.submit(messages)
 
     def publish(
@@ -306,24 +318,29 @@ class Simulation:
         source: str = "",
     ) -> NewsItem:
         """Publish news; see `simlab.kernel.interface.Market`."""
+        self._require_boundary()
         return self._door.publish(
             headline, instrument, content=content, sentiment=sentiment, impact=impact, source=source
         )
 
     def halt(self, steps: int, *, instrument: int = -1) -> None:
         """Halt trading; see `simlab.kernel.interface.Market`."""
+        self._require_boundary()
         self._door.halt(steps, instrument)
 
     def list_instrument(self, instrument: Instrument) -> int:
         """Add an instrument; see `simlab.kernel.interface.Market`."""
+        self._require_boundary()
         return self._door.list_instrument(instrument)
 
     def take_seat(self, population: str | None = None) -> int:
         """Take a free account; see `simlab.kernel.interface.Market`."""
+        self._require_boundary()
         return self._door.take_seat(population)
 
     def give_back(self, account: int) -> None:
         """Give a seat back; see `simlab.kernel.interface.Market`."""
+        self._require_boundary()
         self._door.give_back(account)
 
     def snapshot(self, instrument: int = 0, *, depth: int = 10) -> BookSnapshot:

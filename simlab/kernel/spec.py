@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.strategy import Strategy
+from simlab.errors import ConfigError
 from simlab.market.instruments import AccountPolicy, Instrument
 from simlab.market.ledger import ExchangeAccount
 from simlab.processes import OutsideSpec
@@ -86,6 +87,11 @@ class Capacities:
     quotes: int = 1 << 15
     messages: int = 1024
 
+    def __post_init__(self) -> None:
+        for name, rows in vars(self).items():
+            if rows is not None and rows < 1:
+                raise ConfigError(f"capacities: {name} is {rows}; make room for 1 row or more")
+
 
 @dataclass(frozen=True)
 class SimulationSpec:
@@ -112,6 +118,12 @@ class SimulationSpec:
         ordered = (*sorted(first, key=lambda item: item.name), *self.added)
         object.__setattr__(self, "instruments", ordered)
         object.__setattr__(self, "populations", tuple(sorted(self.populations, key=lambda item: item.name)))
+        for what, items in (("instruments", self.instruments), ("populations", self.populations)):
+            names = [item.name for item in items]
+            if len(set(names)) < len(names):
+                raise ConfigError(f"{what}: the names {names} are not all different; give each its own")
+        if not self.instruments:
+            raise ConfigError("instruments: a market needs one or more")
 
     @property
     def agents(self) -> int:

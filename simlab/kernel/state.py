@@ -195,6 +195,8 @@ class State(Tables):
     seen = record(SEEN)
     seats = column("i1")
     """What each agent's account is for somebody outside, a `Seat`."""
+    published_impact = column("f8")
+    """What was published from outside has moved each fundamental by, for good."""
     outside_levels = column("f8")
     """Of the outside processes, before step `clock.outside_step`."""
     inbox = table(ENTRY)

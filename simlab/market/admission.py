@@ -79,9 +79,14 @@ def _refuse_rate(account, policy, step):
 
 
 @jit_inline
-def _refuse_money(ledger, account, position, terms, quantity):
+def _refuse_money(ledger, account, position, terms, side, quantity):
     """Check that no sum of the account's money can come near 2^63, whatever its orders trade at."""
-    lots = abs(position.inventory) + position.open_buy + position.open_sell + quantity
+    bought, sold = position.open_buy, position.open_sell
+    if side == Side.BUY:
+        bought += quantity
+    else:
+        sold += quantity
+    lots = max(abs(position.inventory + bought), abs(position.inventory - sold))
     fees = ledger.accounts[ledger.exchange.fees].cash
     if (
         lots > terms.lot_limit
@@ -144,7 +149,9 @@ def _refuse_account(
         return Reason.OPEN_ORDER_LIMIT.value
     reason = _refuse_position(position, policy, side, quantity, old_quantity)
     if reason == 0:
-        reason = _refuse_money(ledger, account, position, ledger.terms[instrument], quantity - old_quantity)
+        reason = _refuse_money(
+            ledger, account, position, ledger.terms[instrument], side, quantity - old_quantity
+        )
     if reason == 0:
         reason = _refuse_funds(
             book, ledger, kind, side, instrument, number, price, quantity, old_price, old_quantity

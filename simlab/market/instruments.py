@@ -5,9 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from simlab.core.types import SelfTrade
+from simlab.core.types import MAX_QUANTITY, SelfTrade
+from simlab.errors import ConfigError
 
-__all__ = ["MAX_MONEY", "UNLIMITED", "AccountPolicy", "Instrument", "dearest_lot", "lot_limit"]
+__all__ = [
+    "MAX_MONEY",
+    "MAX_MULTIPLIER",
+    "MAX_PRICE",
+    "UNLIMITED",
+    "AccountPolicy",
+    "Instrument",
+    "dearest_lot",
+    "lot_limit",
+]
+
+MAX_PRICE = 2**31 - 1
+"""Highest price, and lowest below zero, that a market takes, price units."""
+
+MAX_MULTIPLIER = 10**6
+"""Highest multiplier."""
 
 UNLIMITED = -1
 """A limit that does not limit."""
@@ -40,6 +56,28 @@ class Instrument:
     taker_fee_ppm: int = 0
     self_trade: SelfTrade = SelfTrade.CANCEL_RESTING
     description: str = ""
+
+    def __post_init__(self) -> None:
+        low, high = self.price_band
+        wrong = None
+        if not self.name:
+            wrong = "it has no name"
+        elif not 1 <= self.tick_size <= MAX_PRICE or not 1 <= self.lot_size <= MAX_QUANTITY:
+            wrong = f"tick_size {self.tick_size} and lot_size {self.lot_size} must be 1 to {MAX_PRICE}"
+        elif not 1 <= self.multiplier <= MAX_MULTIPLIER:
+            wrong = f"multiplier {self.multiplier} must be 1 to {MAX_MULTIPLIER}"
+        elif not -MAX_PRICE <= low <= high <= MAX_PRICE:
+            wrong = f"price_band {self.price_band} must be [low, high] within {-MAX_PRICE} to {MAX_PRICE}"
+        elif not low <= self.initial_price <= high:
+            wrong = f"initial_price {self.initial_price} is outside price_band {self.price_band}"
+        elif max(abs(self.maker_fee_ppm), abs(self.taker_fee_ppm)) > 1_000_000:
+            wrong = (
+                f"fees of {self.maker_fee_ppm} and {self.taker_fee_ppm} ppm exceed the notional (1,000,000)"
+            )
+        elif self.self_trade not in tuple(SelfTrade):
+            wrong = f"self_trade {self.self_trade} is none of {', '.join(it.name for it in SelfTrade)}"
+        if wrong is not None:
+            raise ConfigError(f"instrument {self.name!r}: {wrong}")
 
 
 @dataclass(frozen=True)

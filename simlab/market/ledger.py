@@ -148,13 +148,22 @@ def unit_cost(terms, side, price):
 
 @jit_inline
 def _share(cost, part, whole):
-    """Return ``floor(cost * part / whole)`` without overflow for lots below 2**31."""
+    """Return ``floor(cost * part / whole)`` without overflow, for parts below 2**31."""
     if part == whole:
         return cost
-    if -_SMALL < cost < _SMALL and part < _SMALL:
+    if -_SMALL < cost < _SMALL:
         return cost * part // whole
     each = cost // whole
-    return each * part + ((cost - each * whole) * part) // whole
+    rest = cost - each * whole
+    if whole < _SMALL:
+        return each * part + rest * part // whole
+    quotient = 0
+    remainder = 0
+    for bit in range(30, -1, -1):  # long division of rest * part, of up to 92 bits, bit by bit
+        remainder = 2 * remainder + (rest if (part >> bit) & 1 else 0)
+        quotient = 2 * quotient + remainder // whole
+        remainder %= whole
+    return each * part + quotient
 
 
 @jit_inline

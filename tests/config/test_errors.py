@@ -331,4 +331,4 @@ def test_seats_have_no_use_for_what_makes_agents_act() -> None:
     with pytest.raises(ConfigError) as caught:
         load({"steps": 1, "instruments": {"X": {"initial_price": 5}}, "populations": {"seats": seats}})
     assert "populations.seats.activation" in str(caught.value)
-    assert "populations.seats.latency: 2: seats act when somebody outside wants to" in str(caught.value)
+    assert "seats.latency: 2: seats trade what and when somebody outside wants to" in str(caught.value)

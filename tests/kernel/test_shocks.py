@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from small_markets import SHARE, acts, run, scripted
+from small_markets import SHARE, acts, population, run, scripted, simulation
 
-from simlab.core.types import EventKind, Reason, Side
+from simlab.agents.library import STRATEGIES
+from simlab.core.types import EventKind, MessageKind, Reason, Side
 from simlab.kernel import Latency
+from simlab.kernel.conformance import messages
 from simlab.market.instruments import Instrument
 from simlab.processes import FatFinger, Halt, Join, Leave
 
@@ -38,7 +40,7 @@ def test_a_fat_finger_trades_from_the_error_account_before_anybody_acts() -> Non
     assert simulation.agent_name(simulation.error_account) == "exchange/errors"
 
 
-def test_a_fat_finger_of_simultaneous_agents_arrives_with_their_orders() -> None:
+def test_a_fat_finger_comes_before_what_simultaneous_agents_see() -> None:
     seen: list[int | None] = []
     run(
         scripted("a", acts({0: quote})),
@@ -47,7 +49,7 @@ def test_a_fat_finger_of_simultaneous_agents_arrives_with_their_orders() -> None
         simultaneous=True,
         shocks=[FatFinger(2, "M", Side.SELL, 8)],
     )
-    assert seen == [None, 990, 990, None]
+    assert seen == [None, 990, None, None]
 
 
 def test_a_halt_of_all_instruments_is_seen_and_ends() -> None:
@@ -94,12 +96,29 @@ def test_those_who_leave_cancel_first_and_come_back_with_what_they_own() -> None
     assert held[-1] == (7, 2)
 
 
-def test_those_who_leave_with_latency_cancel_late() -> None:
+def test_those_who_leave_are_gone_at_once_and_nothing_of_theirs_arrives_later() -> None:
     _, log = run(
-        scripted("a", acts({0: quote}), latency=Latency(2, 2), leaves=4),
+        scripted("a", acts({0: quote, 3: quote}), latency=Latency(2, 2), leaves=4),
+        scripted("b", acts({3: quote}), latency=Latency(2, 2)),
         steps=8,
     )
-    assert log.all["step"].tolist() == [2, 2, 6, 6]
+    assert log.all["step"].tolist() == [2, 2, 4, 4, 5, 5]
+    assert log.all["account"].tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_what_is_planned_comes_before_what_is_sent_and_to_those_who_left() -> None:
+    market = simulation(
+        scripted("a", acts({0: quote}), leaves=5),
+        population("seats", STRATEGIES["outside"]),
+        steps=10,
+        shocks=[FatFinger(5, "M", Side.SELL, 8)],
+    )
+    seat = market.take_seat()
+    market.advance(5)
+    order = {"kind": MessageKind.MARKET, "side": Side.SELL, "quantity": 3, "account": seat}
+    events = market.submit(messages(order))
+    assert events["kind"].tolist() == [EventKind.ACCEPTED, EventKind.CANCELLED]
+    assert market.snapshot().bids == market.snapshot().asks == ()
 
 
 def test_orders_live_until_the_end_of_their_last_step() -> None:

@@ -242,9 +242,33 @@ def test_an_order_counts_with_all_that_the_account_has_at_stake() -> None:
     big = 2**31 - 1
     for i in range(most // big):
         market.rest(0, "buy", 1 + i % 50, big)
-    assert market.limit(0, "sell", 900, most % big + 1) == Reason.MONEY_LIMIT
-    market.rest(0, "sell", 900, most % big)
+    assert market.limit(0, "buy", 1, most % big + 1) == Reason.MONEY_LIMIT
+    market.rest(0, "buy", 1, most % big)
     assert market.limit(0, "buy", 1, 1) == Reason.MONEY_LIMIT
+    market.rest(0, "sell", 900, 7)  # what closes a position is never refused for it
+
+
+def test_the_share_of_a_position_is_exact_however_large() -> None:
+    penny = Instrument("X", 5, price_band=(1, 10))
+    market = Market(FREE, FREE, instruments=(penny,))
+    big, bought, cost = 2**31 - 1, 0, 0
+    for price in (3, 7, 2, 9, 4, 8, 5, 1):
+        market.rest(1, "sell", price, big)
+        assert market.limit(0, "buy", price, big) == Reason.NONE
+        bought, cost = bought + big, cost + price * big
+    market.rest(1, "buy", 6, big - 12_345)
+    assert market.limit(0, "sell", 6, big - 12_345) == Reason.NONE
+    removed = cost * (big - 12_345) // bought
+    position = market.simulation.state.ledger.positions[0]
+    assert position["cost"] == cost - removed
+    assert position["realised"] == 6 * (big - 12_345) - removed
+
+
+def test_the_audit_does_not_wrap() -> None:
+    dear = Instrument("X", 2 * 10**9, multiplier=10**6, maker_fee_ppm=10_000, taker_fee_ppm=10**6)
+    market = Market(FREE, FREE, instruments=(dear,))
+    market.rest(0, "buy", 2 * 10**9, 1)
+    market.simulation.audit()
 
 
 @pytest.mark.parametrize("order", ["limit", "market"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simlab.core.hashing import hash_words
-from simlab.core.jit import jit, jit_inline
+from simlab.core.jit import jit, jit_inline, jit_inside
 from simlab.core.random import Role, block
 from simlab.core.rows import copy_row, unpacked
 from simlab.engine.compiled.events import DONE, emit_rejected, room_for
@@ -44,12 +44,19 @@ def seal(state, first, old_price, old_quantity):
     clock.hash = _hash_events(clock.hash, book.events, first, last)
 
 
-@jit_inline
+@jit_inside
 def deliver(state, message):
     """Bring one message to the market; return DONE, or what must grow with nothing changed."""
+    return _deliver(
+        state, message.code, message.order_id, message.account, message.price, message.quantity,
+        message.expiry,
+    )  # fmt: skip
+
+
+@jit
+def _deliver(state, code, order_id, account, price, quantity, expiry):
+    """Bring a message to the market by its words: tables of messages are of several types."""
     book, clock = state.book, state.clock
-    code, order_id, account = message.code, message.order_id, message.account
-    price, quantity = message.price, message.quantity
     kind, side, _, _, instrument = unpacked(code)
     room = room_for(book, kind, side, instrument, account, quantity)
     if room != DONE:
@@ -61,7 +68,7 @@ def deliver(state, message):
     if reason != 0:
         emit_rejected(book, reason, side, instrument, order_id, account, price, quantity)
     else:
-        process(book, code, order_id, account, price, quantity, message.expiry)
+        process(book, code, order_id, account, price, quantity, expiry)
     seal(state, first, old_price, old_quantity)
     clock.messages += 1
     return DONE
@@ -102,7 +109,7 @@ def _latency(state, account, index, step):
     return low + np.int64(((word >> _S32) * np.uint64(high - low + 1)) >> _S32)
 
 
-@jit_inline
+@jit_inside
 def drain_outbox(state):
     """Deliver what the outbox holds, or put it on its way; return DONE or what must grow."""
     clock, outbox = state.clock, state.outbox
@@ -126,7 +133,7 @@ def drain_outbox(state):
     return DONE
 
 
-@jit
+@jit_inside
 def arrive(state):
     """Deliver what arrives in this step, in the order it was sent; return DONE or what must grow."""
     clock, flight = state.clock, state.flight

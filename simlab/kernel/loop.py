@@ -14,7 +14,7 @@ import numpy as np
 
 from simlab.agents.compiled import ME_DTYPE, ORDERS_DTYPE, VIEW_DTYPE
 from simlab.agents.strategy import MAX_MEMORY
-from simlab.core.jit import call_decide, jit, jit_inline
+from simlab.core.jit import call_decide, jit, jit_inline, jit_inside
 from simlab.core.random import RNG_DTYPE, Role, reset
 from simlab.core.rows import prefetch, record_reader
 from simlab.engine.compiled.events import DONE
@@ -58,7 +58,7 @@ _read_rng = record_reader(RNG_DTYPE)
 _read_orders = record_reader(ORDERS_DTYPE)
 
 
-@jit_inline
+@jit_inside
 def _decide(state, p, agent, slot):
     """Let the compiled strategy of an agent decide for one of its instruments."""
     population, clock, me = state.populations[p], state.clock, state.me
@@ -170,7 +170,7 @@ def _call_python(state, p, agent):
     clock.cursor += 1
 
 
-@jit_inline
+@jit_inside
 def _act(state):
     """Let the step's actors act, in order; return DONE when all have."""
     clock = state.clock

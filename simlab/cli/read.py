@@ -46,7 +46,9 @@ def report(
     suffix = out.suffix.lower() if out is not None else ""
     named = _Format.PDF if suffix == ".pdf" else _Format.HTML
     format_ = format_ or named
-    if suffix in (".html", ".pdf") and format_ is not named:
+    if suffix not in ("", ".html", ".htm", ".pdf"):
+        raise typer.BadParameter(f"{out} names no report; end it in .html or .pdf", param_hint="--out")
+    if suffix in (".html", ".htm", ".pdf") and format_ is not named:
         raise typer.BadParameter(f"{out} is not a name for {format_.value}", param_hint="--format")
     stem = runs[0] / "report" if len(runs) == 1 else runs[0].resolve().parent / "comparison"
     target = out or stem.with_name(f"{stem.name}.{format_.value}")

@@ -128,6 +128,8 @@ class Tables:
                 raise TypeError(f"{where} takes a {field.dtype.__name__}, not a {type(value).__name__}")
             words = (value.address, 0)
         else:
+            if not value.flags.writeable or not value.flags.aligned:
+                raise TypeError(f"{where} takes an array that can be written to and is aligned")
             if value.dtype != field.dtype or value.ndim != 1 or not value.flags.c_contiguous:
                 raise TypeError(
                     f"{where} takes a contiguous 1-D array of {field.dtype},"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,8 +73,10 @@ def read_csv(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise RecordingError(f"there is no file {path}")
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError, OSError) as error:
+        with warnings.catch_warnings():  # a row longer than the header would else move or lose its cells
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except (ValueError, UnicodeDecodeError, OSError, pd.errors.ParserWarning) as error:
         raise RecordingError(f"{path} cannot be read as comma-separated values: {error}") from error
 
 

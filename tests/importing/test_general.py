@@ -14,6 +14,7 @@ from simlab.core.types import MessageKind
 from simlab.errors import RecordingError
 from simlab.importing import from_frame, import_csv, read_messages, read_truth
 from simlab.importing.followed import ENTERED, GONE, MOVED, SHRUNK
+from simlab.importing.frames import read_csv
 from simlab.importing.mapping import load_map
 
 ORDERS = """\
@@ -259,3 +260,10 @@ def test_the_map_of_the_manual_is_valid() -> None:
     layout = load_map(yaml.safe_load(block))
     assert layout.quantity.unit * 100_000_000 == 1
     assert layout.trades is not None
+
+
+def test_a_row_longer_than_the_header_is_no_row(tmp_path: Path) -> None:
+    for text in ("a,b\n1,2,9\n3,4,5\n", "a,b\n1,2\n3,4,5\n"):
+        (tmp_path / "long.csv").write_text(text)
+        with pytest.raises(RecordingError, match=r"long\.csv cannot be read"):
+            read_csv(tmp_path / "long.csv")

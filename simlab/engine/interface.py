@@ -51,6 +51,8 @@ beginning of that array and returns this part of it: nothing is allocated or cop
 when the memory may be used again. Should `out` become too small, the events go to memory of their own after
 all; the array that is returned always holds all of them.
 
+A book can be copied with `copy.deepcopy` and pickled; the copy goes on by itself, as the book would.
+
 Events carry a sequence number that counts from 0 without a gap, and the step. `side` of CANCELLED,
 EXPIRED and REPLACED is the order's own; for REJECTED it is the message's (0 when it is not valid). `flags`
 is set only on ACCEPTED (time in force, post-only, market) and REPLACED. See `simlab.core.types.EVENT_DTYPE`.

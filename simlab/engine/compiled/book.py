@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import struct
 from collections.abc import Iterator
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simlab.core.jit import jit
-from simlab.core.rows import Tables, new_rows, opener, table
+from simlab.core.rows import Tables, new_rows, opener, part, record, table
 from simlab.core.types import EVENT_DTYPE, EVENT_WORDS, MESSAGE_WORDS, SelfTrade, Side
 from simlab.engine.arguments import (
     require_count,
@@ -49,9 +51,11 @@ def grow(book: Book, need: int) -> None:
 
 
 class _Batch(Tables):
-    """Messages to be processed."""
+    """Messages for a book, and how many of them have been processed."""
 
+    book = part(Book)
     messages = table(MESSAGE_WORDS)
+    progress = record([("done", "i8")])
 
 
 _find_batch = opener(_Batch)
@@ -59,21 +63,19 @@ _find_batch = opener(_Batch)
 _FEW = 1024
 """Messages whose events are sooner copied from the book's own memory than given memory of their own."""
 
-_MESSAGE = struct.Struct("<4Bi5q")
-"""The fields of a message up to its expiry: it refuses what is no whole number or does not fit."""
+_write_message = struct.Struct("<4Bi5q").pack_into
+"""Write a message's fields up to its expiry: what is no whole number or does not fit is refused."""
 
 
 @jit
-def _run(address, batch, start):
-    return run_messages(find_book(address), _find_batch(batch).messages, start)
-
-
-@jit
-def _apply(address, batch):
-    """Process one message; return the number of its events, or what must grow, negative."""
-    book = find_book(address)
-    book.counters.events = 0
-    _, need = run_messages(book, _find_batch(batch).messages, 0)
+def _answer(address):
+    """Process what is left of a batch; return the number of all its events, or what must grow, negative."""
+    batch = _find_batch(address)
+    book, progress = batch.book, batch.progress
+    if progress.done == 0:
+        book.counters.events = 0
+    done, need = run_messages(book, batch.messages, progress.done)
+    progress.done = done if need != DONE else 0
     return book.counters.events if need == DONE else -need
 
 
@@ -139,16 +141,26 @@ class CompiledOrderBook:
     ) -> None:
         self.instruments = require_count("instruments", instruments)
         self.accounts = require_count("accounts", accounts)
-        self._book = allocate(instruments, accounts)
+        self._own(allocate(instruments, accounts))
         self._book.self_trade[:] = require_policy(self_trade)
-        self._records = self._book.events.view(EVENT_DTYPE)
-        self._one = _Batch(messages=new_rows(1, MESSAGE_WORDS))
-        self._one_message = memoryview(self._one.messages.view(np.uint8))
-        self._addresses = self._book.address, self._one.address
 
-    def _grow(self, need: int) -> None:
-        grow(self._book, need)
-        self._records = self._book.events.view(EVENT_DTYPE)
+    def _own(self, book: Book) -> None:
+        self._book = book
+        self._records = book.events.view(EVENT_DTYPE)
+        self._many = _Batch(book=book)
+        self._one = _Batch(book=book, messages=new_rows(1, MESSAGE_WORDS))
+        self._one_message = memoryview(self._one.messages.view(np.uint8))
+        self._one_address = self._one.address
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"instruments": self.instruments, "accounts": self.accounts, "book": self._book}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.instruments, self.accounts = state["instruments"], state["accounts"]
+        self._own(state["book"])
 
     def set_self_trade(self, instrument: int, policy: SelfTrade | int) -> None:
         """Set one instrument's self-trade policy."""
@@ -177,12 +189,13 @@ class CompiledOrderBook:
 
     def _answer(self, messages: NDArray[np.void]) -> None:
         """Write the events of a batch to `events`, which is replaced by more memory when it is full."""
-        book, batch = self._book, _Batch(messages=np.ascontiguousarray(messages).view(MESSAGE_WORDS))
-        book.counters["events"] = 0
-        done, need = _run(book.address, batch.address, 0)
-        while need != DONE:
-            grow(book, need)
-            done, need = _run(book.address, batch.address, done)
+        self._many.messages = np.ascontiguousarray(messages).view(MESSAGE_WORDS)
+        try:
+            while (count := _answer(self._many.address)) < 0:
+                grow(self._book, -count)
+        finally:
+            self._many.messages = self._one.messages
+            self._many.progress["done"] = 0
 
     def _events(self) -> NDArray[np.void]:
         """Return a copy of the events; as plain words, since a copy of records goes field by field."""
@@ -209,27 +222,21 @@ class CompiledOrderBook:
         EngineError
             When a value is no whole number or does not fit its field of `MESSAGE_DTYPE`.
         """
-        values = (
-            kind,
-            side,
-            time_in_force,
-            post_only,
-            instrument,
-            order_id,
-            account,
-            price,
-            quantity,
-            expiry,
-        )
         try:
-            _MESSAGE.pack_into(self._one_message, 0, *values)
+            _write_message(
+                self._one_message, 0, kind, side, time_in_force, post_only, instrument, order_id, account,
+                price, quantity, expiry,
+            )  # fmt: skip
         except struct.error:
-            require_fit(*values)
+            require_fit(
+                kind, side, time_in_force, post_only, instrument, order_id, account, price, quantity, expiry
+            )
             raise
-        count = _apply(*self._addresses)
+        count = _answer(self._one_address)
         while count < 0:
-            self._grow(-count)
-            count = _apply(*self._addresses)
+            grow(self._book, -count)
+            self._records = self._book.events.view(EVENT_DTYPE)
+            count = _answer(self._one_address)
         return self._records[:count]
 
     def advance(self, step: int) -> NDArray[np.void]:
@@ -239,7 +246,8 @@ class CompiledOrderBook:
             raise EngineError(f"step {step} lies before the present step {counters['step'][0]}")
         counters["events"] = 0
         while _expire(self._book.address, step) != DONE:
-            self._grow(NEED_EVENTS)
+            grow(self._book, NEED_EVENTS)
+            self._records = self._book.events.view(EVENT_DTYPE)
         return self._events()
 
     def best_bid(self, instrument: int = 0) -> int | None:

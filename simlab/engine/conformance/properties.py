@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any
@@ -154,6 +156,21 @@ class OrderBookProperties(ABC):
         for out in wrong:
             assert raises_engine_error(partial(book.process, messages, out=out))
         assert book.state_hash() == before
+
+    def test_a_copy_goes_on_by_itself(self) -> None:
+        book = self.make_book(2, accounts=3, self_trade=SelfTrade.CANCEL_RESTING)
+        book.process(random_messages(500, seed=13))
+        copies = [copy.deepcopy(book), pickle.loads(pickle.dumps(book))]
+        before, messages = book.state_hash(), random_messages(3000, seed=14)
+        answers = [other.process(messages) for other in copies]
+        assert book.state_hash() == before
+        assert all(limit(other, BUY, 90, 1, 1000).tolist() for other in copies)
+        assert np.array_equal(book.process(messages), answers[0])
+        assert np.array_equal(answers[1], answers[0])
+        limit(book, BUY, 90, 1, 1000)
+        for other in copies:
+            other.check()
+            assert other.state_hash() == book.state_hash()
 
     def test_the_state_hash_follows_the_content(self) -> None:
         one, two = self.make_book(), self.make_book()

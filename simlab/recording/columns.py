@@ -26,6 +26,7 @@ from simlab.core.types import (
     unpack_accounts,
 )
 from simlab.errors import RecordingError, did_you_mean
+from simlab.recording.arrays import numbers_array, text_array, values_array
 from simlab.recording.schema import TABLES, Column, Table
 
 __all__ = ["EventColumns", "arrow_table"]
@@ -77,8 +78,8 @@ _accounts = jit_inline(unpack_accounts)
 
 def _wrap(column: Column, values: NDArray[Any]) -> pa.Array:
     if column.dtype != "category":
-        return pa.array(values)
-    return pa.DictionaryArray.from_arrays(pa.array(values), pa.array(column.categories, pa.string()))
+        return numbers_array(values)
+    return pa.DictionaryArray.from_arrays(numbers_array(values), text_array(column.categories))
 
 
 class EventColumns:
@@ -217,7 +218,7 @@ def _check_names(table: Table, columns: Mapping[str, Any]) -> None:
 
 def _array(table: Table, column: Column, values: Any) -> pa.Array:
     try:
-        array = _categories(column, values) if column.categories else _plain(values).cast(column.type)
+        array = _categories(column, values) if column.categories else values_array(values).cast(column.type)
     except (
         pa.ArrowInvalid,
         pa.ArrowTypeError,
@@ -235,17 +236,9 @@ def _array(table: Table, column: Column, values: Any) -> pa.Array:
     return array
 
 
-def _plain(values: Any) -> pa.Array:
-    if isinstance(values, np.ma.MaskedArray):
-        return pa.array(values.data.copy(), mask=np.ma.getmaskarray(values), from_pandas=True)
-    if isinstance(values, np.ndarray):
-        values = values.copy()  # Arrow would go on looking at the caller's memory
-    return pa.array(values, from_pandas=True)
-
-
 def _categories(column: Column, values: Any) -> pa.Array:
-    names = pa.array(column.categories, pa.string())
-    codes = _plain(values)
+    names = text_array(column.categories)
+    codes = values_array(values)
     if pa.types.is_string(codes.type) or pa.types.is_large_string(codes.type):
         codes = _codes_of_text(codes, names)
     return pa.DictionaryArray.from_arrays(codes.cast(pa.int8()), names)

@@ -36,13 +36,17 @@ def run(
     from simlab.config import load
     from simlab.recording import open_run
     from simlab.runner import execute
-    from simlab.runner.agreement import agreement_lines, replay_agreement
     from simlab.runner.interrupts import Interrupts
 
     config = load(file, set=set_ or (), seed=seed, steps=steps)
     with Interrupts() as interrupts:
         outcome = execute(config, out=out, record=not no_record, progress=not quiet, interrupts=interrupts)
-    agreement = replay_agreement(open_run(outcome.run_dir)) if outcome.run_dir is not None else []
+    agreement, lines = [], []
+    if outcome.run_dir is not None and any(it.strategy == "replay" for it in config.populations.values()):
+        from simlab.runner.agreement import agreement_lines, replay_agreement
+
+        agreement = replay_agreement(open_run(outcome.run_dir))
+        lines = agreement_lines(agreement)
     if not quiet:
         from rich.console import Console
 
@@ -56,7 +60,7 @@ def run(
             f" event-log hash {outcome.event_log_hash}",
             highlight=False,
         )
-        for line in agreement_lines(agreement):
+        for line in lines:
             console.print(line, highlight=False)
     if as_json:
         print_json(outcome.as_dict() | ({"replays": agreement} if agreement else {}))

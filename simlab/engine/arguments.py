@@ -20,16 +20,34 @@ __all__ = [
     "require_out",
     "require_policy",
     "require_side",
+    "require_step",
+    "require_whole",
 ]
 
 _MOST = 2**31 - 1
 
 
+def require_whole(name: str, value: int) -> int:
+    """Return a whole number."""
+    try:
+        return index(value)
+    except TypeError:
+        raise EngineError(f"{name} {value!r} is not a whole number; round it to an int first") from None
+
+
 def require_count(name: str, value: int) -> int:
     """Return a number of instruments or accounts."""
-    if not 1 <= value <= _MOST:
+    if not 1 <= require_whole(name, value) <= _MOST:
         raise EngineError(f"{name} must be 1 to {_MOST}, not {value}")
     return index(value)
+
+
+def require_step(step: int, present: int) -> int:
+    """Return a step that does not lie before the present one and fits 64 bits."""
+    number = require_whole("step", step)
+    if not present <= number < 2**63:
+        raise EngineError(f"step {number} must not lie before the present step {present} nor beyond 2^63 - 1")
+    return number
 
 
 _FIELD_BOUNDS = tuple(
@@ -44,10 +62,7 @@ def require_fit(*values: int) -> None:
     `values` stand in the order of the fields; those left out at the end are not looked at.
     """
     for (name, low, high), value in zip(_FIELD_BOUNDS, values, strict=False):
-        try:
-            number = index(value)
-        except TypeError:
-            raise EngineError(f"{name} {value!r} is not a whole number; round it to an int first") from None
+        number = require_whole(name, value)
         if not low <= number <= high:
             raise EngineError(f"{name} {value} does not fit its field of a message; use {low} to {high}")
 
@@ -88,21 +103,22 @@ def _described(value: Any) -> str:
 
 def require_known(name: str, value: int, count: int) -> int:
     """Return the number of an instrument or account of a book."""
-    if not 0 <= value < count:
-        raise EngineError(f"{name} {value} is unknown; {name}s are 0 to {count - 1}")
-    return value
+    number = require_whole(name, value)
+    if not 0 <= number < count:
+        raise EngineError(f"{name} {number} is unknown; {name}s are 0 to {count - 1}")
+    return number
 
 
 def require_side(side: Side | int) -> Side:
     """Return a side."""
-    if side not in (Side.BUY, Side.SELL):
+    if require_whole("side", side) not in (Side.BUY, Side.SELL):
         raise EngineError(f"side {side} is unknown; use Side.BUY (0) or Side.SELL (1)")
     return Side(side)
 
 
 def require_depth(depth: int | None) -> int | None:
     """Return a number of levels, or None for all."""
-    if depth is not None and depth < 0:
+    if depth is not None and require_whole("depth", depth) < 0:
         raise EngineError(f"depth {depth} is below 0; ask for 0 or more levels, or None for all")
     return depth
 

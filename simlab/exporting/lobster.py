@@ -16,7 +16,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,6 +24,7 @@ from simlab.core.types import Side
 from simlab.errors import RecordingError
 from simlab.exporting.changes import Change, RecordedChanges
 from simlab.importing.lobster_files import EMPTY_PRICE, PRICE_SCALE, RowType
+from simlab.importing.table import unit_in
 from simlab.recording import Run, open_run
 
 __all__ = ["MAX_LEVELS", "export_lobster"]
@@ -37,6 +37,7 @@ _TYPES = {
     "execute": RowType.EXECUTE,
 }
 _SECOND_NS = 10**9
+_DAY_S = 86_400
 
 
 def export_lobster(
@@ -91,6 +92,8 @@ def export_lobster(
     opened = open_run(run) if isinstance(run, Path | str) else run
     if not 1 <= levels <= MAX_LEVELS:
         raise RecordingError(f"levels is {levels}; a LOBSTER file has 1 to {MAX_LEVELS} levels")
+    if not 0 <= start_s < _DAY_S:
+        raise RecordingError(f"start_s is {start_s}; give seconds after midnight, 0 to {_DAY_S}")
     name, unit = _instrument(opened, instrument)
     price_unit = unit if price_unit is None else price_unit
     folder = Path(out) if out is not None else opened.path / "lobster"
@@ -126,7 +129,7 @@ def _instrument(run: Run, name: str | None) -> tuple[str, float]:
 
 def _scale(price_unit: float) -> int:
     """Return what one price unit is in the files' ten-thousandths."""
-    scale = Fraction(str(price_unit)) * PRICE_SCALE
+    scale = unit_in(price_unit, PRICE_SCALE)
     if scale <= 0 or scale.denominator != 1:
         raise RecordingError(
             f"a price unit of {price_unit:g} is not a multiple of the 0.0001 in which a LOBSTER file counts;"

@@ -10,7 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,16 @@ from simlab.importing.compare import check_import
 from simlab.importing.dbn import FIXED_PRICE_SCALE, read_events
 from simlab.importing.orderflow import FRESH_ID, passive_fills, translate_event
 from simlab.importing.recorded_book import Record, RecordedBook
-from simlab.importing.table import Fill, Message, Quote, check_target, not_above_zero, summarise, write_tables
+from simlab.importing.table import (
+    Fill,
+    Message,
+    Quote,
+    check_target,
+    not_above_zero,
+    summarise,
+    unit_in,
+    write_tables,
+)
 
 __all__ = ["import_databento"]
 
@@ -162,7 +170,7 @@ def _unit(price_unit: float | None, survey: _Survey) -> int:
     """Return the price unit in billionths of the currency."""
     if price_unit is None:
         return survey.price_gcd
-    unit = Fraction(str(price_unit)) * FIXED_PRICE_SCALE
+    unit = unit_in(price_unit, FIXED_PRICE_SCALE)
     if unit <= 0 or unit.denominator != 1:
         raise RecordingError(
             f"the price unit {price_unit} is not a positive multiple of 1e-9; leave --price-unit out to use "

@@ -10,14 +10,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from simlab.core.types import Side
 from simlab.errors import RecordingError
 from simlab.importing.levels import Shown
-from simlab.importing.table import Span, not_above_zero
+from simlab.importing.table import Span, not_above_zero, unit_in
 
 __all__ = [
     "EMPTY_PRICE",
@@ -77,7 +76,7 @@ def file_units(price_unit: float) -> int:
     RecordingError
         When it is not a positive multiple of 0.0001.
     """
-    unit = Fraction(str(price_unit)) * PRICE_SCALE
+    unit = unit_in(price_unit, PRICE_SCALE)
     if unit <= 0 or unit.denominator != 1:
         raise RecordingError(
             f"the price unit {price_unit} is not a positive multiple of 0.0001; use --price-unit 0.01"
@@ -95,7 +94,7 @@ def read_rows(path: Path, unit: int, *, negative_prices: bool = False) -> Iterat
     """
     last_ns = 0
     with _opened(path) as file:
-        for line, cells in enumerate(csv.reader(file), start=1):
+        for line, cells in _lines(path, file):
             where = f"{path}, line {line}"
             row = _parse(where, line, cells)
             if row.time_ns < last_ns:
@@ -167,6 +166,16 @@ def _opened(path: Path) -> TextIO:
     if not path.is_file():
         raise RecordingError(f"there is no file {path}")
     return path.open(newline="")
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines of a file with their numbers; refuse what is no text."""
+    try:
+        yield from enumerate(csv.reader(file), start=1)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RecordingError(
+            f"{path} is not a file of comma-separated text ({error}); give the vendor's .csv, unpacked"
+        ) from error
 
 
 def _same_aggressor(last: Row, row: Row) -> bool:

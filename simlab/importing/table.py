@@ -11,6 +11,8 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +40,7 @@ __all__ = [
     "read_truth",
     "summarise",
     "truth_path",
+    "unit_in",
     "write_tables",
 ]
 
@@ -308,3 +311,21 @@ def summarise(
         "price_range": (min(prices), max(prices)) if prices else None,
         "time_range_ns": (messages[0].time_ns, messages[-1].time_ns) if messages else None,
     }
+
+
+def unit_in(price_unit: float, scale: int) -> Fraction:
+    """Return a price unit as a number of ``1 / scale`` of the currency, exactly as it is written.
+
+    Raises
+    ------
+    RecordingError
+        When it is not a finite number.
+
+    Example
+    -------
+    >>> unit_in(0.01, 10_000)
+    Fraction(100, 1)
+    """
+    if not isfinite(price_unit):
+        raise RecordingError(f"the price unit {price_unit} is not a finite number; use one such as 0.01")
+    return Fraction(str(price_unit)) * scale

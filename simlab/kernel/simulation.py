@@ -89,6 +89,7 @@ class Simulation:
         state = self.state.copy()
         self._door.write_to(state)
         state.memory_of_strategies = np.frombuffer(self._callbacks.remember(), np.uint8).copy()
+        state.clock["specification"] = self.spec.digest()
         return state
 
     @classmethod
@@ -98,7 +99,7 @@ class Simulation:
         Parameters
         ----------
         spec : SimulationSpec
-            That of the original.
+            That of the original; its length, recording and capacities may differ.
         state : State
             What `capture` returned; it is copied.
         sink : Sink, optional
@@ -108,6 +109,12 @@ class Simulation:
         SimlabError
             When the state is not one of this specification.
         """
+        _require_state_of(spec, state)
+        if state.clock["specification"][0] != spec.digest():
+            raise SimlabError(
+                "the state is of another specification: the seed, an instrument, a population or what"
+                " happens from outside differs; go on with the configuration that it was captured with"
+            )
         return cls._go_on(spec, state.copy(), sink, None)
 
     def fork(self, sink: Sink | None = None) -> Self:
@@ -131,7 +138,6 @@ class Simulation:
         """Return a market that goes on from a state, with strategies like others or as pickled there."""
         market = cls.__new__(cls)
         market.spec, market.state, market._sink, market.pulse = spec, state, sink, None
-        _require_state_of(spec, state)
         market._set_samples()
         market._door = Door(
             spec, state, deliver=market._deliver, published=market._published, listed=market._listed

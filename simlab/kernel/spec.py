@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,20 @@ class SimulationSpec:
     def agents(self) -> int:
         """Number of agents, which are the accounts 0 to ``agents - 1``."""
         return sum(population.count for population in self.populations)
+
+    def digest(self) -> int:
+        """Return 64 bits that stand for what decides a run: all but its length, recording and capacities.
+
+        Options of strategies, which may be any object, are left out.
+        """
+        digest = hashlib.blake2b(digest_size=8)
+        terms = (self.seed, self.simultaneous, self.instruments, self.outside)
+        digest.update(repr(terms).encode())
+        for it in self.populations:
+            own = replace(it, strategy=None, parameters=None, options={})  # type: ignore[arg-type]
+            digest.update(repr((it.strategy.name, own)).encode())
+            digest.update(np.ascontiguousarray(it.parameters).tobytes())
+        return int.from_bytes(digest.digest(), "little")
 
     def account_name(self, account: int) -> str:
         """Return whose account it is: a population and the number therein, or ``exchange/fees``."""

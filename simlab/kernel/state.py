@@ -150,6 +150,7 @@ CLOCK = np.dtype(
         *_row("i8", "out_count", "out_cursor", "repeat"),
         *_row("i8", "free_message", "top_message", "in_flight"),
         *_row("i8", "inbox_number", "outside_step"),
+        ("specification", "u8"),
         *_row("i8", "block_start", "quotes", "quotes_every", "depth_every", "accounts_every"),
     ]
 )
@@ -243,7 +244,7 @@ _LEFT_OUT = {
 _COLUMNS_LEFT_OUT = {
     "address", "due_count", "active", "cursor", "slot", "agent", "looked", "parameters", "repeat",
     "out_cursor", "events", "quotes", "quotes_every", "depth_every", "accounts_every", "block_start",
-    "unused", "number", "inbox_number",
+    "unused", "number", "inbox_number", "specification",
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from simlab.errors import RecordingError
 from simlab.importing import compare_replay, import_lobster, read_halts, read_messages, read_truth, truth_path
 from simlab.importing.followed import ENTERED, GONE, MOVED, SHRUNK, UNNAMED
 from simlab.importing.lobster_files import read_shown
+from simlab.importing.table import unit_in
 
 MORNING = """\
 34200.004241176,1,16113575,18,5853300,1
@@ -277,3 +278,15 @@ def test_a_folder_that_cannot_be_written_is_named_before_the_work(tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(RecordingError, match=r"cannot write the message table .*file"):
         import_lobster(tmp_path / "absent.csv", tmp_path / "file" / "flow.parquet")
+
+
+@pytest.mark.parametrize("unit", [float("nan"), float("inf")])
+def test_a_price_unit_is_a_finite_number(unit: float) -> None:
+    with pytest.raises(RecordingError, match=r"price unit .* is not a finite number"):
+        unit_in(unit, 10_000)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "packed.csv").write_bytes(bytes(range(128, 256)) * 10)
+    with pytest.raises(RecordingError, match=r"packed\.csv is not a file of comma-separated text"):
+        import_lobster(tmp_path / "packed.csv", tmp_path / "out.parquet")

@@ -171,3 +171,19 @@ def test_an_object_that_cannot_be_kept_is_named() -> None:
     market.fork().advance()
     with pytest.raises(StrategyError, match=r"cannot be saved.*pickle"):
         market.capture()
+
+
+@pytest.mark.parametrize("change", [{"seed": 6}, {"activation": "simultaneous"}, {"news": {}}])
+def test_a_state_of_another_market_of_the_same_size_is_refused(change: dict[str, object]) -> None:
+    market = Simulation(spec())
+    market.advance(3)
+    with pytest.raises(SimlabError, match="another specification"):
+        Simulation.restore(build(load(MIXED | change)), market.capture())
+
+
+def test_a_market_may_go_on_for_longer_than_it_was_to() -> None:
+    short = Simulation(build(load(MIXED | {"steps": 20, "shocks": [], "news": {}})))
+    short.advance()
+    long = build(load(MIXED | {"shocks": [], "news": {}}))
+    whole = Simulation(long)
+    assert end_of(Simulation.restore(long, short.capture())) == end_of(whole)

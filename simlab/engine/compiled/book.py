@@ -22,6 +22,8 @@ from simlab.engine.arguments import (
     require_out,
     require_policy,
     require_side,
+    require_step,
+    require_whole,
 )
 from simlab.engine.compiled.events import DONE, NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
 from simlab.engine.compiled.hashed import find_id, find_level
@@ -141,7 +143,7 @@ class CompiledOrderBook:
     ) -> None:
         self.instruments = require_count("instruments", instruments)
         self.accounts = require_count("accounts", accounts)
-        self._own(allocate(instruments, accounts))
+        self._own(allocate(self.instruments, self.accounts))
         self._book.self_trade[:] = require_policy(self_trade)
 
     def _own(self, book: Book) -> None:
@@ -242,8 +244,7 @@ class CompiledOrderBook:
     def advance(self, step: int) -> NDArray[np.void]:
         """Set the present step; return the EXPIRED events. Raises EngineError when `step` goes back."""
         counters = self._book.counters
-        if step < counters["step"][0]:
-            raise EngineError(f"step {step} lies before the present step {counters['step'][0]}")
+        step = require_step(step, int(counters["step"][0]))
         counters["events"] = 0
         while _expire(self._book.address, step) != DONE:
             grow(self._book, NEED_EVENTS)
@@ -305,7 +306,8 @@ class CompiledOrderBook:
     def queue_position(self, order_id: int) -> int | None:
         """Return how many lots stand before an order at its price, or None. O(orders before it)."""
         book = self._book
-        target = _find_order(book.address, order_id)
+        wanted = require_whole("order_id", order_id)
+        target = _find_order(book.address, np.int64(wanted)) if 0 < wanted < 2**63 else 0
         if target == 0:
             return None
         row = book.levels["head"][book.orders["level"][target]]

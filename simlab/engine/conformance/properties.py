@@ -94,6 +94,21 @@ class OrderBookProperties(ABC):
         assert book.state_hash() == before
         assert book.apply(MessageKind.LIMIT, **good | {"price": np.int32(100)})["kind"].tolist() == [0]
 
+    def test_questions_take_whole_numbers_only(self) -> None:
+        book = self.make_book()
+        limit(book, BUY, 100, 5, 1)
+        for wrong in (1.5, float("nan"), None, "1"):
+            for ask in (book.advance, book.queue_position, book.best_bid, book.orders_of):
+                assert raises_engine_error(partial(ask, wrong)), (ask, wrong)
+        for wrong in (1.5, "1"):
+            assert raises_engine_error(partial(book.snapshot, BUY, depth=wrong))
+        assert raises_engine_error(partial(book.snapshot, 1.0))
+        assert raises_engine_error(partial(book.advance, 2**70))
+        assert book.queue_position(2**70) is None
+        assert book.queue_position(np.int32(1)) == 0
+        assert len(book.advance(np.int64(3))) == 0
+        assert self.make_book(np.int64(2)).best_ask(np.int8(1)) is None
+
     def test_results_that_are_kept_do_not_change(self) -> None:
         book = self.make_book(2, accounts=3)
         kept, copies = [], []

@@ -34,11 +34,12 @@ from simlab.engine.arguments import (
     require_out,
     require_policy,
     require_side,
+    require_step,
+    require_whole,
 )
 from simlab.engine.interface import ORDER_DTYPE, Level, state_hash
 from simlab.engine.reference.answers import Answers, Message
 from simlab.engine.reference.resting import Order, RestingOrders
-from simlab.errors import EngineError
 
 __all__ = ["ReferenceOrderBook"]
 
@@ -162,11 +163,7 @@ class ReferenceOrderBook:
         EngineError
             When `step` lies before the present step.
         """
-        if step < self._answers.step:
-            raise EngineError(
-                f"step {step} lies before the present step {self._answers.step}; steps never go back"
-            )
-        self._answers.step = index(step)
+        self._answers.step = require_step(step, self._answers.step)
         while (order := self._resting.next_expired(self._answers.step)) is not None:
             self._resting.remove(order)
             self._answers.about(order, EventKind.EXPIRED)
@@ -208,7 +205,7 @@ class ReferenceOrderBook:
 
     def queue_position(self, order_id: int) -> int | None:
         """Return how many lots stand before an order at its price, or None if it does not rest."""
-        order = self._resting.by_id.get(order_id)
+        order = self._resting.by_id.get(require_whole("order_id", order_id))
         if order is None:
             return None
         queue = self._resting.level_of(order).orders.values()

@@ -239,10 +239,14 @@ def _failure(error: BaseException) -> str:
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SyntaxError):
         return said  # it names the file and the line itself
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).name == ANALYSIS_FILE]
-    for frame in (own or frames)[-1:]:
-        said += f" ({frame.filename}, line {frame.lineno}, in {frame.name})"
+    # the file by the module's word: code that was sent to a worker may have lost its own
+    places = [
+        (frame.f_globals.get("__file__") or frame.f_code.co_filename, line, frame.f_code.co_name)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [place for place in places if Path(place[0]).name == ANALYSIS_FILE]
+    for file, line, name in (own or places)[-1:]:
+        said += f" ({file}, line {line}, in {name})"
     return said
 
 

@@ -126,7 +126,7 @@ def test_a_failure_names_its_agent_and_those_who_wait_for_it_are_cancelled(simul
             raise TimeoutError("no answer")
         if simultaneous and observation.step == 1:
             try:
-                await asyncio.sleep(3600)
+                await asyncio.sleep(PATIENCE_S)
             finally:
                 ends.append("cancelled")
 
@@ -178,7 +178,7 @@ def test_an_interruption_cancels_what_waits_and_stays_one(simultaneous: bool) ->
         try:
             if number == 0:
                 signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-            await asyncio.sleep(3600)
+            await asyncio.sleep(PATIENCE_S)
         except asyncio.CancelledError:
             ended.set()
             raise
@@ -238,6 +238,7 @@ def test_threads_end_with_their_market_and_a_fork_has_its_own() -> None:
 
 
 def test_a_loop_that_was_closed_begins_anew() -> None:
+    gc.collect()
     loop = EventLoop()
     assert loop.wait([asyncio.sleep(0, 1)]) == [1]
     loop.close()
@@ -252,7 +253,7 @@ def test_closing_ends_what_still_runs() -> None:
 
     async def forever() -> None:
         try:
-            await asyncio.sleep(3600)
+            await asyncio.sleep(PATIENCE_S)
         finally:
             ended.set()
 

@@ -20,7 +20,15 @@ from types import ModuleType
 from simlab.agents.strategy import Strategy
 from simlab.errors import PluginError, did_you_mean
 
-__all__ = ["ENTRY_POINT_GROUP", "found_again", "known_strategies", "resolve", "source_file", "workspace_root"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "found_again",
+    "known_strategies",
+    "resolve",
+    "source_file",
+    "source_files",
+    "workspace_root",
+]
 
 ENTRY_POINT_GROUP = "simlab.strategies"
 _LIST_THEM = "`simlab strategies` lists them all"
@@ -103,6 +111,25 @@ def source_file(strategy: Strategy) -> Path | None:
     module = sys.modules.get(strategy.defined_in)
     origin = getattr(module, "__file__", None)
     return Path(origin) if origin else None
+
+
+def source_files(strategy: Strategy) -> list[Path]:
+    """Return all files that a strategy's code is in: those of its whole package, where it is in one.
+
+    Which of them were imported depends on what else the process did, so every Python file counts.
+    """
+    file = source_file(strategy)
+    files = set() if file is None else {file}
+    for place in {strategy.defined_in, getattr(strategy.code, "__module__", "")}:
+        names = place.split(".")
+        for module in (sys.modules.get(".".join(names[: n + 1])) for n in range(len(names))):
+            # A namespace package has no file of its own, and many owners
+            origin = getattr(module, "__file__", None)
+            if origin and getattr(module, "__path__", None):
+                files |= set(Path(origin).parent.rglob("*.py"))
+                break
+            files |= {Path(origin)} if origin else set()
+    return sorted(files)
 
 
 def _sources() -> dict[str, list[Strategy | EntryPoint]]:

@@ -130,10 +130,18 @@ class Strategy:
     as ``halts(options, parameters)`` with the parameters of the population's first agent.
     """
 
+    provenance: Callable[..., dict[str, str]] | None = None
+    """Return what else decides how the strategy acts, by name: versions, and hashes of files that it reads.
+
+    Without it a `provenance` of what `make` is, a static method of the class, is taken. It is called when a
+    run is recorded, as ``provenance(options)`` with checked options; the manifest keeps the answer under the
+    population. What a run itself writes does not belong there: runs that differ in it are two treatments.
+    """
+
     def __post_init__(self) -> None:
         if self.check is None:
             object.__setattr__(self, "check", getattr(self.make, "check_options", None))
-        for name in ("check_market", "halts"):
+        for name in ("check_market", "halts", "provenance"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(self.make, name, None))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
@@ -12,7 +11,6 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from simlab.agents.registry import source_file
 from simlab.config import ExperimentConfig, resolved
 from simlab.core.files import require_writable_folder
 from simlab.errors import RecordingError
@@ -20,6 +18,7 @@ from simlab.kernel.sampling import instrument_columns
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
 from simlab.recording import RunWriter
+from simlab.runner.provenance import provenance
 from simlab.runner.tables import agent_columns
 
 __all__ = ["KEPT_AFTER_S", "Author", "deciding", "interrupted", "new_folder", "under_way"]
@@ -37,20 +36,21 @@ class Author(AbstractContextManager["Author"]):
 
     Parameters
     ----------
-    folder : Path
-        The run's own, empty folder.
+    parent : Path
+        Where the run's own folder is made, ``<name>-<seed>-<n>``.
     config : ExperimentConfig
     spec : SimulationSpec
         What is built from it.
     """
 
-    def __init__(self, folder: Path, config: ExperimentConfig, spec: SimulationSpec) -> None:
+    def __init__(self, parent: Path, config: ExperimentConfig, spec: SimulationSpec) -> None:
         self._known = {
             "name": config.name,
             "seed": config.seed,
             "steps": config.steps,
-            "plugins": _plugin_hashes(spec),
+            **provenance(spec),
         }
+        folder = new_folder(parent, f"{config.name}-{config.seed}")
         self._writer = RunWriter(folder, config=resolved(config), manifest=self._known)
         self._kept_s = time.monotonic()
         self._simulation: Simulation | None = None
@@ -153,11 +153,3 @@ def new_folder(parent: Path, stem: str) -> Path:
             n += 1
         else:
             return folder
-
-
-def _plugin_hashes(spec: SimulationSpec) -> dict[str, str]:
-    """Return the SHA-256 of every file that a strategy from outside simlab was loaded from."""
-    own = Path(__file__).resolve().parent.parent
-    files = {source_file(population.strategy) for population in spec.populations}
-    outside = sorted(file for file in files if file is not None and not file.is_relative_to(own))
-    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in outside}

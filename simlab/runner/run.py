@@ -17,7 +17,7 @@ from simlab.core.files import require_writable_folder
 from simlab.core.hashing import hash_text
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
-from simlab.runner.author import Author, interrupted, new_folder, under_way
+from simlab.runner.author import Author, interrupted, under_way
 from simlab.runner.interrupts import Interrupts
 
 __all__ = ["RUNS_FOLDER", "Outcome", "execute", "run"]
@@ -129,7 +129,7 @@ def execute(
     if recorded:
         require_writable_folder(parent)  # before the work: drawing a million agents takes a while
     spec = build(config)
-    author = Author(new_folder(parent, f"{config.name}-{config.seed}"), config, spec) if recorded else None
+    author = Author(parent, config, spec) if recorded else None
     bar = TerminalProgress(spec) if progress else SilentProgress()
     try:
         with author or nullcontext():

@@ -200,9 +200,10 @@ def _by_seed(label: str, runs: Sequence[Run]) -> dict[int, Run]:
 
 
 def _flat(run: Run) -> dict[str, Any]:
-    """Return the configuration by dotted path, without what is no treatment, and the plug-ins' hashes."""
+    """Return the configuration by dotted path, without what is no treatment, and what it does not hold."""
     config = {key: value for key, value in run.config.items() if key not in _NOT_THE_TREATMENT}
-    return dict(_leaves(config | {"plugins": run.manifest.get("plugins", {})}, ""))
+    elsewhere = {key: run.manifest.get(key, {}) for key in ("plugins", "provenance")}
+    return dict(_leaves(config | elsewhere, ""))
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

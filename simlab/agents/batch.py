@@ -34,7 +34,7 @@ from simlab.agents.checking import (
 )
 from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.hosts import BatchHost
-from simlab.agents.strategy import Calling, Needs, Parameter, declare_class
+from simlab.agents.strategy import Calling, Needs, Parameter, Unit, declare_class
 from simlab.core.types import MESSAGE_DTYPE, MessageKind
 from simlab.errors import StrategyError, did_you_mean
 
@@ -44,6 +44,7 @@ __all__ = [
     "BatchOrders",
     "Needs",
     "Parameter",
+    "Unit",
     "batch_strategy",
 ]
 
@@ -358,7 +359,7 @@ _C = TypeVar("_C", bound=type)
 
 def batch_strategy(
     name: str,
-    summary: str,
+    summary: str | None = None,
     parameters: tuple[Parameter, ...] = (),
     *,
     options: tuple[str, ...] = (),
@@ -366,7 +367,8 @@ def batch_strategy(
 ) -> Callable[[_C], _C]:
     """Declare a class as a strategy that decides for all active agents of a population at once.
 
-    One object is made, with the population's options as keyword arguments; the agents' parameters come with
-    each observation.
+    One object is made, with the population's options as keyword arguments, which are all arguments of the
+    constructor, numbers too; the agents' parameters are declared here and come with each observation. Without
+    a summary the first line of the class's docstring is taken.
     """
     return declare_class(Calling.BATCH, name, summary, parameters, options, source)

@@ -180,13 +180,15 @@ class Callbacks:
             if p not in self._memory.batches:
                 self._memory.batches[p] = self._make(population, {})
             return
-        names = [parameter.name for parameter in population.strategy.parameters]
+        numbers = population.strategy.numbers
         first, desk = int(self._state.populations["first"][p]), Desk(host)
         for i in range(population.count):
             agent = first + i
             if agent not in self._memory.agents:
-                given = np.asarray(population.parameters[i]).tolist() if names else []
-                self._memory.agents[agent] = self._make(population, dict(zip(names, given, strict=True)))
+                given = (
+                    np.asarray(population.parameters[i]).tolist() if population.strategy.parameters else []
+                )
+                self._memory.agents[agent] = self._make(population, numbers(given))
             decide = self._memory.agents[agent].decide
             self._actors[agent] = _Actor(decide, desk, p, inspect.iscoroutinefunction(decide))
 

@@ -8,8 +8,8 @@ import signal
 def pytest_configure() -> None:
     """Let Ctrl-C be heard, here and in every process that a test starts.
 
-    Whoever starts the tests in the background, as a shell script or a CI service does, may have SIGINT ignored
-    or blocked, which processes inherit.
+    Whoever starts the tests in the background, as a shell script or a CI service does, may have SIGINT
+    ignored or blocked, which processes inherit.
     """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

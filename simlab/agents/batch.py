@@ -16,7 +16,7 @@ Example
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,15 +27,17 @@ from simlab.agents.checking import (
     ORDER_SIDES,
     TIMES_IN_FORCE,
     as_array,
+    chosen,
     chosen_array,
     fitting,
     whole,
     whole_array,
 )
 from simlab.agents.compiled import DEPTH_LEVELS
-from simlab.agents.hosts import BatchHost
-from simlab.agents.strategy import Calling, Needs, Parameter, Unit, declare_class
-from simlab.core.types import MESSAGE_DTYPE, MessageKind
+from simlab.agents.decisions import Asides
+from simlab.agents.hosts import BatchHost, Fill, RestingOrder
+from simlab.agents.strategy import Calling, Decider, Needs, Parameter, Unit, declare_class
+from simlab.core.types import MESSAGE_DTYPE, MessageKind, Reason
 from simlab.errors import StrategyError, did_you_mean
 
 __all__ = [
@@ -74,6 +76,11 @@ class BatchObservation:
     bid_depth, ask_depth : (m,) int64, lots
     mid : (m,) float64, price units
     last_price, volume : (m,) int64
+    halted : (m,) bool
+    tick_size, lot_size, multiplier : (m,) int64, price units, lots, money units
+    price_low, price_high : (m,) int64, price units
+        The lowest and highest price that an order may have.
+    parameter_names : tuple of k names
     news : the latest 100 news that can be seen, oldest first
 
     Nothing in it can be changed, and the arrays are copies of its own.
@@ -97,6 +104,13 @@ class BatchObservation:
     mid: NDArray[np.float64]
     last_price: NDArray[np.int64]
     volume: NDArray[np.int64]
+    halted: NDArray[np.bool_]
+    tick_size: NDArray[np.int64]
+    lot_size: NDArray[np.int64]
+    multiplier: NDArray[np.int64]
+    price_low: NDArray[np.int64]
+    price_high: NDArray[np.int64]
+    parameter_names: tuple[str, ...]
     news: Sequence[Any]
 
     def __init__(self, host: BatchHost, numbers: NDArray[np.int64], **fields: Any) -> None:
@@ -128,6 +142,81 @@ class BatchObservation:
 
     def _names(self) -> list[str]:
         return [name for name in dir(self) if not name.startswith("_")]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The agents' names: their population and their numbers therein."""
+        return tuple(self._host.name(agent) for agent in self._agents.tolist())
+
+    @property
+    def available(self) -> NDArray[np.int64]:
+        """What each agent could spend now: (n,) int64, money units, 2^62 where that has no limit.
+
+        Its cash and what it may borrow, less what its resting orders reserve.
+        """
+        return self._host.available(self._agents)
+
+    @property
+    def open_orders(self) -> NDArray[np.int64]:
+        """Number of each agent's resting orders, in all instruments: (n,) int64."""
+        return self._host.open_orders(self._agents)
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """Plain data that all strategies of a run have in common; it is saved with the market."""
+        return self._host.shared
+
+    def resource(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` returned when the run first asked for `key`: a client, an open file.
+
+        It is not saved with the market. Its ``close()``, which may be asynchronous, is called when the run
+        ends.
+        """
+        return self._host.resource(key, make)
+
+    def resting(self, i: int, instrument: int = 0) -> list[RestingOrder]:
+        """Return the resting orders of the agent at position `i` in one of the instruments, oldest first."""
+        return self._host.resting(self._agent(i), self._number(instrument))
+
+    def own_fills(self, i: int, instrument: int = 0) -> list[Fill]:
+        """Return the latest 16 fills of the agent at position `i` since it last looked, oldest first.
+
+        They are kept for a strategy that is declared with ``needs=Needs(fills=True)``.
+        """
+        return self._host.fills(self._agent(i), self._number(instrument))
+
+    def mids(self, steps: int, instrument: int = 0) -> NDArray[np.float64]:
+        """Return the mid prices at the end of the last `steps` steps (at most 1024), oldest first."""
+        return self._host.mids(self._number(instrument), whole(steps, "steps", low=0))
+
+    def refusal(
+        self,
+        i: int,
+        kind: MessageKind,
+        *,
+        side: int | str = 0,
+        price: int = 0,
+        quantity: int = 0,
+        order_id: int = 0,
+        instrument: int = 0,
+        time_in_force: int | str = 0,
+        post_only: bool = False,
+    ) -> Reason:
+        """Return why the market's rules would refuse a message of the agent at position `i` now.
+
+        NONE if they would not. Nothing is sent or changed; every message is looked at on its own.
+        """
+        message = np.zeros((), MESSAGE_DTYPE)
+        message["kind"], message["account"] = kind, self._agent(i)
+        message["side"] = chosen(ORDER_SIDES, side, "side")
+        message["time_in_force"] = chosen(TIMES_IN_FORCE, time_in_force, "time_in_force")
+        message["post_only"], message["instrument"] = post_only, self._number(instrument)
+        for name, value in (("price", price), ("quantity", quantity), ("order_id", order_id)):
+            message[name] = whole(value, name)
+        return self._host.refusal(message)
+
+    def _agent(self, i: int) -> int:
+        return int(self._agents[whole(i, "i, a position in `agents`,", low=0, high=len(self._agents) - 1)])
 
     def uniform(self, count: int) -> NDArray[np.float64]:
         """Draw ``(n, count)`` floats in [0, 1), `count` at most 65,536.
@@ -175,6 +264,8 @@ class BatchOrders:
         self._parts: list[tuple[NDArray[np.int64], NDArray[np.void]]] = []
         self._next_id = next_id
         self._open = True
+        self.asides = Asides()
+        """What is said beside the messages; for hosts."""
 
     @property
     def next_id(self) -> int:
@@ -290,6 +381,26 @@ class BatchOrders:
         )
         return ids
 
+    def note(self, who: ArrayLike, **facts: Any) -> None:
+        """Write facts about the decisions of some agents into the table `decisions`.
+
+        Each fact is a single value, or a list or array with one for each of `who`, None where there is none.
+        `reason`, `request` (texts), `calls`, `tokens_in`, `tokens_out` (whole), `cost` (currency), `ms`
+        (milliseconds) and `cached` have columns of their own; any other is kept as JSON.
+        """
+        self.asides.note(self._positions(who), facts)
+
+    def pass_on(self, who: ArrayLike, kind: str, detail: str = "") -> None:
+        """Leave the decisions of some agents to what the population falls back on, and send nothing for them.
+
+        `kind` is a short, stable word for counting ("warming up"), `detail` the whole story.
+        """
+        self.asides.pass_on(self._positions(who), kind, detail)
+
+    def think(self, who: ArrayLike, steps: ArrayLike) -> None:
+        """Let what some agents send in this decision leave so many steps later, at most 4,096."""
+        self.asides.think(self._positions(who), steps)
+
     def messages(self) -> NDArray[np.void]:
         """Return all messages, ``(k,) MESSAGE_DTYPE``, in the order of the agents' places; for hosts."""
         if not self._parts:
@@ -308,6 +419,9 @@ class BatchOrders:
     def close(self) -> NDArray[np.void]:
         """End the decision and return all messages; what is sent later is refused. For hosts."""
         self._open = False
+        passed = self.asides.passed
+        if passed and any(position in passed for part in self._parts for position in part[0].tolist()):
+            raise StrategyError("a decision was passed on, and messages were sent in it; do one of the two")
         return self.messages()
 
     def _positions(self, who: ArrayLike) -> NDArray[np.int64]:
@@ -364,11 +478,25 @@ def batch_strategy(
     *,
     options: tuple[str, ...] = (),
     source: str = "",
+    needs: Needs | None = None,
+    decider: Decider = Decider.HEURISTIC,
+    open_parameters: bool = False,
 ) -> Callable[[_C], _C]:
     """Declare a class as a strategy that decides for all active agents of a population at once.
 
     One object is made, with the population's options as keyword arguments, which are all arguments of the
     constructor, numbers too; the agents' parameters are declared here and come with each observation. Without
-    a summary the first line of the class's docstring is taken.
+    a summary the first line of the class's docstring is taken. With `open_parameters` a population may give
+    parameters of any name.
     """
-    return declare_class(Calling.BATCH, name, summary, parameters, options, source)
+    return declare_class(
+        Calling.BATCH,
+        name,
+        summary,
+        parameters,
+        options,
+        source,
+        needs=needs,
+        decider=decider,
+        open_parameters=open_parameters,
+    )

@@ -20,15 +20,17 @@ Example
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simlab.agents.checking import ORDER_SIDES, TIMES_IN_FORCE, chosen, whole
 from simlab.agents.compiled import DEPTH_LEVELS
+from simlab.agents.decisions import Asides
 from simlab.agents.hosts import Fill, Host, RestingOrder
-from simlab.agents.strategy import Calling, Needs, Parameter, Unit, declare_class
+from simlab.agents.strategy import Calling, Decider, Needs, Parameter, Unit, declare_class
 from simlab.core.types import MessageKind, Side, TimeInForce
 from simlab.errors import StrategyError
 
@@ -55,6 +57,8 @@ _MESSAGE = struct.Struct("<4Bi7q")
 _MOST_BYTES = MAX_MESSAGES * _MESSAGE.size
 _ALL = object()
 """All instruments at once."""
+_ALONE = np.zeros(1, np.int64)
+"""The position of an agent that decides alone."""
 
 
 def _refuse_copy(self: Any) -> Any:
@@ -143,6 +147,11 @@ class InstrumentView:
         return int(self._view["lot_size"])
 
     @property
+    def price_band(self) -> tuple[int, int]:
+        """Lowest and highest price that an order may have, price units."""
+        return self._host.price_band(self._number)
+
+    @property
     def halted(self) -> bool:
         """Whether the instrument refuses orders now."""
         return bool(self._view["halted"])
@@ -154,6 +163,10 @@ class InstrumentView:
     def past_return(self, steps: int) -> float:
         """Return the relative change of the mid price over the last `steps` steps (at most 1023)."""
         return self._host.past_return(self._number, whole(steps, "steps", low=0))
+
+    def mids(self, steps: int) -> NDArray[np.float64]:
+        """Return the mid prices at the end of the last `steps` steps (at most 1024), oldest first."""
+        return self._host.mids(self._number, whole(steps, "steps", low=0))
 
     def last_trades(self) -> tuple[int, int, Side | None]:
         """Return (price, lots, aggressor side) of the last trade; the side is None before any."""
@@ -214,6 +227,24 @@ class Observation:
     def random(self) -> np.random.Generator:
         """The agent's own random stream."""
         return self._host.random(self.agent)
+
+    @property
+    def name(self) -> str:
+        """The agent's name: its population and its number therein."""
+        return self._host.name(self.agent)
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """Plain data that all strategies of a run have in common; it is saved with the market."""
+        return self._host.shared
+
+    def resource(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` returned when the run first asked for `key`: a client, an open file.
+
+        It is not saved with the market. Its ``close()``, which may be asynchronous, is called when the run
+        ends.
+        """
+        return self._host.resource(key, make)
 
     @property
     def step(self) -> int:
@@ -295,7 +326,7 @@ class Orders:
     (1, 2, 2)
     """
 
-    __slots__ = ("_account", "_default", "_instruments", "_messages", "_next_id")
+    __slots__ = ("_account", "_asides", "_default", "_instruments", "_messages", "_next_id")
     __reduce__ = _refuse_copy
 
     def __init__(self, instruments: dict[str, int], *, account: int = 0, next_id: int = 1) -> None:
@@ -303,6 +334,7 @@ class Orders:
         self._default = next(iter(instruments.values()), 0)
         self._account = account
         self._messages: bytearray | None = bytearray()
+        self._asides: Asides | None = None
         self._next_id = next_id
 
     @property
@@ -355,6 +387,32 @@ class Orders:
     def cancel_all(self, *, instrument: str | None = None) -> None:
         """Cancel all own orders, in one instrument or (by default) in all."""
         self._put(MessageKind.CANCEL_ALL, 0, _ALL if instrument is None else instrument, 0)
+
+    def note(self, **facts: Any) -> None:
+        """Write facts about this decision into the table `decisions`.
+
+        `reason`, `request` (texts), `calls`, `tokens_in`, `tokens_out` (whole), `cost` (currency), `ms`
+        (milliseconds) and `cached` have columns of their own; any other is kept as JSON.
+        """
+        self._aside().note(_ALONE, {name: [value] for name, value in facts.items()})
+
+    def pass_on(self, kind: str, detail: str = "") -> None:
+        """Leave this decision to what the population falls back on, and send nothing.
+
+        `kind` is a short, stable word for counting ("warming up"), `detail` the whole story.
+        """
+        self._aside().pass_on((0,), kind, detail)
+
+    def think(self, steps: int) -> None:
+        """Let what this decision sends leave so many steps later, at most 4,096."""
+        self._aside().think(_ALONE, steps)
+
+    def _aside(self) -> Asides:
+        if self._messages is None:
+            raise StrategyError("the decision is over: say what there is to say before decide() returns")
+        if self._asides is None:
+            self._asides = Asides()
+        return self._asides
 
     def _put(
         self,
@@ -435,11 +493,19 @@ class Desk:
         observation, orders = self.observation, self.orders
         observation._values, observation._news = seen, news
         orders._account, orders._next_id, orders._messages = seen[_AGENT], next_id, bytearray()
+        orders._asides = None
+
+    @property
+    def asides(self) -> Asides | None:
+        """What the decision said beside its messages, None for nothing."""
+        return self.orders._asides
 
     def close(self) -> bytearray:
         """End the decision; return what was sent, 64 bytes a message. What is sent later is refused."""
         orders = self.orders
         sent, orders._messages = orders._messages, None
+        if sent and orders._asides is not None and orders._asides.passed:
+            raise StrategyError("the decision was passed on, and messages were sent in it; do one of the two")
         return bytearray() if sent is None else sent
 
 
@@ -453,6 +519,7 @@ def agent_strategy(
     *,
     options: tuple[str, ...] = (),
     source: str = "",
+    decider: Decider = Decider.HEURISTIC,
 ) -> Callable[[_C], _C]:
     """Declare a class as a strategy of which every agent has an object of its own.
 
@@ -460,4 +527,4 @@ def agent_strategy(
     constructor takes with a type needs no declaration: numbers are parameters, all else are options; see
     `simlab.agents.arguments`. Without a summary the first line of the class's docstring is taken.
     """
-    return declare_class(Calling.AGENT, name, summary, parameters, options, source)
+    return declare_class(Calling.AGENT, name, summary, parameters, options, source, decider=decider)

@@ -6,12 +6,13 @@ What a host hands out is a copy, or cannot be written to.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.core.types import Side
+from simlab.core.types import Reason, Side
 
 __all__ = ["BatchHost", "Fill", "Host", "RestingOrder"]
 
@@ -34,7 +35,35 @@ class RestingOrder(NamedTuple):
     quantity: int
 
 
-class Host(Protocol):
+class _AnyHost(Protocol):
+    """What agents that decide alone and populations that decide as one ask alike."""
+
+    shared: dict[str, Any]
+    """Plain data that all strategies of a run have in common."""
+
+    def resource(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` returned when the run first asked for `key`."""
+
+    def name(self, agent: int) -> str:
+        """Return an agent's name."""
+
+    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return ([(price, lots), ...] of bids, the same of asks), best first."""
+
+    def past_return(self, instrument: int, steps: int) -> float:
+        """Return the relative change of the mid price over the last `steps` steps."""
+
+    def mids(self, instrument: int, steps: int) -> NDArray[np.float64]:
+        """Return the mid prices at the end of the last `steps` steps, oldest first."""
+
+    def resting(self, agent: int, instrument: int) -> list[RestingOrder]:
+        """Return an agent's resting orders, oldest first."""
+
+    def fills(self, agent: int, instrument: int) -> list[Fill]:
+        """Return an agent's latest fills since it last looked, oldest first."""
+
+
+class Host(_AnyHost, Protocol):
     """Whoever shows a market to agents that decide alone."""
 
     instruments: dict[str, int]
@@ -43,23 +72,14 @@ class Host(Protocol):
     def view(self, instrument: int) -> Any:
         """Return the fields of `simlab.agents.compiled.VIEW_DTYPE` by name, as they are now."""
 
-    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Return ([(price, lots), ...] of bids, the same of asks), best first."""
-
-    def past_return(self, instrument: int, steps: int) -> float:
-        """Return the relative change of the mid price over the last `steps` steps."""
+    def price_band(self, instrument: int) -> tuple[int, int]:
+        """Return the lowest and highest price that an order may have."""
 
     def signal(self, agent: int, instrument: int) -> float:
         """Return an agent's private signal of the fundamental, price units."""
 
     def inventory(self, agent: int, instrument: int) -> int:
         """Return an agent's inventory, lots."""
-
-    def resting(self, agent: int, instrument: int) -> list[RestingOrder]:
-        """Return an agent's resting orders, oldest first."""
-
-    def fills(self, agent: int, instrument: int) -> list[Fill]:
-        """Return an agent's latest fills since it last looked, oldest first."""
 
     def fill_count(self, agent: int, instrument: int) -> int:
         """Return the number of an agent's fills since it last looked."""
@@ -68,14 +88,17 @@ class Host(Protocol):
         """Return an agent's own random stream."""
 
 
-class BatchHost(Protocol):
+class BatchHost(_AnyHost, Protocol):
     """Whoever shows a market to a population that decides as one."""
 
     def uniform(self, agents: NDArray[np.int64], count: int) -> NDArray[np.float64]:
         """Draw ``(n, count)`` floats in [0, 1), each agent's from its own stream of this step."""
 
-    def depth(self, instrument: int, levels: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Return ([(price, lots), ...] of bids, the same of asks), best first."""
+    def available(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what each agent could spend now, money units."""
 
-    def past_return(self, instrument: int, steps: int) -> float:
-        """Return the relative change of the mid price over the last `steps` steps."""
+    def open_orders(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of each agent's resting orders, in all instruments."""
+
+    def refusal(self, message: NDArray[np.void]) -> Reason:
+        """Return why the market would refuse a message now, ``() MESSAGE_DTYPE``; NONE if it would not."""

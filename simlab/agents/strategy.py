@@ -19,6 +19,7 @@ __all__ = [
     "MAX_MEMORY",
     "MAX_PARAMETERS",
     "Calling",
+    "Decider",
     "Needs",
     "Option",
     "Parameter",
@@ -41,19 +42,30 @@ class Calling(StrEnum):
     OUTSIDE = "outside"
 
 
+class Decider(StrEnum):
+    """Who decides in a strategy: a rule, a trained model, or a language model."""
+
+    HEURISTIC = "heuristic"
+    ML = "ml"
+    LLM = "llm"
+
+
 @dataclass(frozen=True)
 class Needs:
-    """Say which costly parts of the observation a compiled strategy reads.
+    """Say which costly parts of the observation a strategy reads.
 
-    `depth`: levels of the book a side (0 to 10). `orders`: own resting orders. `signal`: the private
-    signal of the fundamental value. `news`: the latest visible news. Best prices, last trade, cash,
-    inventory and fills since the last look are always there.
+    Of compiled strategies, `depth`: levels of the book a side (0 to 10); `orders`: own resting orders;
+    `signal`: the private signal of the fundamental value; `news`: the latest visible news. Best prices, last
+    trade, cash, inventory and fills since the last look are always there.
+
+    Of batch strategies, `fills`: own fills one by one. All else is there when it is asked for.
     """
 
     depth: int = 0
     orders: bool = False
     signal: bool = False
     news: bool = False
+    fills: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,10 @@ class Strategy:
     ``check_market(options, instrument)`` with checked options and each instrument that the population trades,
     an object with `price_band`, `tick_size` and `lot_size`.
     """
+    decider: Decider = Decider.HEURISTIC
+    """Who decides. What a population falls back on comes after it in the order llm, ml, heuristic."""
+    open_parameters: bool = False
+    """Whether it takes parameters of any name, beside those that it declares."""
     halts: Callable[..., list[tuple[int, int | None]]] | None = None
     """Return when the population wants its instruments halted: (first, end) in steps, None for no end.
 
@@ -150,6 +166,10 @@ def declare_class(
     parameters: tuple[Parameter, ...],
     options: tuple[str, ...],
     source: str,
+    *,
+    needs: Needs | None = None,
+    decider: Decider = Decider.HEURISTIC,
+    open_parameters: bool = False,
 ) -> Callable[[_C], _C]:
     """Return a decorator that makes a class with a method `decide` a strategy.
 
@@ -174,8 +194,10 @@ def declare_class(
             make=cls,
             summary=summary or _first_line(cls, decorator),
             parameters=found,
-            needs=Needs(),
+            needs=needs or Needs(),
             source=source,
+            decider=decider,
+            open_parameters=open_parameters,
             defined_in=cls.__module__,
             options=tuple(it.name for it in found_options),
             option_types=found_options,

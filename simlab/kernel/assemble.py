@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.compiled import HISTORY_STEPS, MAX_MESSAGES, VIEW_DTYPE
+from simlab.agents.decisions import MAX_THINKING
 from simlab.agents.strategy import MAX_PARAMETERS, Calling
 from simlab.core.hashing import HASH_SEED
 from simlab.core.jit import address_of, jit
@@ -62,7 +63,7 @@ def assemble(spec: SimulationSpec) -> State:
     book = allocate(len(spec.instruments), accounts, orders=orders, levels=room.levels, events=room.events)
     book.self_trade[:] = [int(item.self_trade) for item in spec.instruments]
     actors = agents + len(spec.populations)
-    longest = max((population.latency.high for population in spec.populations), default=0)
+    longest = max((_longest_way(population) for population in spec.populations), default=0)
     state = State(
         book=book,
         ledger=_ledger(spec),
@@ -89,6 +90,12 @@ def assemble(spec: SimulationSpec) -> State:
     return state
 
 
+def _longest_way(population: Population) -> int:
+    """Return the most steps between a decision and the arrival of its messages."""
+    thinks = population.strategy.level in (Calling.BATCH, Calling.AGENT)
+    return population.latency.high + (MAX_THINKING if thinks else 0)
+
+
 def bind_strategies(spec: SimulationSpec, state: State) -> list[Any]:
     """Let the state know where this process has its compiled strategies.
 
@@ -98,7 +105,7 @@ def bind_strategies(spec: SimulationSpec, state: State) -> list[Any]:
         The compiled functions, to be kept for as long as the state is used.
     """
     functions = []
-    for row, population in zip(state.populations, spec.populations, strict=True):
+    for row, population in zip(state.populations, spec.cast, strict=True):
         if population.strategy.level is Calling.COMPILED:
             functions.append(population.strategy.make(**population.options))
             row["address"] = address_of(functions[-1])
@@ -135,7 +142,7 @@ def _instrument_of(names: dict[str, int], name: str, where: str) -> int:
 
 def _ledger(spec: SimulationSpec) -> Ledger:
     agents, count = spec.agents, len(spec.instruments)
-    each = sum(it.count for it in spec.populations if it.strategy.level is Calling.AGENT)
+    each = sum(it.count for it in spec.populations if _keeps_fills(it))
     ledger = Ledger(
         accounts=new_rows(agents + len(ExchangeAccount), Ledger.accounts.dtype),
         positions=new_rows((agents + len(ExchangeAccount)) * count, Ledger.positions.dtype),
@@ -171,8 +178,14 @@ def set_terms(ledger: Ledger, instruments: Sequence[Instrument]) -> None:
             terms["last_price"], terms["last_side"] = item.initial_price, -1
 
 
+def _keeps_fills(population: Population) -> bool:
+    """Return whether the agents are shown their fills one by one, and so have a log of them."""
+    strategies = [population.strategy, *(it.strategy for it in population.fallback)]
+    return any(it.level is Calling.AGENT or it.needs.fills for it in strategies)
+
+
 def _endow(spec: SimulationSpec, ledger: Ledger) -> None:
-    """Give every agent its cash, its inventory and, if it is called alone, its log of fills."""
+    """Give every agent its cash, its inventory and, if it is shown them, its log of fills."""
     names = {item.name: i for i, item in enumerate(spec.instruments)}
     positions = ledger.positions.reshape(-1, len(names))
     first, logs = 0, 1
@@ -180,7 +193,7 @@ def _endow(spec: SimulationSpec, ledger: Ledger) -> None:
         rows = slice(first, first + population.count)
         ledger.accounts["cash"][rows] = population.account.cash
         ledger.accounts["population"][rows] = p
-        if population.strategy.level is Calling.AGENT:
+        if _keeps_fills(population):
             ledger.accounts["fill_log"][rows] = np.arange(logs, logs + population.count)
             logs += population.count
         for name, lots in population.account.inventory:
@@ -231,30 +244,37 @@ class _Cast:
         self._names = {item.name: i for i, item in enumerate(spec.instruments)}
         self._lists: list[int] = []
         self._parameters: list[NDArray[np.float64]] = []
-        self._memory_rows = 0
+        self._parameter_rows = self._memory_rows = 0
 
     def enter(self, state: State) -> None:
         """Fill all tables that follow the populations."""
-        populations = new_rows(len(self._spec.populations), POPULATION)
-        first = parameter_rows = 0
-        for p, (row, population) in enumerate(zip(populations, self._spec.populations, strict=True)):
-            row["key"] = name_key(self._spec.seed, "population", population.name)
+        spec, first = self._spec, 0
+        populations = new_rows(len(spec.cast), POPULATION)
+        for p, (row, population) in enumerate(zip(populations, spec.populations, strict=False)):
+            row["key"] = name_key(spec.seed, "population", population.name)
             row["first"], row["count"], row["present"] = first, population.count, population.joins == 0
-            row["parameters_at"] = parameter_rows
             self._describe(row, population)
             state.agents["population"][first : first + population.count] = p
             if population.strategy.level is Calling.OUTSIDE:
                 state.seats[first : first + population.count] = Seat.NEW
-            parameter_rows += len(self._parameters[-1])
             first += population.count
+        for p, chain in enumerate(spec.chains):
+            for place, row_number in enumerate(chain[1:], 1):
+                self._stand_in(populations[row_number], populations[p], spec.cast[row_number], place)
         state.populations = populations
         state.lists = np.array([*self._lists, 0], np.int64)
-        state.parameters = new_rows(parameter_rows, PARAMETERS)
+        state.parameters = new_rows(self._parameter_rows, PARAMETERS)
         if self._parameters:
             state.parameters["values"] = np.concatenate(self._parameters)
         state.memory = new_rows(self._memory_rows + 1, MEMORY)
-        for row, population in zip(populations, self._spec.populations, strict=True):
+        for row, population in zip(populations, spec.populations, strict=False):
             self._schedule(state, int(row["first"]), population)
+
+    def _stand_in(self, row: Any, whose: Any, population: Population, place: int) -> None:
+        """Enter what a population falls back on: the same agents, who never act by themselves in this row."""
+        row["key"], row["first"], row["count"] = whose["key"], whose["first"], whose["count"]
+        self._describe(row, population)
+        row["activated"], row["salt"] = Activated.NEVER, place
 
     def _describe(self, row: Any, population: Population) -> None:
         strategy, plan, needs = population.strategy, population.activation, population.strategy.needs
@@ -273,8 +293,9 @@ class _Cast:
         row["steps_at"], row["steps"] = len(self._lists), len(steps)
         self._lists += steps
         own = _parameters(population)
-        row["parameters_each"] = len(own) > 1
+        row["parameters_at"], row["parameters_each"] = self._parameter_rows, len(own) > 1
         self._parameters.append(own)
+        self._parameter_rows += len(own)
         row["memory_at"] = self._memory_rows
         if strategy.level is Calling.COMPILED:
             self._memory_rows += population.count * len(traded)

@@ -7,7 +7,7 @@ import inspect
 import pickle
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.batch import BatchOrders
+from simlab.agents.compiled import MAX_MESSAGES as MOST_COMPILED
+from simlab.agents.decisions import Asides
 from simlab.agents.each import MAX_MESSAGES, Desk
 from simlab.agents.generators import Watch, drawn_from, global_states, remedy
 from simlab.agents.inspection import definition, global_draws
 from simlab.agents.registry import source_file
 from simlab.agents.strategy import Calling
 from simlab.agents.waiting import EventLoop
+from simlab.core.types import MESSAGE_DTYPE
 from simlab.errors import RunWarning, SimlabError, StrategyError
+from simlab.kernel.decisions import Decisions, Tally, Turn, decide_in_turn, gathered, thinking
 from simlab.kernel.hosting import PopulationHost, forget
+from simlab.kernel.loop import decide_alone
 from simlab.kernel.spec import Population, SimulationSpec
 from simlab.kernel.state import State
 
@@ -93,11 +98,16 @@ class _Actor:
 
 @dataclass
 class _Memory:
-    """What strategies remember: their objects and random streams, by account or population."""
+    """What strategies remember, by rows of `SimulationSpec.cast`.
 
-    agents: dict[int, Any] = field(default_factory=dict)
-    batches: dict[int, Any] = field(default_factory=dict)
+    Their objects, one a population or one an agent; the random streams of their agents; what all have in
+    common; and who decided how often, by population.
+    """
+
+    objects: dict[int, list[Any]] = field(default_factory=dict)
     streams: dict[int, dict[int, np.random.Generator]] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
+    tallies: dict[int, Tally] = field(default_factory=dict)
 
 
 class Callbacks:
@@ -120,21 +130,26 @@ class Callbacks:
         self.news: Sequence[Any] = ()
         """News that can be seen."""
         self._loop = EventLoop()
+        self._resources: dict[Hashable, Any] = {}
         self._hosts: dict[int, PopulationHost] = {}
         self._actors: dict[int, _Actor] = {}
-        self._answers: dict[int, bytearray] = {}
+        self._answers: dict[int, Turn] = {}
         """What agents that decided ahead of their turn have sent."""
         self._warned = warned
-        self._watch = Watch(len(spec.populations))
+        self._cast, self._chains = spec.cast, spec.chains
+        self._watch = Watch(len(self._cast))
         self._outbox = _Outbox(state)
         self._seen = state.seen.view(np.int64)
-        for p, population in enumerate(spec.populations):
+        self.decisions = Decisions(spec, memory.tallies)
+        self._explains = [len(chain) > 1 for chain in self._chains]
+        """Which populations fall back on others, or have said something beside their messages."""
+        for row, population in enumerate(self._cast):
             if population.strategy.level in _PYTHON:
                 before = global_states()
-                self._enter(p, population)
-                self._warn_of_draw(p, drawn_from(before, global_states()))
+                self._enter(row, population)
+                self._warn_of_draw(row, drawn_from(before, global_states()))
             else:
-                self._warn_of_compiled_draw(p, population)
+                self._warn_of_compiled_draw(row, population)
 
     def copy(self, state: State) -> Callbacks:
         """Return strategies that remember the same and observe another state.
@@ -170,27 +185,51 @@ class Callbacks:
             ) from error
 
     def close(self) -> None:
-        """End the thread on which asynchronous strategies wait, if there is one; `act` begins it anew."""
+        """Close what strategies keep open, and end the thread on which they wait; `act` begins it anew."""
+        resources, self._resources = list(self._resources.values()), {}
+        for host in self._hosts.values():
+            host.resources = self._resources
+        closing = [it.close() for it in resources if hasattr(it, "close")]
+        waiting = [it for it in closing if inspect.isawaitable(it)]
+        failed = self._loop.wait(waiting) if waiting else []
         self._loop.close()
+        for error in failed:
+            if isinstance(error, BaseException):
+                raise error
 
-    def _enter(self, p: int, population: Population) -> None:
-        streams = self._memory.streams.setdefault(p, {})
-        host = self._hosts[p] = PopulationHost(self._spec, self._state, p, streams)
+    @property
+    def resources(self) -> Sequence[Any]:
+        """What strategies keep open now."""
+        return tuple(self._resources.values())
+
+    @property
+    def tallies(self) -> Mapping[int, Tally]:
+        """Who decided how often, by population."""
+        return self._memory.tallies
+
+    def _enter(self, row: int, population: Population) -> None:
+        memory = self._memory
+        host = self._hosts[row] = PopulationHost(
+            self._spec,
+            self._state,
+            row,
+            streams=memory.streams.setdefault(row, {}),
+            shared=memory.shared,
+            resources=self._resources,
+        )
         if population.strategy.level is Calling.BATCH:
-            if p not in self._memory.batches:
-                self._memory.batches[p] = self._make(population, {})
+            if row not in memory.objects:
+                memory.objects[row] = [self._make(population, {})]
             return
-        numbers = population.strategy.numbers
-        first, desk = int(self._state.populations["first"][p]), Desk(host)
-        for i in range(population.count):
-            agent = first + i
-            if agent not in self._memory.agents:
-                given = (
-                    np.asarray(population.parameters[i]).tolist() if population.strategy.parameters else []
-                )
-                self._memory.agents[agent] = self._make(population, numbers(given))
-            decide = self._memory.agents[agent].decide
-            self._actors[agent] = _Actor(decide, desk, p, inspect.iscoroutinefunction(decide))
+        if row not in memory.objects:
+            given = np.asarray(population.parameters, np.float64).tolist()
+            values = [population.strategy.numbers(it) for it in given]
+            memory.objects[row] = [self._make(population, it) for it in values]
+        first, desk = int(self._state.populations["first"][row]), Desk(host)
+        if row < len(self._spec.populations):
+            for i, its in enumerate(memory.objects[row]):
+                waits = inspect.iscoroutinefunction(its.decide)
+                self._actors[first + i] = _Actor(its.decide, desk, row, waits)
 
     def _make(self, population: Population, values: dict[str, float]) -> Any:
         try:
@@ -227,7 +266,79 @@ class Callbacks:
             self._wait([answer], actor.p, [agent])
         if looks:
             self._warn_of_draw(actor.p, watch.end(actor.p))
-        self._outbox.put(desk.close(), desk.orders.next_id)
+        asides, p = desk.asides, actor.p
+        if asides is None and not self._explains[p]:
+            self._outbox.put(desk.close(), desk.orders.next_id)
+        else:
+            self._state.clock["next_order_id"] = desk.orders.next_id
+            self._conclude(p, self._turn_of(p, agent, desk))
+
+    def _turn_of(self, row: int, agent: int, desk: Desk) -> Turn:
+        """Return what an agent decided, at the end of its decision."""
+        asides = desk.asides or Asides()
+        try:
+            sent = np.frombuffer(bytes(desk.close()), MESSAGE_DTYPE)
+        except StrategyError as error:
+            raise self._failure(row, agent, error) from error
+        return Turn(row, np.array([agent]), sent, asides)
+
+    def _conclude(self, p: int, first: Turn) -> None:
+        """Let what a population falls back on decide for whom it is passed; send what all have decided."""
+        if not (first.asides or self._explains[p]):
+            put_messages(self._state, first.messages)
+            return
+        turns = decide_in_turn(first, self._chains[p], self._ask)
+        self._explains[p] = True
+        self.decisions.add(p, int(self._state.clock["step"][0]), turns)
+        self._state.agents["thinking"][first.agents] = thinking(turns)
+        put_messages(self._state, gathered(turns))
+
+    def _ask(self, row: int, agents: NDArray[np.int64]) -> Turn:
+        """Let a strategy decide for some agents at once, and return what they send."""
+        level = self._cast[row].strategy.level
+        if level is Calling.BATCH:
+            return self._ask_together(row, agents)
+        if level is Calling.AGENT:
+            return self._ask_each(row, agents.tolist())
+        return self._ask_compiled(row, agents.tolist())
+
+    def _ask_each(self, row: int, agents: list[int]) -> Turn:
+        host, objects = self._hosts[row], self._memory.objects[row]
+        first = int(self._state.populations["first"][row])
+        desks, awaited = [Desk(host) for _ in agents], []
+        next_id = int(self._state.clock["next_order_id"][0])
+        with self._watched(row):
+            for i, (agent, desk) in enumerate(zip(agents, desks, strict=True)):
+                desk.open(host.seen_by(agent), next_id + i * MAX_MESSAGES, self.news)
+                try:
+                    answer = objects[agent - first].decide(desk.observation, desk.orders)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:
+                    raise self._failure(row, agent, error) from error
+                if answer is not None:
+                    awaited.append((agent, answer))
+            if awaited:
+                self._wait([it[1] for it in awaited], row, [it[0] for it in awaited])
+        self._state.clock["next_order_id"] = next_id + len(agents) * MAX_MESSAGES
+        turns = [self._turn_of(row, agent, desk) for agent, desk in zip(agents, desks, strict=True)]
+        asides = Asides.joined([turn.asides for turn in turns])
+        return Turn(row, np.array(agents), np.concatenate([it.messages for it in turns]), asides)
+
+    def _ask_compiled(self, row: int, agents: list[int]) -> Turn:
+        state, sent = self._state, [np.zeros(0, MESSAGE_DTYPE)]
+        for agent in agents:
+            for slot in range(int(state.populations["instruments"][row])):
+                try:
+                    fits = decide_alone(state.address, row, agent, slot)
+                except BaseException as error:
+                    raise self._failure(row, agent, error) from error
+                if not fits:
+                    raise self._failure(row, agent, StrategyError(f"more than {MOST_COMPILED} messages"))
+                count = int(state.clock["out_count"][0])
+                sent.append(state.outbox[1 : 1 + count].view(MESSAGE_DTYPE).copy())
+                state.clock["out_count"] = 0
+        return Turn(row, np.array(agents), np.concatenate(sent), Asides())
 
     def _act_and_wait(self, actor: _Actor, agent: int, seen: list[int]) -> None:
         """Let an agent decide that waits: alone, or under simultaneous activation with all of its population.
@@ -237,7 +348,7 @@ class Callbacks:
         """
         state = self._state
         if agent in self._answers:
-            put_messages(state, self._answers.pop(agent))
+            self._conclude(actor.p, self._answers.pop(agent))
             return
         clock = state.clock[0]
         if clock["simultaneous"]:
@@ -253,8 +364,9 @@ class Callbacks:
             self._wait([self._decision(*it) for it in zip(agents, desks, strict=True)], actor.p, agents)
         alone = desks[0].orders.next_id
         state.clock["next_order_id"] = alone if len(agents) == 1 else next_id + len(agents) * MAX_MESSAGES
-        self._answers.update(zip(agents, [desk.close() for desk in desks], strict=True))
-        put_messages(state, self._answers.pop(agent))
+        for it, desk in zip(agents, desks, strict=True):
+            self._answers[it] = self._turn_of(actor.p, it, desk)
+        self._conclude(actor.p, self._answers.pop(agent))
 
     async def _decision(self, agent: int, desk: Desk) -> Any:
         return await self._actors[agent].decide(desk.observation, desk.orders)
@@ -277,24 +389,31 @@ class Callbacks:
 
     def act_together(self, p: int) -> None:
         """Let the due agents of a batch population decide, and put their messages into the outbox."""
-        state, host = self._state, self._hosts[p]
+        state = self._state
         first, count = int(state.populations["first"][p]), int(state.populations["due_count"][p])
         agents = state.due[first : first + count].astype(np.int64)
+        self._conclude(p, self._ask_together(p, agents))
+        state.clock["activations"] += count
+        forget(state.address, agents, self._hosts[p].numbers)
+
+    def _ask_together(self, row: int, agents: NDArray[np.int64]) -> Turn:
+        state, host = self._state, self._hosts[row]
         observation = host.seen_by_all(agents, tuple(self.news))
         orders = BatchOrders(agents, host.numbers, int(state.clock["next_order_id"][0]))
-        with self._watched(p):
+        with self._watched(row):
             try:
-                answer = self._memory.batches[p].decide(observation, orders)
+                answer = self._memory.objects[row][0].decide(observation, orders)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                raise self._failure(p, _TOGETHER, error) from error
+                raise self._failure(row, _TOGETHER, error) from error
             if answer is not None:
-                self._wait([answer], p, [_TOGETHER])
+                self._wait([answer], row, [_TOGETHER])
         state.clock["next_order_id"] = orders.next_id
-        state.clock["activations"] += count
-        put_messages(state, orders.close())
-        forget(state.address, agents, host.numbers)
+        try:
+            return Turn(row, agents, orders.close(), orders.asides)
+        except StrategyError as error:
+            raise self._failure(row, _TOGETHER, error) from error
 
     @contextmanager
     def _watched(self, p: int) -> Iterator[None]:
@@ -312,7 +431,7 @@ class Callbacks:
         if drawn is None or p in self._warned:
             return
         self._warned.add(p)
-        name, strategy = self._spec.populations[p].name, self._spec.populations[p].strategy
+        name, strategy = self._cast[p].name, self._cast[p].strategy
         file, line = place or _defined(strategy)
         text = f"population {name}: strategy {strategy.name!r} draws from {drawn}; {remedy(strategy.level)}"
         # A registry of its own, so that a second run in one process is warned of too
@@ -332,7 +451,7 @@ class Callbacks:
 
     def _failure(self, p: int, agent: int, error: BaseException) -> StrategyError:
         """Say whose decision failed, when and where."""
-        population = self._spec.populations[p]
+        population = self._cast[p]
         alone = agent != _TOGETHER
         who = self._spec.account_name(agent) if alone else f"population {population.name}"
         step = int(self._state.clock["step"][0])

@@ -102,7 +102,7 @@ def _take_off(state, message, arrival):
 def _latency(state, account, index, step):
     agent = state.agents[account]
     population = state.populations[agent.population]
-    low, high = population.latency_low, population.latency_high
+    low, high = population.latency_low + agent.thinking, population.latency_high + agent.thinking
     if low == high:
         return low
     word, _ = block(agent.key, _LATENCY, np.uint64(step), np.uint64(index))

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.batch import BatchObservation
-from simlab.agents.compiled import mid_ago
+from simlab.agents.compiled import HISTORY_STEPS, mid_ago
 from simlab.agents.each import Fill, RestingOrder
 from simlab.core.jit import jit
 from simlab.core.random import Role, block, stream, unit
-from simlab.core.rows import record_reader
-from simlab.core.types import Side
+from simlab.core.rows import record_reader, unpacked
+from simlab.core.types import MAX_QUANTITY, MESSAGE_WORDS, MessageKind, Reason, Side
+from simlab.engine.compiled.hashed import find_id
 from simlab.kernel.observing import forget_fills, signal_of
 from simlab.kernel.sampling import best_levels
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import State, find_state
+from simlab.market.admission import admit
 from simlab.market.ledger import FILL_LOG
 
 __all__ = ["PopulationHost", "forget"]
 
 _DECIDE = np.uint64(Role.DECIDE)
 _MARKET = ("best_bid", "best_ask", "bid_depth", "ask_depth", "mid", "last_price", "volume")
+_TERMS = {
+    "tick_size": "tick_size",
+    "lot_size": "lot_size",
+    "multiplier": "multiplier",
+    "price_low": "band_low",
+    "price_high": "band_high",
+}
+"""What a batch sees of an instrument's terms, by their names in the ledger."""
+_NO_LIMIT = 2**62
 _read_view = record_reader(State.views.dtype)
 
 
@@ -43,6 +55,27 @@ def _uniforms(address, agents, out):
             out[i, j] = unit(first)
             if j + 1 < out.shape[1]:
                 out[i, j + 1] = unit(second)
+
+
+@jit
+def _refusal(address, code, order_id, account, price, quantity):
+    """Return the reason to refuse a message now; nothing changes, nor does its account's rate."""
+    state = find_state(address)
+    book, owner = state.book, state.ledger.accounts[account]
+    kind, _, _, _, _ = unpacked(code)
+    if kind == MessageKind.CANCEL or kind == MessageKind.REPLACE:
+        row = find_id(book, order_id)
+        if row == 0:
+            return Reason.UNKNOWN_ORDER.value
+        if book.orders[row].account != account:
+            return Reason.NOT_OWNER.value
+    has_quantity = kind != MessageKind.CANCEL and kind != MessageKind.CANCEL_ALL
+    if has_quantity and (quantity < 1 or quantity > MAX_QUANTITY):
+        return Reason.INVALID_QUANTITY.value
+    window, sent = owner.window, owner.sent
+    reason, _, _ = admit(book, state.ledger, code, order_id, account, price, quantity, state.clock.step)
+    owner.window, owner.sent = window, sent
+    return reason
 
 
 @jit
@@ -73,22 +106,70 @@ class PopulationHost:
     ----------
     spec : SimulationSpec
     state : State
-    p : int
-        The population's number.
+    row : int
+        The row of `SimulationSpec.cast` whose strategy looks.
     streams : dict
         The random streams that agents have begun, by account.
+    shared : dict
+        What all strategies have in common.
+    resources : dict
+        What the run keeps open for strategies, by key.
     """
 
     def __init__(
-        self, spec: SimulationSpec, state: State, p: int, streams: dict[int, np.random.Generator]
+        self,
+        spec: SimulationSpec,
+        state: State,
+        row: int,
+        *,
+        streams: dict[int, np.random.Generator],
+        shared: dict[str, Any],
+        resources: dict[Hashable, Any],
     ) -> None:
-        self._spec, self._state, self._p, self._streams = spec, state, p, streams
-        row = state.populations[p]
+        self._spec, self._state, self._p, self._streams = spec, state, row, streams
+        self.shared, self.resources = shared, resources
+        self._given = np.asarray(spec.cast[row].parameters, np.float64)
+        self._parameter_names = spec.cast[row].parameter_names
+        self._terms: dict[str, NDArray[np.int64]] = {}
+        row = state.populations[row]
         at = int(row["instruments_at"])
         self.numbers = state.lists[at : at + int(row["instruments"])].copy()
         self.instruments = {spec.instruments[i].name: int(i) for i in self.numbers}
         self._shown: NDArray[Any] | None = None
         self._views: NDArray[Any] | None = None
+
+    def resource(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        if key not in self.resources:
+            self.resources[key] = make()
+        return self.resources[key]
+
+    def name(self, agent: int) -> str:
+        return self._spec.account_name(agent)
+
+    def price_band(self, instrument: int) -> tuple[int, int]:
+        terms = self._state.ledger.terms[instrument]
+        return int(terms["band_low"]), int(terms["band_high"])
+
+    def mids(self, instrument: int, steps: int) -> NDArray[np.float64]:
+        now = int(self._state.clock["step"][0])
+        count = min(steps, now, HISTORY_STEPS)
+        return self._state.views["mids"][instrument][np.arange(now - count, now) % HISTORY_STEPS]
+
+    def available(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
+        ledger = self._state.ledger
+        policy = ledger.policies[int(ledger.accounts["population"][agents[0]])] if len(agents) else None
+        if policy is None or policy["borrowing"] < 0:
+            return np.full(len(agents), _NO_LIMIT)
+        money = ledger.accounts["cash"][agents] + policy["borrowing"]
+        return money - ledger.accounts["reserved"][agents] if policy["reserve"] else money
+
+    def open_orders(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._state.book.owners["orders"][agents].astype(np.int64)
+
+    def refusal(self, message: NDArray[np.void]) -> Reason:
+        words = message.reshape(1).view(MESSAGE_WORDS)[0]
+        given = (int(words[name]) for name in ("code", "order_id", "account", "price", "quantity"))
+        return Reason(_refusal(self._state.address, *given))
 
     def view(self, instrument: int) -> Any:
         if self._views is not self._state.views:
@@ -163,12 +244,19 @@ class PopulationHost:
         step = int(state.clock["step"][0])
         return [step, agent, *market, *own, int(state.book.owners["orders"][agent])]
 
+    def _terms_shown(self) -> dict[str, NDArray[np.int64]]:
+        """Return what of the instruments does not change; nobody writes to it."""
+        if not self._terms:
+            terms = self._state.ledger.terms[self.numbers]
+            self._terms = {name: terms[of].copy() for name, of in _TERMS.items()}
+        return self._terms
+
     def seen_by_all(self, agents: NDArray[np.int64], news: tuple[Any, ...]) -> BatchObservation:
         """Return what a batch of agents sees, in arrays of its own."""
         state, numbers = self._state, self.numbers
         index = agents - int(state.populations["first"][self._p])
         own = state.ledger.positions[agents[:, None] * len(state.views) + numbers[None, :]]
-        given = np.asarray(self._spec.populations[self._p].parameters, np.float64)
+        given = self._given
         return BatchObservation(
             self,
             numbers,
@@ -181,5 +269,8 @@ class PopulationHost:
             parameters=given[index] if given.size else np.zeros((len(agents), 0)),
             instruments=tuple(self.instruments),
             **{name: state.views[name][numbers] for name in _MARKET},
+            **self._terms_shown(),
+            halted=state.views["halted"][numbers] != 0,
+            parameter_names=self._parameter_names,
             news=news,
         )

@@ -32,7 +32,7 @@ from simlab.kernel.observing import (
 from simlab.kernel.schedule import collect
 from simlab.kernel.state import CallLevel, Phase, find_state
 
-__all__ = ["Stop", "advance"]
+__all__ = ["Stop", "advance", "decide_alone"]
 
 
 class Stop(IntEnum):
@@ -75,7 +75,7 @@ def _decide(state, p, agent, slot):
     orders.next_order_id = clock.next_order_id
     orders.account = agent
     rng = _read_rng(state.rng)
-    reset(rng, stream_key(state, agent, instrument), _DECIDE, np.uint64(clock.step))
+    reset(rng, stream_key(state, agent, instrument) ^ population.salt, _DECIDE, np.uint64(clock.step))
     call_decide(population.address, _read_view(view), _read_me(me), rng, orders)
     for k in range(MAX_MEMORY):
         memory.values[k] = me.memory[k]
@@ -83,6 +83,15 @@ def _decide(state, p, agent, slot):
     clock.out_count = orders.count
     forget_fills(state.ledger, agent, instrument)
     return orders.overflow == 0
+
+
+@jit
+def decide_alone(address, row, agent, slot):
+    """Let the compiled strategy of a row of populations decide for an agent, outside the loop.
+
+    Its messages are then in the outbox, `clock.out_count` of them. Returns False when they were too many.
+    """
+    return _decide(find_state(address), row, agent, slot)
 
 
 @jit

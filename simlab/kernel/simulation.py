@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -73,6 +74,20 @@ class Simulation:
         )
         self._functions = bind_strategies(spec, self.state)
         self._callbacks = Callbacks(spec, self.state)
+        self._tell_decisions()
+
+    def close(self) -> None:
+        """Close what strategies keep open (clients, files); a market that goes on opens it again."""
+        self._callbacks.close()
+
+    def _tell_decisions(self) -> None:
+        if self._sink is not None:
+            self._callbacks.decisions.sink = partial(self._sink.rows, "decisions")
+
+    @property
+    def resources(self) -> Sequence[Any]:
+        """What strategies keep open now; those with a method `status` can tell a person how they are."""
+        return self._callbacks.resources
 
     def capture(self) -> State:
         """Return a copy of the whole state, with all that strategies remember; see `restore`.
@@ -147,6 +162,7 @@ class Simulation:
         memory = state.memory_of_strategies.tobytes()
         market._callbacks = Callbacks(spec, state, memory) if like is None else like.copy(state)
         market._callbacks.news = tuple(market.news)
+        market._tell_decisions()
         return market
 
     def _set_samples(self) -> None:
@@ -259,6 +275,7 @@ class Simulation:
         """Hand all buffered events and samples to the sink."""
         self._flush_events()
         self._flush_quotes()
+        self._callbacks.decisions.flush()
 
     def finish(self) -> None:
         """Flush, and sample the accounts as they are at the end."""
@@ -410,7 +427,7 @@ class Simulation:
     def summary(self) -> dict[str, list[dict[str, Any]]]:
         """Return a row for each population and each instrument: see `simlab.kernel.summary`."""
         return {
-            "populations": population_rows(self.spec, self.state),
+            "populations": population_rows(self.spec, self.state, self._callbacks.tallies),
             "instruments": instrument_rows(self.spec, self.state),
         }
 
@@ -418,7 +435,7 @@ class Simulation:
 def _require_state_of(spec: SimulationSpec, state: State) -> None:
     sizes = {
         "agents": (len(state.agents), spec.agents),
-        "populations": (len(state.populations), len(spec.populations)),
+        "populations": (len(state.populations), len(spec.cast)),
         "instruments": (len(state.views), len(spec.instruments)),
     }
     for name, (found, wanted) in sizes.items():

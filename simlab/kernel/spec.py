@@ -15,7 +15,15 @@ from simlab.market.instruments import AccountPolicy, Instrument
 from simlab.market.ledger import ExchangeAccount
 from simlab.processes import OutsideSpec
 
-__all__ = ["Activation", "Capacities", "Latency", "Population", "RecordingPlan", "SimulationSpec"]
+__all__ = [
+    "Activation",
+    "Capacities",
+    "Fallback",
+    "Latency",
+    "Population",
+    "RecordingPlan",
+    "SimulationSpec",
+]
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,27 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Fallback:
+    """What decides for a population's agents where the strategies before it pass a decision on.
+
+    `parameters` and `options` are as in `Population`.
+    """
+
+    strategy: Strategy
+    parameters: NDArray[np.float64]
+    options: dict[str, Any] = field(default_factory=dict)
+    parameter_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Population:
     """A number of agents that share a strategy and terms; parameters may differ between them.
 
-    `parameters` is ``(count, len(strategy.parameters)) float64``. `options` holds the strategy's
-    non-numeric options. `instruments` are names; empty means all. `signal_noise` is the standard deviation,
-    in price units, of an agent's private signal around the fundamental. The population is in the market
-    in steps [`joins`, `leaves`).
+    `parameters` is ``(count, k) float64``, in the order of `parameter_names`, or of the parameters that the
+    strategy declares where there are no names. `options` holds the strategy's non-numeric options.
+    `instruments` are names; empty means all. `signal_noise` is the standard deviation, in price units, of an
+    agent's private signal around the fundamental. The population is in the market in steps
+    [`joins`, `leaves`). `fallback` are the strategies that decide, in turn, where those before pass on.
     """
 
     name: str
@@ -62,6 +84,13 @@ class Population:
     signal_noise: float = 0.0
     joins: int = 0
     leaves: int | None = None
+    parameter_names: tuple[str, ...] = ()
+    fallback: tuple[Fallback, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.parameter_names:
+            names = tuple(parameter.name for parameter in self.strategy.parameters)
+            object.__setattr__(self, "parameter_names", names)
 
 
 @dataclass(frozen=True)
@@ -92,6 +121,9 @@ class Capacities:
         for name, rows in vars(self).items():
             if rows is not None and rows < 1:
                 raise ConfigError(f"capacities: {name} is {rows}; make room for 1 row or more")
+
+
+_NOT_IN_DIGEST = ("strategy", "parameters", "options", "fallback")
 
 
 @dataclass(frozen=True)
@@ -127,6 +159,35 @@ class SimulationSpec:
             raise ConfigError("instruments: a market needs one or more")
 
     @property
+    def cast(self) -> tuple[Population, ...]:
+        """All populations, and after them what they fall back on, as populations of the same agents.
+
+        So they stand in `State.populations`.
+        """
+        shadows = tuple(
+            replace(
+                population,
+                strategy=it.strategy,
+                parameters=it.parameters,
+                options=it.options,
+                parameter_names=it.parameter_names,
+                fallback=(),
+            )
+            for population in self.populations
+            for it in population.fallback
+        )
+        return self.populations + shadows
+
+    @property
+    def chains(self) -> tuple[tuple[int, ...], ...]:
+        """For each population, the rows of `cast` that decide for it: its own, then what it falls back on."""
+        chains, row = [], len(self.populations)
+        for p, population in enumerate(self.populations):
+            chains.append((p, *range(row, row + len(population.fallback))))
+            row += len(population.fallback)
+        return tuple(chains)
+
+    @property
     def agents(self) -> int:
         """Number of agents, which are the accounts 0 to ``agents - 1``."""
         return sum(population.count for population in self.populations)
@@ -140,9 +201,11 @@ class SimulationSpec:
         terms = (self.seed, self.simultaneous, self.instruments, self.outside)
         digest.update(repr(terms).encode())
         for it in self.populations:
-            own = replace(it, strategy=None, parameters=None, options={})  # type: ignore[arg-type]
-            digest.update(repr((it.strategy.name, own)).encode())
-            digest.update(np.ascontiguousarray(it.parameters).tobytes())
+            own = {name: value for name, value in vars(it).items() if name not in _NOT_IN_DIGEST}
+            digest.update(repr(own).encode())
+            for part in (it, *it.fallback):
+                digest.update(part.strategy.name.encode())
+                digest.update(np.ascontiguousarray(part.parameters).tobytes())
         return int.from_bytes(digest.digest(), "little")
 
     def account_name(self, account: int) -> str:

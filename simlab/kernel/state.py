@@ -41,9 +41,11 @@ def _row(kind: str, *names: str) -> list[tuple[str, str]]:
     return [(name, kind) for name in names]
 
 
-AGENT = np.dtype([("key", "u8"), ("due", "i8"), ("next", "i4"), ("population", "i4"), ("cursor", "i8")])
-"""One agent: the key of its random streams, the step it is due, the next agent due in the same bucket, and
-how many of its explicit steps are past.
+AGENT = np.dtype(
+    [("key", "u8"), ("due", "i8"), ("next", "i4"), ("population", "i4"), ("cursor", "i4"), ("thinking", "i4")]
+)
+"""One agent: the key of its random streams, the step it is due, the next agent due in the same bucket, how
+many of its explicit steps are past, and how many steps it thought before it sent what it sends now.
 """
 
 
@@ -86,6 +88,7 @@ POPULATION = np.dtype(
         *_row("i8", "activated", "period", "steps_at", "steps"),
         *_row("i8", "latency_low", "latency_high"),
         *_row("i8", "depth", "orders", "signal"),
+        ("salt", "u8"),
         *_row("i8", "instruments_at", "instruments"),
         *_row("i8", "parameters_at", "parameters_each", "memory_at"),
     ]
@@ -94,7 +97,9 @@ POPULATION = np.dtype(
 
 `log_quiet` is the logarithm of the probability not to act in a step. `instruments_at` and `steps_at` point
 into `State.lists`, `parameters_at` and `memory_at` into the tables of these names; `parameters_each` is 1
-when each agent has parameters of its own, else 0. `address` is where its compiled function is.
+when each agent has parameters of its own, else 0. `address` is where its compiled function is. What a
+population falls back on has a row of its own after all populations, with the same agents and a `salt` that
+its draws are told apart by.
 """
 
 PARAMETERS = np.dtype([("values", "f8", (MAX_PARAMETERS,))])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simlab.core.types import Reason
+from simlab.kernel.decisions import Tally
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import State
 
@@ -24,11 +26,12 @@ def profits(state: State) -> NDArray[np.float64]:
     return (positions["realised"] + unrealised).sum(axis=1) - ledger.accounts["fees"]
 
 
-def population_rows(spec: SimulationSpec, state: State) -> list[dict[str, Any]]:
+def population_rows(spec: SimulationSpec, state: State, tallies: Mapping[int, Tally]) -> list[dict[str, Any]]:
     """Return a row for each population.
 
     Its agents, orders, refused messages, also by reason, fills, volume (lots), and the mean and standard
-    deviation (with divisor n) of its agents' profit in money units.
+    deviation (with divisor n) of its agents' profit in money units. For populations that say who decided: how
+    often who did (`decisions`), and how often who before did not, and why (`fallbacks`).
     """
     made, rows = profits(state), []
     for p, population in enumerate(spec.populations):
@@ -47,8 +50,17 @@ def population_rows(spec: SimulationSpec, state: State) -> list[dict[str, Any]]:
                 "pnl_mean": float(own.mean()) if len(own) else 0.0,
                 "pnl_std": float(own.std()) if len(own) else 0.0,
             }
+            | _deciders(tallies.get(p))
         )
     return rows
+
+
+def _deciders(tally: Tally | None) -> dict[str, dict[str, int]]:
+    """Return who decided, and who did not and why, most first."""
+    if tally is None:
+        return {}
+    counts = {"decisions": +tally.decisions, "fallbacks": +tally.fallbacks}
+    return {name: dict(it.most_common()) for name, it in counts.items() if it}
 
 
 def _by_reason(refused: NDArray[np.int64]) -> dict[str, int]:

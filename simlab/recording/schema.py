@@ -252,12 +252,25 @@ _NEWS = Table(
 
 _DECISIONS = Table(
     "decisions",
-    "What agents that explain themselves noted while deciding",
+    "Who decided what, and why: of agents that explain themselves, or fall back on another strategy",
     (
         _STEP,
         _ACCOUNT,
-        Column("kind", "string", "text", "What the note is, for instance prompt, answer or features"),
-        Column("text", "string", "JSON", "The note itself, as JSON text"),
+        _category("source", ("llm", "ml", "heuristic", "none"), "Who decided; none: nobody, and it held"),
+        Column("strategy", "string", "text", "Strategy that decided"),
+        Column("action", "string", "text", "What was sent, in words"),
+        Column("reason", "string", "text", "Reason that the agent gave", nullable=True),
+        Column("fallback", "string", "text", "Why those who come before did not decide", nullable=True),
+        Column("request", "string", "hash", "What a language model was asked", nullable=True),
+        Column("calls", "int32", "calls", "Calls of a model, with retries", nullable=True),
+        Column("tokens_in", "int64", "tokens", "Tokens that a model read", nullable=True),
+        Column("tokens_out", "int64", "tokens", "Tokens that a model wrote", nullable=True),
+        Column("cost", "float64", "currency", "Price of the calls", nullable=True),
+        Column("ms", "float64", "ms", "How long the decision took", nullable=True),
+        Column("cached", "int32", "calls", "Of the calls, those that a cassette answered", nullable=True),
+        Column("facts", "string", "JSON", "Whatever else the strategy noted", nullable=True),
+        Column("first_order", "int64", "order id", "Id of the first order sent", nullable=True),
+        Column("orders", "int32", "orders", "Orders sent; their ids follow one another"),
     ),
 )
 

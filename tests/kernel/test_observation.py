@@ -13,7 +13,7 @@ from small_markets import simulation as market
 
 from simlab.agents.compiled import Needs, compiled_strategy, mid_ago, past_return
 from simlab.agents.each import Fill, RestingOrder
-from simlab.core.types import Side
+from simlab.core.types import MessageKind, Side
 from simlab.errors import StrategyError
 from simlab.kernel import Activation
 from simlab.market.instruments import AccountPolicy, Instrument
@@ -360,6 +360,17 @@ def arrays_of(value: Any) -> list[np.ndarray]:
     return []
 
 
+ARGUMENTS = dict.fromkeys(("uniform", "past_return", "depth", "mids"), (1,)) | {
+    "resting": (0,),
+    "own_fills": (0,),
+    "refusal": (0, MessageKind.CANCEL_ALL),
+    "resource": ("key", list),
+}
+MADE_ANEW = ("uniform", "mids", "available", "open_orders")
+"""What is made whenever it is asked for, and belongs to whoever asked."""
+MEANT_TO_BE_SHARED = ("shared", "resource")
+
+
 def check_that_nothing_belongs_to_the_market(shown: Any, memory: list[np.ndarray]) -> None:
     """Look at every public attribute, and at what every public method returns."""
     for name in dir(shown):
@@ -367,13 +378,12 @@ def check_that_nothing_belongs_to_the_market(shown: Any, memory: list[np.ndarray
             continue
         value, again = (getattr(shown, name) for _ in range(2))
         if callable(value):
-            value, again = (
-                it(1) if name in ("uniform", "past_return", "depth") else it() for it in (value, again)
-            )
-        assert isinstance(value, list | dict) <= (value is not again), name
+            value, again = (it(*ARGUMENTS.get(name, ())) for it in (value, again))
+        if name not in MEANT_TO_BE_SHARED:
+            assert isinstance(value, list | dict) <= (value is not again), name
         for array in arrays_of(value):
             assert not any(np.shares_memory(array, own) for own in memory), name
-            assert name == "uniform" or not array.flags.writeable, name
+            assert name in MADE_ANEW or not array.flags.writeable, name
         with pytest.raises((AttributeError, StrategyError)):
             setattr(shown, name, value)
 

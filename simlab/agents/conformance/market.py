@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +13,15 @@ from simlab.agents.compiled import HISTORY_STEPS, ME_DTYPE, VIEW_DTYPE
 from simlab.agents.conformance.cases import blank, draw_account, draw_market, draw_parameter
 from simlab.agents.each import Fill, RestingOrder
 from simlab.agents.strategy import Strategy
-from simlab.core.types import Side
+from simlab.core.types import Reason, Side
 
 __all__ = ["DrawnMarket"]
 
 _NAMES = ("ACME", "BOLT")
 _ACCOUNTS = np.array([40, 41, 43])
 _PAST_ORDER = 900_000
+_BAND = (1, 10**12)
+_TERMS = ("tick_size", "lot_size")
 _MARKET = ("best_bid", "best_ask", "bid_depth", "ask_depth", "mid", "last_price", "volume")
 
 
@@ -52,7 +55,9 @@ class DrawnMarket:
         self.accounts = _ACCOUNTS.copy()
         self.views = [_view(generator, i, coarse) for i in self.instruments.values()]
         self.owned = [[_account(generator, view) for view in self.views] for _ in self.accounts]
+        self._parameter_names = tuple(it.name for it in strategy.parameters)
         self.parameters = np.array([_parameters(strategy, generator, seed) for _ in self.accounts])
+        self.shared: dict[str, Any] = {}
         self._streams: dict[int, np.random.Generator] = {}
         self.step = int(self.views[0].step)
         self.news = (_News(self.step, 0, "rates rise"),) * int(generator.integers(2))
@@ -67,6 +72,28 @@ class DrawnMarket:
         """Return all that a strategy could have changed."""
         owned = [record for row in self.owned for record in row]
         return b"".join(record.tobytes() for record in (*self.views, *owned, self.parameters, self.accounts))
+
+    def resource(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        return make()
+
+    def name(self, agent: int) -> str:
+        return f"drawn/{agent}"
+
+    def price_band(self, instrument: int) -> tuple[int, int]:
+        return _BAND
+
+    def mids(self, instrument: int, steps: int) -> NDArray[np.float64]:
+        count = min(steps, self.step, HISTORY_STEPS)
+        return self.views[instrument].mids[np.arange(self.step - count, self.step) % HISTORY_STEPS]
+
+    def available(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.array([max(0, int(self._own(agent, 0).cash)) for agent in agents.tolist()], np.int64)
+
+    def open_orders(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.array([int(self._own(agent, 0).open_orders) for agent in agents.tolist()], np.int64)
+
+    def refusal(self, message: NDArray[np.void]) -> Reason:
+        return Reason.NONE
 
     def view(self, instrument: int) -> Any:
         return self.views[instrument]
@@ -139,7 +166,12 @@ class DrawnMarket:
             **own,
             parameters=self.parameters.copy(),
             instruments=tuple(self.instruments),
-            **{name: np.array([view[name] for view in self.views]) for name in _MARKET},
+            **{name: np.array([view[name] for view in self.views]) for name in (*_MARKET, *_TERMS)},
+            multiplier=np.ones(len(self.views), np.int64),
+            price_low=np.full(len(self.views), _BAND[0]),
+            price_high=np.full(len(self.views), _BAND[1]),
+            halted=np.array([bool(view.halted) for view in self.views]),
+            parameter_names=self._parameter_names,
             news=self.news,
         )
 

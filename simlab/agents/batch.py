@@ -485,9 +485,9 @@ def batch_strategy(
     """Declare a class as a strategy that decides for all active agents of a population at once.
 
     One object is made, with the population's options as keyword arguments, which are all arguments of the
-    constructor, numbers too; the agents' parameters are declared here and come with each observation. Without
-    a summary the first line of the class's docstring is taken. With `open_parameters` a population may give
-    parameters of any name.
+    constructor, numbers too; the agents' parameters are declared here and come with each observation. With
+    `open_parameters` a population may give parameters of any name. Without a summary the first line of the
+    class's docstring is taken.
     """
     return declare_class(
         Calling.BATCH,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ from typer.core import TyperGroup
 
 from simlab.cli import bench, bring, many, read, run
 from simlab.cli.output import print_error
-from simlab.errors import SimlabError
+from simlab.errors import PluginError, SimlabError, StrategyError
 
 __all__ = ["app", "main"]
 
@@ -24,7 +25,12 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except SimlabError as error:
-            print_error("error", "\n".join([str(error), *getattr(error, "__notes__", ())]))
+            told = [str(error), *getattr(error, "__notes__", ())]
+            if ctx.params.get("debug"):
+                traceback.print_exception(error)
+            elif isinstance(error, PluginError | StrategyError) and error.__cause__ is not None:
+                told.append("SIMLAB_DEBUG=1 shows where in the code it came up")
+            print_error("error", "\n".join(told))
             raise typer.Exit(EXIT_ERROR) from error
         except KeyboardInterrupt as error:
             print_error("stopped", str(error) or "interrupted")
@@ -64,6 +70,9 @@ def _version(wanted: bool) -> None:
 def _simlab(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="SIMLAB_DEBUG", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
     """A laboratory for markets: a YAML file names a market and its agents; simlab runs and records it."""

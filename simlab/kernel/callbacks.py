@@ -32,6 +32,7 @@ from simlab.kernel.hosting import PopulationHost, forget
 from simlab.kernel.loop import decide_alone
 from simlab.kernel.spec import Population, SimulationSpec
 from simlab.kernel.state import State
+from simlab.kernel.witness import sight
 
 __all__ = ["Callbacks", "put_messages"]
 
@@ -450,14 +451,15 @@ class Callbacks:
         return self._failure(int(self._state.agents["population"][agent]), agent, error)
 
     def _failure(self, p: int, agent: int, error: BaseException) -> StrategyError:
-        """Say whose decision failed, when and where."""
+        """Say whose decision failed, when and where, and what it saw."""
         population = self._cast[p]
         alone = agent != _TOGETHER
         who = self._spec.account_name(agent) if alone else f"population {population.name}"
         step = int(self._state.clock["step"][0])
         return StrategyError(
             f"{who}: strategy {population.strategy.name!r} failed at step {step} "
-            f"({_told(error)}){_place(error, population)}"
+            f"({_told(error)}){_place(error, population)};"
+            f" it saw {sight(self._spec, self._state, p, agent if alone else None)}"
         )
 
 

@@ -203,3 +203,26 @@ def test_plugin_files_are_hashed_into_the_manifest(market: Path) -> None:
     manifest = json.loads((run_dir / "manifest.json").read_text())
     assert list(manifest["plugins"]) == [str(plugin)]
     assert len(manifest["plugins"][str(plugin)]) == 64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"), [((), {}), (("--debug",), {}), ((), {"SIMLAB_DEBUG": "1"})]
+)
+def test_a_failing_plugin_is_told_in_a_line_and_with_its_traceback_on_demand(
+    market: Path, arguments: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    (market.parent / "fails.py").write_text(
+        "from simlab.agents.each import agent_strategy\n\n\n"
+        "@agent_strategy('fails', 'Divides by what is not there.')\n"
+        "class Fails:\n    def decide(self, observation, orders):\n        1 / observation.inventory\n"
+    )
+    setting = "populations.noise={strategy: 'fails.py:Fails'}"
+    done = _simlab(*arguments, "run", market, "-q", "--set", setting, cwd=market.parent, **environment)
+    assert done.returncode == 2
+    told = f"ZeroDivisionError: division by zero), in {market.parent / 'fails.py'}, line 7; it saw ACME: "
+    assert f"error: noise/0: strategy 'fails' failed at step 0 ({told}" in done.stderr
+    assert "what happened before step 0 is recorded in " in done.stderr
+    debugging = bool(arguments or environment)
+    assert ("1 / observation.inventory" in done.stderr) == debugging
+    assert ("Traceback" in done.stderr) == debugging
+    assert ("SIMLAB_DEBUG=1 shows where" in done.stderr) != debugging

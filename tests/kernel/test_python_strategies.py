@@ -20,6 +20,7 @@ from simlab.core.jit import JIT
 from simlab.core.types import EventKind, Reason
 from simlab.errors import StrategyError
 from simlab.kernel import Population
+from simlab.market.instruments import AccountPolicy
 
 
 @compiled_strategy(
@@ -108,6 +109,30 @@ def test_a_failing_agent_is_named() -> None:
 def test_a_failing_batch_is_named() -> None:
     group = population("herd", ScriptedBatch.strategy, 3, options={"script": broken_batch})
     with pytest.raises(StrategyError, match=r"herd.*'scripted_batch'.*step 2.*KeyError.*model"):
+        run(group, steps=9)
+
+
+def ask(step: int) -> Callable[..., None]:
+    """Return what offers five lots at step 0 and fails at a later step."""
+
+    def script(number: int, observation: Observation, orders: Orders) -> None:
+        if observation.step == 0:
+            orders.limit("sell", 1_010, 5)
+        if observation.step == step:
+            raise ValueError("enough")
+
+    return script
+
+
+def test_what_a_failing_decision_saw_is_told() -> None:
+    with pytest.raises(StrategyError) as caught:
+        run(scripted("p", ask(2), account=AccountPolicy(cash=1_234, inventory=(("M", 7),))), steps=9)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert str(caught.value).endswith(
+        "; it saw M: no bid, ask 1,010 (5 lots), last price 1,000, inventory 7; cash 1,234, resting orders 1"
+    )
+    group = population("herd", ScriptedBatch.strategy, 3, options={"script": broken_batch})
+    with pytest.raises(StrategyError, match=r"; it saw M: no bid, no ask, last price 1,000$"):
         run(group, steps=9)
 
 
@@ -228,7 +253,7 @@ class Nested:
 
 
 def test_the_innermost_line_of_the_strategys_own_file_is_named() -> None:
-    with pytest.raises(StrategyError, match=rf"in {__file__}, line {line_of(quoted) + 1}$"):
+    with pytest.raises(StrategyError, match=rf"in {__file__}, line {line_of(quoted) + 1};"):
         run(population("n", Nested.strategy), steps=1)
 
 
@@ -297,7 +322,7 @@ def test_a_failure_of_compiled_code_is_named(strategy, message: str, line: int) 
     at = definition(strategy.code)[1] + line  # an index has no line in compiled code
     with pytest.raises(
         StrategyError,
-        match=rf"c/\d: strategy '{strategy.name}' failed at step 2 \({message}.*{__file__}, line {at}$",
+        match=rf"c/\d: strategy '{strategy.name}' failed at step 2 \({message}.*{__file__}, line {at};",
     ):
         run(population("c", strategy, 2), steps=5)
 

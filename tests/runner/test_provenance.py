@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import simlab
+from simlab.agents.registry import resolve
 from simlab.analysis.compare import compare
 from simlab.errors import AnalysisError, StrategyError
+from simlab.kernel.spec import Fallback
+from simlab.runner.provenance import provenance
 
 MODELLED = """
 import hashlib
@@ -110,6 +114,19 @@ def test_all_files_of_a_plugins_package_are_hashed(tmp_path: Path, monkeypatch: 
     aliased = simlab.run(_market(f"{tmp_path}/alias.py:Modelled", options=options), out=tmp_path / "runs")
     alias = tmp_path / "alias.py"
     assert aliased.manifest["plugins"] == expected | {str(alias): _sha256(alias)}
+
+
+def test_what_a_population_falls_back_on_is_kept_too(model: Path) -> None:
+    config = _market(f"{model.parent}/modelled.py:Modelled", options={"path": str(model)})
+    spec = simlab.build(simlab.load(config))
+    [mine] = spec.populations
+    behind = Fallback(mine.strategy, mine.parameters, mine.options)
+    chained = replace(
+        spec, populations=(replace(mine, strategy=resolve("noise"), options={}, fallback=(behind,)),)
+    )
+    kept = provenance(chained)
+    assert kept["provenance"] == {"mine": {"fallback.0.model": _sha256(model)}}
+    assert list(kept["plugins"]) == [str(model.parent / "modelled.py")]
 
 
 def test_built_in_strategies_need_no_hashes(tmp_path: Path) -> None:

@@ -10,9 +10,17 @@ from typing import Protocol, Self
 
 import numba
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 from rich.status import Status
+from rich.text import Text
 
 from simlab.core.jit import JIT
 from simlab.kernel.simulation import Simulation
@@ -22,7 +30,10 @@ __all__ = ["Progress", "SilentProgress", "TerminalProgress"]
 
 
 class Progress(AbstractContextManager["Progress"], Protocol):
-    """Be told about a run after each slice of steps."""
+    """Be told about a run before its first step and after each slice of steps."""
+
+    def begin(self, simulation: Simulation) -> None:
+        """Take note of the simulation before its first step."""
 
     def update(self, simulation: Simulation) -> None:
         """Take note of where the simulation is."""
@@ -31,6 +42,9 @@ class Progress(AbstractContextManager["Progress"], Protocol):
 class SilentProgress(Progress):
     """Show nothing."""
 
+    def begin(self, simulation: Simulation) -> None:
+        """Ignore the simulation."""
+
     def update(self, simulation: Simulation) -> None:
         """Ignore the simulation."""
 
@@ -38,11 +52,23 @@ class SilentProgress(Progress):
         return None
 
 
+class _StatusColumn(ProgressColumn):
+    """How what strategies keep open is, also while a step takes long."""
+
+    def render(self, task: Task) -> Text:
+        simulation = task.fields["simulation"]
+        resources = simulation.resources if simulation is not None else ()
+        return Text("  ".join(it.status() for it in resources if hasattr(it, "status")))
+
+
 _COMPILING = "compiling (first run only, about a minute)…"
 
 
 class TerminalProgress(Progress):
-    """Show a bar with steps, messages per second, the mid price and the time left.
+    """Show a bar with steps, messages per second, the mid price, and the time left.
+
+    What strategies keep open and can tell how it is (`status`), as a client of language models does its calls
+    and their cost, is shown too.
 
     Until the first slice is done, and when nothing is in the compilation cache, it says that simlab is
     being compiled: that takes a while, once.
@@ -57,11 +83,12 @@ class TerminalProgress(Progress):
             TextColumn("steps"),
             TextColumn("{task.fields[rate]}"),
             TextColumn("{task.fields[mids]}"),
+            _StatusColumn(),
             TimeRemainingColumn(),
             console=console,
             transient=True,
         )
-        self._task = self._bar.add_task("run", total=spec.steps, rate="", mids="")
+        self._task = self._bar.add_task("run", total=spec.steps, rate="", mids="", simulation=None)
         self._names = sorted(instrument.name for instrument in spec.instruments)
         self._compiling = Status(_COMPILING, console=console) if _is_first_run() else None
         self._started_s = 0.0
@@ -75,6 +102,10 @@ class TerminalProgress(Progress):
         else:
             self._compiling.console.print(self._compiling.status)
         return self
+
+    def begin(self, simulation: Simulation) -> None:
+        """Show how what strategies keep open is, from now on."""
+        self._bar.update(self._task, simulation=simulation)
 
     def update(self, simulation: Simulation) -> None:
         """Redraw the bar."""

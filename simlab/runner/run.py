@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -147,12 +147,12 @@ def _stepped(
     interrupts: Interrupts | None,
 ) -> Outcome:
     started_s = time.perf_counter()
-    with bar:
-        simulation = Simulation(spec, sink=author)
+    with bar, closing(Simulation(spec, sink=author)) as simulation:
         if interrupts is not None:
             interrupts.describe = partial(under_way, simulation)
         if author is not None:
             author.begin(simulation)
+        bar.begin(simulation)
         _advance(simulation, bar, author)
     simulation.finish()
     simulation.audit()

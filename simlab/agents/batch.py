@@ -36,7 +36,7 @@ from simlab.agents.checking import (
 from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.decisions import Asides
 from simlab.agents.hosts import BatchHost, Fill, RestingOrder
-from simlab.agents.strategy import Calling, Decider, Needs, Parameter, declare_class
+from simlab.agents.strategy import Calling, Decider, Needs, Parameter, Unit, declare_class
 from simlab.core.types import MESSAGE_DTYPE, MessageKind, Reason
 from simlab.errors import StrategyError, did_you_mean
 
@@ -46,6 +46,7 @@ __all__ = [
     "BatchOrders",
     "Needs",
     "Parameter",
+    "Unit",
     "batch_strategy",
 ]
 
@@ -472,7 +473,7 @@ _C = TypeVar("_C", bound=type)
 
 def batch_strategy(
     name: str,
-    summary: str,
+    summary: str | None = None,
     parameters: tuple[Parameter, ...] = (),
     *,
     options: tuple[str, ...] = (),
@@ -483,8 +484,10 @@ def batch_strategy(
 ) -> Callable[[_C], _C]:
     """Declare a class as a strategy that decides for all active agents of a population at once.
 
-    One object is made, with the population's options as keyword arguments; the agents' parameters come with
-    each observation. With `open_parameters` a population may give parameters of any name.
+    One object is made, with the population's options as keyword arguments, which are all arguments of the
+    constructor, numbers too; the agents' parameters are declared here and come with each observation. With
+    `open_parameters` a population may give parameters of any name. Without a summary the first line of the
+    class's docstring is taken.
     """
     return declare_class(
         Calling.BATCH,

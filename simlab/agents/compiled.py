@@ -23,6 +23,7 @@ Example
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from functools import cache
@@ -34,7 +35,15 @@ from numba import from_dtype, types
 
 from simlab.agents.inspection import CodeRules, check_code, definition
 from simlab.agents.rounding import small_field, whole_or_none, whole_price, whole_quantity
-from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS, Calling, Needs, Parameter, Strategy
+from simlab.agents.strategy import (
+    MAX_MEMORY,
+    MAX_PARAMETERS,
+    Calling,
+    Needs,
+    Parameter,
+    Strategy,
+    require_declaration,
+)
 from simlab.core.jit import jit
 from simlab.core.random import RNG_DTYPE
 from simlab.core.rows import packed
@@ -305,9 +314,24 @@ def _why_not_compiled(function: Callable[..., None], name: str, error: Exception
     )
 
 
+def _require_function(function: Any) -> None:
+    """Raise StrategyError unless what is decorated is a function of the four arguments."""
+    if not inspect.isfunction(function):
+        what = "a class" if inspect.isclass(function) else repr(function)
+        raise StrategyError(
+            f"@compiled_strategy is for a function decide(view, me, rng, orders), not {what}; for a class"
+            " there are @agent_strategy and @batch_strategy"
+        )
+    names = inspect.signature(function)
+    if len(names.parameters) != 4:
+        raise StrategyError(
+            f"a compiled strategy takes (view, me, rng, orders), but def {function.__name__} takes {names}"
+        )
+
+
 def compiled_strategy(
     name: str,
-    summary: str,
+    summary: str | None = None,
     parameters: tuple[Parameter, ...] = (),
     *,
     needs: Needs | None = None,
@@ -322,10 +346,13 @@ def compiled_strategy(
         does not ask for, writes more than its memory, or uses an index that is out of range, as far as its
         source tells; or if it cannot be compiled.
     """
+    require_declaration("compiled_strategy", name, summary, parameters)
     if len(parameters) > MAX_PARAMETERS:
         raise ValueError(f"strategy {name!r} has {len(parameters)} parameters; the most is {MAX_PARAMETERS}")
 
     def declare(function: Callable[..., None]) -> Strategy:
+        _require_function(function)
+
         def check(**_: Any) -> None:
             check_code(function, name, parameters, needs or Needs(), CODE_RULES)
 
@@ -342,8 +369,8 @@ def compiled_strategy(
             name=name,
             level=Calling.COMPILED,
             make=make,
-            summary=summary,
-            parameters=parameters,
+            summary=summary or inspect.cleandoc(function.__doc__ or "").partition("\n")[0],
+            parameters=tuple(parameters),
             needs=needs or Needs(),
             source=source,
             defined_in=function.__module__,

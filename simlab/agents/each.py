@@ -5,12 +5,11 @@ It has one method, ``decide(self, observation, orders)``: look at the observatio
 
 Example
 -------
->>> from simlab.agents.each import Parameter, agent_strategy
->>> size = Parameter("size", 1, "lots", "Order size.")
->>> @agent_strategy("penny_bidder", "Outbids the best bid by one unit.", (size,))
+>>> from simlab.agents.each import agent_strategy
+>>> @agent_strategy("penny_bidder", "Outbids the best bid by one unit.")
 ... class PennyBidder:
-...     def __init__(self, size):
-...         self.size = int(size)
+...     def __init__(self, size: int = 1):
+...         self.size = size
 ...     def decide(self, observation, orders):
 ...         if observation.best_bid is not None:
 ...             orders.limit("buy", observation.best_bid + 1, self.size)
@@ -31,7 +30,7 @@ from simlab.agents.checking import ORDER_SIDES, TIMES_IN_FORCE, chosen, whole
 from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.decisions import Asides
 from simlab.agents.hosts import Fill, Host, RestingOrder
-from simlab.agents.strategy import Calling, Decider, Needs, Parameter, declare_class
+from simlab.agents.strategy import Calling, Decider, Needs, Parameter, Unit, declare_class
 from simlab.core.types import MessageKind, Side, TimeInForce
 from simlab.errors import StrategyError
 
@@ -46,6 +45,7 @@ __all__ = [
     "Orders",
     "Parameter",
     "RestingOrder",
+    "Unit",
     "agent_strategy",
 ]
 
@@ -514,7 +514,7 @@ _C = TypeVar("_C", bound=type)
 
 def agent_strategy(
     name: str,
-    summary: str,
+    summary: str | None = None,
     parameters: tuple[Parameter, ...] = (),
     *,
     options: tuple[str, ...] = (),
@@ -523,6 +523,8 @@ def agent_strategy(
 ) -> Callable[[_C], _C]:
     """Declare a class as a strategy of which every agent has an object of its own.
 
-    The object is made with the agent's parameters and the population's options as keyword arguments.
+    The object is made with the agent's parameters and the population's options as keyword arguments. What the
+    constructor takes with a type needs no declaration: numbers are parameters, all else are options; see
+    `simlab.agents.arguments`. Without a summary the first line of the class's docstring is taken.
     """
     return declare_class(Calling.AGENT, name, summary, parameters, options, source, decider=decider)

@@ -6,11 +6,13 @@ YAML file treat them alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from simlab.agents.arguments import Option, Parameter, Unit, arguments_of
 from simlab.errors import StrategyError
 
 __all__ = [
@@ -19,9 +21,12 @@ __all__ = [
     "Calling",
     "Decider",
     "Needs",
+    "Option",
     "Parameter",
     "Strategy",
+    "Unit",
     "declare_class",
+    "require_declaration",
 ]
 
 MAX_PARAMETERS = 12
@@ -43,24 +48,6 @@ class Decider(StrEnum):
     HEURISTIC = "heuristic"
     ML = "ml"
     LLM = "llm"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """Describe one parameter: a float (or an integer) that may vary between agents.
-
-    `unit` is in words ("price units", "lots", "steps", "per step", "1"). `low` and `high` are inclusive
-    bounds. `integer` parameters must be whole numbers. `required` parameters have no default.
-    """
-
-    name: str
-    default: float
-    unit: str
-    description: str
-    low: float = float("-inf")
-    high: float = float("inf")
-    integer: bool = False
-    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +88,9 @@ class Strategy:
     defined_in: str = ""
     """Where the code is: a module or a file, for messages and the manifest."""
     options: tuple[str, ...] = ()
-    """Names of non-numeric options (paths, text) that the strategy takes at set-up."""
+    """Names of the options (paths, text, whatever all agents share) that the strategy takes at set-up."""
+    option_types: tuple[Option, ...] = field(default=(), compare=False)
+    """What is known of the options: types, defaults, which are required."""
     check: Callable[..., object] | None = None
     """Raise an error that says what is wrong with options, given by name, before a run; None for no check.
 
@@ -145,6 +134,11 @@ class Strategy:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(self.make, name, None))
 
+    def numbers(self, row: Sequence[float]) -> dict[str, float]:
+        """Return an agent's parameters by name, as an object of its own takes them: whole ones as int."""
+        pairs = zip(self.parameters, row, strict=True)
+        return {it.name: int(value) if it.integer else float(value) for it, value in pairs}
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Strategy:
         return self
 
@@ -168,7 +162,7 @@ _C = TypeVar("_C", bound=type)
 def declare_class(
     level: Calling,
     name: str,
-    summary: str,
+    summary: str | None,
     parameters: tuple[Parameter, ...],
     options: tuple[str, ...],
     source: str,
@@ -177,25 +171,89 @@ def declare_class(
     decider: Decider = Decider.HEURISTIC,
     open_parameters: bool = False,
 ) -> Callable[[_C], _C]:
-    """Return a decorator that makes a class with a method `decide` a strategy."""
+    """Return a decorator that makes a class with a method `decide` a strategy.
+
+    Without a summary the first line of the class's docstring is taken.
+    """
+    decorator = f"{level}_strategy"
+    require_declaration(decorator, name, summary, parameters, options)
 
     def declare(cls: _C) -> _C:
-        if not callable(getattr(cls, "decide", None)):
-            raise StrategyError(f"class {cls.__name__} needs a method decide(self, observation, orders)")
+        if not inspect.isclass(cls):
+            raise StrategyError(
+                f"@{decorator} is for a class with a method decide, and {_called(cls)} is none; for a"
+                " function there is @compiled_strategy"
+            )
+        _require_decide(cls)
+        found, found_options = arguments_of(
+            cls, parameters, options, numbers_are_parameters=level is Calling.AGENT
+        )
         cls.strategy = Strategy(  # type: ignore[attr-defined]
             name=name,
             level=level,
             make=cls,
-            summary=summary,
-            parameters=parameters,
+            summary=summary or _first_line(cls, decorator),
+            parameters=found,
             needs=needs or Needs(),
             source=source,
             decider=decider,
             open_parameters=open_parameters,
             defined_in=cls.__module__,
-            options=options,
+            options=tuple(it.name for it in found_options),
+            option_types=found_options,
             code=cls,
         )
         return cls
 
     return declare
+
+
+def require_declaration(
+    decorator: str, name: object, summary: object, parameters: object, options: object = ()
+) -> None:
+    """Raise StrategyError that shows how a decorator is used, where it was used otherwise."""
+    if not isinstance(name, str) or not name:
+        use = f'@{decorator}("its_name", "What it does.")'
+        bare = f" above {_called(name)}" if callable(name) else f", not {name!r}"
+        raise StrategyError(f"@{decorator} takes the strategy's name first, as in {use}{bare}")
+    if summary is not None and not isinstance(summary, str):
+        raise StrategyError(
+            f"strategy {name!r}: @{decorator} takes a summary second, a text that says what it does, not"
+            f" {summary!r}"
+        )
+    for what, given, kind in (("parameters", parameters, Parameter), ("options", options, str)):
+        alone = isinstance(given, kind)
+        if alone or not isinstance(given, tuple | list) or not all(isinstance(it, kind) for it in given):
+            remedy = "; a single one needs a comma behind it: (..., )" if alone else ""
+            each = "Parameter(...)" if kind is Parameter else "names"
+            raise StrategyError(f"strategy {name!r}: {what} must be a tuple of {each}, not {given!r}{remedy}")
+
+
+def _require_decide(cls: type) -> None:
+    decide = getattr(cls, "decide", None)
+    wanted = "a method decide(self, observation, orders)"
+    if not callable(decide):
+        raise StrategyError(f"class {cls.__name__} needs {wanted}")
+    try:
+        own = inspect.getattr_static(cls, "decide")
+        inspect.signature(decide).bind(*[None] * (2 if isinstance(own, staticmethod | classmethod) else 3))
+    except TypeError:
+        given = f"decide{inspect.signature(decide)}"
+        raise StrategyError(f"class {cls.__name__} needs {wanted}; it has {given}") from None
+
+
+def _first_line(cls: type, decorator: str) -> str:
+    lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
+    if lines and not lines[0].startswith(f"{cls.__name__}("):  # which dataclasses write themselves
+        return lines[0]
+    raise StrategyError(
+        f"class {cls.__name__} says nowhere what it does; give @{decorator} a summary, or the class a"
+        " docstring"
+    )
+
+
+def _called(thing: object) -> str:
+    """Return what an object is called in its source."""
+    kind = "class" if inspect.isclass(thing) else "def"
+    name = getattr(thing, "__name__", None)
+    return f"{kind} {name}" if name else repr(thing)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.strategy import Strategy
-from simlab.config.checks import absolute_options
 from simlab.config.distributions import DrawError, draw_column
 from simlab.config.load import ConfigLike, load
 from simlab.config.models import (
@@ -19,6 +18,7 @@ from simlab.config.models import (
     InstrumentConfig,
     LatencyRange,
 )
+from simlab.config.options import absolute_options, typed_options
 from simlab.config.problems import Problem, config_error
 from simlab.config.world import build_outside
 from simlab.core.types import SelfTrade
@@ -88,7 +88,9 @@ def _population(name: str, config: ExperimentConfig, problems: list[Problem]) ->
         strategy=strategy,
         count=it.count,
         parameters=_parameters(name, config, strategy, problems),
-        options=absolute_options(it.options, ("populations", name, "options"), config._source),
+        options=typed_options(
+            absolute_options(it.options, strategy, ("populations", name, "options"), config._source), strategy
+        ),
         instruments=it.instruments,
         activation=_activation(it.activation),
         latency=Latency(*latency),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,12 +11,13 @@ from simlab.agents.strategy import Calling, Parameter, Strategy
 from simlab.config.distributions import Distribution
 from simlab.config.models import ExperimentConfig, PopulationConfig
 from simlab.config.money import money_problems
+from simlab.config.options import absolute_options, option_problems, typed_options
 from simlab.config.problems import Problem
 from simlab.config.source import KeyPath, Source
 from simlab.errors import ConfigError, PluginError, SimlabError, did_you_mean
 from simlab.processes.tabulated import TabulatedValues
 
-__all__ = ["absolute_options", "cross_check"]
+__all__ = ["cross_check"]
 
 _MOST_WHOLE = 2**53
 _OF_AGENTS = ("activation", "latency", "signal_noise", "joins", "leaves", "instruments")
@@ -152,23 +152,22 @@ def _population(
             if key in population.model_fields_set:
                 yield Problem((*path, key), "seats trade what and when somebody outside wants to; remove it")
     yield from _parameters((*path, "parameters"), population, strategy)
-    for name in population.options:
-        if name not in strategy.options:
-            hint = did_you_mean(name, strategy.options) or "; it takes none"
-            yield Problem((*path, "options", name), f"strategy {strategy.name!r} has no such option{hint}")
-            return
-    wrong = list(_options((*path, "options"), population.options, strategy, source))
-    yield from wrong or _markets((*path, "options"), population, traded, strategy, config, source)
+    path = (*path, "options")
+    wrong = list(option_problems(path, population.options, strategy))
+    if wrong:
+        yield from wrong
+        return
+    options = typed_options(absolute_options(population.options, strategy, path, source), strategy)
+    wrong = list(_options(path, options, strategy))
+    yield from wrong or _markets(path, options, traded, strategy, config)
 
 
-def _options(
-    path: KeyPath, options: Mapping[str, Any], strategy: Strategy, source: Source
-) -> Iterator[Problem]:
+def _options(path: KeyPath, options: Mapping[str, Any], strategy: Strategy) -> Iterator[Problem]:
     """Let the strategy look at its options, as `Strategy.check` describes."""
     if strategy.check is None:
         return
     try:
-        strategy.check(**absolute_options(options, path, source))
+        strategy.check(**options)
     except SimlabError as error:
         yield Problem(path, str(error))
     except Exception as error:  # whatever a plug-in raises is the file's problem and no traceback
@@ -179,16 +178,14 @@ def _options(
 
 def _markets(
     path: KeyPath,
-    population: PopulationConfig,
+    options: Mapping[str, Any],
     traded: list[str],
     strategy: Strategy,
     config: ExperimentConfig,
-    source: Source,
 ) -> Iterator[Problem]:
     """Let the strategy look at the instruments it trades, as `Strategy.check_market` describes."""
     if strategy.check_market is None:
         return
-    options = absolute_options(population.options, path, source)
     for name in traded:
         if name in config.instruments:
             try:
@@ -197,29 +194,13 @@ def _markets(
                 yield Problem(path, f"{name}: {error}")
 
 
-def absolute_options(options: Mapping[str, Any], path: KeyPath, source: Source) -> dict[str, Any]:
-    """Return a population's options with paths (`path` and names that end in `_path`) made absolute.
-
-    Parameters
-    ----------
-    options : mapping
-    path : tuple
-        Where in the configuration they stand.
-    source : Source
-        Tells which folder a relative path starts from.
-    """
-    made = dict(options)
-    for name, value in options.items():
-        if isinstance(value, str) and (name == "path" or name.endswith("_path")):
-            made[name] = os.fspath((source.folder_of((*path, name)) / value).resolve())
-    return made
-
-
 def _parameters(path: KeyPath, population: PopulationConfig, strategy: Strategy) -> Iterator[Problem]:
     known = {parameter.name: parameter for parameter in strategy.parameters}
     for name, value in population.parameters.items():
         if name not in known:
-            hint = did_you_mean(name, known) or "; it takes none"
+            hint = f"; {name!r} is an option, put it under options"
+            if name not in strategy.options:
+                hint = did_you_mean(name, known) or "; it takes none"
             yield Problem((*path, name), f"strategy {strategy.name!r} has no such parameter{hint}")
         elif not isinstance(value, Distribution):
             yield from _number((*path, name), value, known[name])
@@ -228,18 +209,24 @@ def _parameters(path: KeyPath, population: PopulationConfig, strategy: Strategy)
                 yield from _number((*path, name, value.form, i), one, known[name])
     for parameter in strategy.parameters:
         if parameter.required and parameter.name not in population.parameters:
+            what = f": {parameter.description}" if parameter.description else ""
             yield Problem(
                 (*path, parameter.name),
-                f"missing; strategy {strategy.name!r} needs it: {parameter.description} ({parameter.unit})",
+                f"missing; strategy {strategy.name!r} needs it{what}{_unit(parameter)}",
             )
 
 
 def _number(path: KeyPath, value: float, parameter: Parameter) -> Iterator[Problem]:
+    unit = _unit(parameter)
     if parameter.integer and value != int(value):
-        yield Problem(path, f"must be a whole number ({parameter.unit})")
+        yield Problem(path, f"must be a whole number{unit}")
     elif parameter.integer and abs(value) > _MOST_WHOLE:
-        yield Problem(path, f"must be at most 2^53 ({parameter.unit}); larger whole numbers are not exact")
+        yield Problem(path, f"must be at most 2^53{unit}; larger whole numbers are not exact")
     elif value < parameter.low:
-        yield Problem(path, f"must be at least {parameter.low:g} ({parameter.unit})")
+        yield Problem(path, f"must be at least {parameter.low:g}{unit}")
     elif value > parameter.high:
-        yield Problem(path, f"must be at most {parameter.high:g} ({parameter.unit})")
+        yield Problem(path, f"must be at most {parameter.high:g}{unit}")
+
+
+def _unit(parameter: Parameter) -> str:
+    return f" ({parameter.unit})" if parameter.unit else ""

@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from simlab.agents.registry import source_file, workspace_root
-from simlab.config.checks import absolute_options, cross_check
+from simlab.config.checks import cross_check
 from simlab.config.merge import assign, from_dict, from_file, parse_assignments, plain
 from simlab.config.models import ExperimentConfig
+from simlab.config.options import absolute_options
 from simlab.config.problems import Problem, config_error, from_validation
 from simlab.config.source import KeyPath, Mark, Source
 from simlab.config.world import fundamental_file
@@ -83,8 +84,9 @@ def resolved(config: ExperimentConfig) -> dict[str, Any]:
             data["instruments"][name]["fundamental"]["path"] = os.fspath(path)
     for name, population in config.populations.items():
         data["populations"][name]["strategy"] = _portable(population.strategy, config, name)
+        strategy = config.strategy_of(name, config.folder_of(("populations", name, "strategy")))
         data["populations"][name]["options"] = absolute_options(
-            population.options, ("populations", name, "options"), config._source
+            population.options, strategy, ("populations", name, "options"), config._source
         )
     return _without_empty_forms(data)
 

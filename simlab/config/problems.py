@@ -12,7 +12,7 @@ from simlab.config.schema import at_path, flat, known_keys
 from simlab.config.source import KeyPath, Source
 from simlab.errors import ConfigError, did_you_mean, nearest_name
 
-__all__ = ["Problem", "config_error", "from_validation"]
+__all__ = ["Problem", "config_error", "from_validation", "of_value"]
 
 _LONGEST_VALUE = 60
 
@@ -63,6 +63,19 @@ def from_validation(error: ValidationError, data: Any) -> list[Problem]:
     return problems
 
 
+def of_value(error: ValidationError, path: KeyPath, value: Any) -> list[Problem]:
+    """Turn what pydantic found in one value, which the schema knows nothing of, into problems of its path.
+
+    A value that may be of several types gets one problem, which names them all.
+    """
+    rules: dict[KeyPath, list[str]] = {}
+    details = error.errors(include_url=False)
+    for detail in details:
+        if detail["type"] != "none_required" or len(details) == 1:
+            rules.setdefault((*path, *_path(detail, value)), []).append(_rule(detail, path, {}))
+    return [Problem(place, ", or ".join(dict.fromkeys(found))) for place, found in rules.items()]
+
+
 def _path(detail: Any, data: Any) -> KeyPath:
     """Drop from pydantic's location the names of alternatives, which the YAML file does not have."""
     loc: Sequence[str | int] = detail["loc"]
@@ -95,9 +108,9 @@ def _rule(detail: Any, path: KeyPath, data: Any) -> str:
             return f"missing; {_of_schema(path, 'description') or 'it is required'}"
         case "extra_forbidden":
             return f"unknown key{did_you_mean(path[-1], _known_keys(path, data))}"
-        case "literal_error" | "union_tag_invalid":
+        case "literal_error" | "union_tag_invalid" | "enum":
             expected = context.get("expected") or context.get("expected_tags")
-            given = detail["input"] if detail["type"] == "literal_error" else context["tag"]
+            given = context["tag"] if detail["type"] == "union_tag_invalid" else detail["input"]
             names = [it for it in expected.split("'") if it.isidentifier() and it != "or"]
             return f"must be {expected}{did_you_mean(given, names, otherwise='')}"
         case "union_tag_not_found":
@@ -120,6 +133,7 @@ def _rule(detail: Any, path: KeyPath, data: Any) -> str:
 _PLAIN_RULES = {
     "string_type": "must be text; put it in quotes",
     "tuple_type": "must be a list, such as [a, b]",
+    "list_type": "must be a list, such as [a, b]",
     "model_type": "must be a mapping of keys",
     "model_attributes_type": "must be a mapping of keys",
     "dict_type": "must be a mapping of keys",

@@ -223,8 +223,8 @@ class Callbacks:
             return
         if row not in memory.objects:
             given = np.asarray(population.parameters, np.float64).tolist()
-            values = [dict(zip(population.parameter_names, it, strict=True)) for it in given]
-            memory.objects[row] = [self._make(population, it) for it in values]
+            named = population.strategy.numbers
+            memory.objects[row] = [self._make(population, named(it)) for it in given]
         first, desk = int(self._state.populations["first"][row]), Desk(host)
         if row < len(self._spec.populations):
             for i, its in enumerate(memory.objects[row]):

@@ -65,6 +65,9 @@ class Breach:
 
     acts: Any = None
 
+    def __init__(self, names: list[str] | None = None) -> None:
+        self.names = names
+
     def decide(self, observation, orders) -> None:
         type(self).acts(self, observation, orders)
 
@@ -74,7 +77,7 @@ def breach(name: str, acts: Any, batch: bool = False) -> Any:
     cls = type(name, (Breach,), {"acts": staticmethod(acts), "__module__": __name__})
     globals()[name] = cls
     declare = batch_strategy if batch else agent_strategy
-    return declare(name, "Breaks a rule.", options=("names",))(cls).strategy
+    return declare(name, "Breaks a rule.")(cls).strategy
 
 
 def locks(self, observation, orders) -> None:
@@ -161,7 +164,6 @@ def test_options_are_not_to_be_changed() -> None:
         self.names.append("x")
 
     strategy = breach("Grows", grows)
-    globals()["Grows"].__init__ = lambda self, names: setattr(self, "names", names)
     with pytest.raises(AssertionError, match="'Grows' changes its options"):
         check_agent_strategy(strategy, seeds=range(1), options={"names": ["a"]})
 

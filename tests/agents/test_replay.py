@@ -133,8 +133,8 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({}, "needs the option path"),
-        ({"path": 3}, "path is 3"),
-        ({"path": "x", "halts": "no"}, "halts is 'no'"),
+        ({"path": 3}, r"options\.path: 3: must be text"),
+        ({"path": "x", "halts": "no"}, r"options\.halts: 'no': must be true or false"),
     ],
 )
 def test_options_of_the_wrong_kind_are_found_before_the_run(

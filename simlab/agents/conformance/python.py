@@ -145,8 +145,7 @@ def _check_seed(
 
 
 def _made(strategy: Strategy, market: DrawnMarket, options: dict[str, Any], seed: int) -> Any:
-    names = [it.name for it in strategy.parameters] if strategy.level is Calling.AGENT else []
-    values = dict(zip(names, market.parameters[0].tolist(), strict=False))
+    values = strategy.numbers(market.parameters[0]) if strategy.level is Calling.AGENT else {}
     try:
         return strategy.make(**values, **options)
     except Exception as error:

@@ -34,7 +34,6 @@ def check_declaration(strategy: Strategy) -> None:
         require(inside, strategy, f"{where} with default {parameter.default} outside {bounds}")
         whole = not parameter.integer or float(parameter.default).is_integer()
         require(whole, strategy, f"{where} as integer with default {parameter.default}")
-        require(parameter.unit and parameter.description, strategy, f"{where} without unit or description")
 
 
 def check_message(strategy: Strategy, message: np.void, view: Any, step: int, where: str) -> None:

@@ -213,13 +213,9 @@ class Replay:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if not isinstance(halts, bool):
-            raise StrategyError(f"replay: halts is {halts!r}; it is true or false")
         if path is None:
             how = _HOW.format(path="NAME.parquet")
             raise StrategyError(f"replay needs the option path: a message table; {how}")
-        if not isinstance(path, str):
-            raise StrategyError(f"replay: path is {path!r}; it is the name of a message table")
         if not Path(path).is_file():
             raise StrategyError(f"replay: there is no message table {path}; {_HOW.format(path=path)}")
         try:

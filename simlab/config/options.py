@@ -1,0 +1,115 @@
+"""Check a population's options against the types of the strategy's constructor; make them what it takes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from simlab.agents.strategy import Option, Strategy
+from simlab.config.fields import Flag, Real, Whole
+from simlab.config.problems import Problem, of_value
+from simlab.config.source import KeyPath, Source
+from simlab.errors import did_you_mean
+
+__all__ = ["absolute_options", "option_problems", "typed_options"]
+
+_STRICT: dict[Any, Any] = {int: Whole, float: Real, bool: Flag}
+"""What a number in a YAML file must be, as in the rest of the file."""
+
+
+def option_problems(path: KeyPath, options: Mapping[str, Any], strategy: Strategy) -> Iterator[Problem]:
+    """Yield what is wrong with options: unknown, missing, or not of the type that the strategy says.
+
+    Parameters
+    ----------
+    path : tuple
+        Where in the configuration they stand.
+    options : mapping
+    strategy : Strategy
+    """
+    known = {it.name: it for it in strategy.option_types}
+    for name, value in options.items():
+        if name not in strategy.options:
+            instead = f"; {name!r} is a parameter, put it under parameters"
+            if name not in (it.name for it in strategy.parameters):
+                instead = did_you_mean(name, strategy.options) or "; it takes none"
+            yield Problem((*path, name), f"strategy {strategy.name!r} has no such option{instead}")
+        elif name in known:
+            try:
+                _converted(value, known[name])
+            except ValidationError as error:
+                yield from of_value(error, (*path, name), value)
+            except PydanticUserError:
+                kind = getattr(known[name].type, "__name__", known[name].type)
+                yield Problem(
+                    (*path, name), f"strategy {strategy.name!r} wants a {kind}, which no file can hold"
+                )
+    for it in strategy.option_types:
+        if it.required and it.name not in options:
+            what = f": {it.description}" if it.description else ""
+            yield Problem((*path, it.name), f"missing; strategy {strategy.name!r} needs it{what}")
+
+
+def typed_options(options: Mapping[str, Any], strategy: Strategy) -> dict[str, Any]:
+    """Return options, which must have no problems, as the constructor takes them: text as `Path` or enum."""
+    known = {it.name: it for it in strategy.option_types}
+    return {
+        name: _converted(value, known[name]) if name in known else value for name, value in options.items()
+    }
+
+
+def absolute_options(
+    options: Mapping[str, Any], strategy: Strategy, path: KeyPath, source: Source
+) -> dict[str, Any]:
+    """Return options with paths made absolute: those called `path` or `..._path`, and those of type `Path`.
+
+    Parameters
+    ----------
+    options : mapping
+    strategy : Strategy
+    path : tuple
+        Where in the configuration they stand.
+    source : Source
+        Tells which folder a relative path starts from.
+    """
+    paths = {it.name for it in strategy.option_types if _is_path(it.type)}
+    made = dict(options)
+    for name, value in options.items():
+        if name in paths or name == "path" or name.endswith("_path"):
+            folder = source.folder_of((*path, name))
+            several = isinstance(value, list | tuple) and name in paths
+            found = [
+                os.fspath((folder / it).resolve()) if isinstance(it, str) else it
+                for it in (value if several else [value])
+            ]
+            made[name] = found if several else found[0]
+    return made
+
+
+def _converted(value: Any, option: Option) -> Any:
+    """Return a value as the option's type: strict for what JSON has; text may stand for what it has not."""
+    if option.type is Any:
+        return value
+    return TypeAdapter(_strict(option.type)).validate_json(json.dumps(value), strict=True)
+
+
+def _strict(kind: Any) -> Any:
+    """Return a type whose numbers are as strict as those of the schema."""
+    if get_origin(kind) is Annotated:
+        inner, *extras = get_args(kind)
+        return Annotated[(_strict(inner), *extras)]
+    if get_origin(kind) in (Union, UnionType):
+        return Union[tuple(_strict(it) for it in get_args(kind))]  # noqa: UP007
+    return _STRICT.get(kind, kind) if isinstance(kind, type) else kind
+
+
+def _is_path(kind: Any) -> bool:
+    """Whether a type is a path, or a list of them, or something else that may be one."""
+    return (isinstance(kind, type) and issubclass(kind, PurePath)) or any(map(_is_path, get_args(kind)))

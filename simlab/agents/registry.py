@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from simlab.agents.strategy import Strategy
+from simlab.agents.strategy import Strategy, as_strategy
 from simlab.errors import PluginError, did_you_mean
 
 __all__ = [
@@ -245,7 +245,7 @@ def _attribute(module: ModuleType, attribute: str, text: str, *, defined_in: str
     if not hasattr(module, attribute):
         hint = did_you_mean(attribute, offered, otherwise="it has")
         raise PluginError(f"strategy {text!r}: {defined_in} has no {attribute!r}{hint}")
-    found = _as_strategy(getattr(module, attribute))
+    found = as_strategy(getattr(module, attribute))
     if found is None:
         raise PluginError(
             f"strategy {text!r}: {attribute!r} is a {type(getattr(module, attribute)).__name__}, not a"
@@ -254,15 +254,8 @@ def _attribute(module: ModuleType, attribute: str, text: str, *, defined_in: str
     return replace(found, defined_in=defined_in)
 
 
-def _as_strategy(thing: object) -> Strategy | None:
-    if isinstance(thing, Strategy):
-        return thing
-    carried = getattr(thing, "strategy", None)
-    return carried if isinstance(carried, Strategy) else None
-
-
 def _offered(module: ModuleType) -> list[str]:
-    return sorted(name for name, thing in vars(module).items() if _as_strategy(thing) is not None)
+    return sorted(name for name, thing in vars(module).items() if as_strategy(thing) is not None)
 
 
 def _line_of(error: BaseException, path: Path) -> int | None:

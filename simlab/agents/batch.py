@@ -149,6 +149,11 @@ class BatchObservation:
         return tuple(self._host.name(agent) for agent in self._agents.tolist())
 
     @property
+    def numbers(self) -> NDArray[np.int64]:
+        """The numbers of the instruments, by which news name what they are about: (m,) int64."""
+        return self._numbers.copy()
+
+    @property
     def available(self) -> NDArray[np.int64]:
         """What each agent could spend now: (n,) int64, money units, 2^62 where that has no limit.
 
@@ -188,6 +193,14 @@ class BatchObservation:
     def mids(self, steps: int, instrument: int = 0) -> NDArray[np.float64]:
         """Return the mid prices at the end of the last `steps` steps (at most 1024), oldest first."""
         return self._host.mids(self._number(instrument), whole(steps, "steps", low=0))
+
+    def history(self, steps: int, instrument: int = 0) -> NDArray[np.void]:
+        """Return the market at the end of the last `steps` steps (at most 1024), oldest first.
+
+        Rows are of `simlab.agents.history.HISTORY_DTYPE`. They are kept for a strategy that is declared with
+        ``needs=Needs(history=True)``, and fewer than asked for while there are no more.
+        """
+        return self._host.history(self._number(instrument), whole(steps, "steps", low=0))
 
     def refusal(
         self,

@@ -100,5 +100,8 @@ class BatchHost(_AnyHost, Protocol):
     def open_orders(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of each agent's resting orders, in all instruments."""
 
+    def history(self, instrument: int, steps: int) -> NDArray[np.void]:
+        """Return the last `steps` steps, oldest first, ``(<=steps,) HISTORY_DTYPE``."""
+
     def refusal(self, message: NDArray[np.void]) -> Reason:
         """Return why the market would refuse a message now, ``() MESSAGE_DTYPE``; NONE if it would not."""

@@ -59,7 +59,8 @@ class Needs:
     `signal`: the private signal of the fundamental value; `news`: the latest visible news. Best prices, last
     trade, cash, inventory and fills since the last look are always there.
 
-    Of batch strategies, `fills`: own fills one by one. All else is there when it is asked for.
+    Of batch strategies, `fills`: own fills one by one; `history`: the book, trades and volume at the end of
+    each step (`BatchObservation.history`). All else is there when it is asked for.
     """
 
     depth: int = 0
@@ -67,6 +68,7 @@ class Needs:
     signal: bool = False
     news: bool = False
     fills: bool = False
+    history: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simlab.agents.strategy import Strategy
+from simlab.agents.strategy import Parameter
 from simlab.config.distributions import DrawError, draw_column
 from simlab.config.load import ConfigLike, load
 from simlab.config.models import (
     AccountConfig,
     ActivationConfig,
     ExperimentConfig,
+    FallbackConfig,
     InstrumentConfig,
     LatencyRange,
 )
-from simlab.config.options import absolute_options, typed_options
+from simlab.config.options import options_of, parameter_names
 from simlab.config.problems import Problem, config_error
+from simlab.config.source import KeyPath
 from simlab.config.world import build_outside
 from simlab.core.types import SelfTrade
-from simlab.kernel.spec import Activation, Latency, Population, RecordingPlan, SimulationSpec
+from simlab.kernel.spec import Activation, Fallback, Latency, Population, RecordingPlan, SimulationSpec
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
 from simlab.processes import Halt
 
@@ -80,17 +81,18 @@ def _instrument(name: str, config: InstrumentConfig) -> Instrument:
 
 def _population(name: str, config: ExperimentConfig, problems: list[Problem]) -> Population:
     it = config.populations[name]
-    strategy = config.strategy_of(name, config.folder_of(("populations", name, "strategy")))
+    own, *fallback = [
+        _decider(path, each, it.count, config, problems) for path, each in config.deciders(name)
+    ]
     instruments = it.instruments or tuple(config.instruments)
     latency = it.latency.uniform if isinstance(it.latency, LatencyRange) else (it.latency, it.latency)
     return Population(
         name=name,
-        strategy=strategy,
+        strategy=own.strategy,
         count=it.count,
-        parameters=_parameters(name, config, strategy, problems),
-        options=typed_options(
-            absolute_options(it.options, strategy, ("populations", name, "options"), config._source), strategy
-        ),
+        parameters=own.parameters,
+        options=own.options,
+        parameter_names=own.parameter_names,
         instruments=it.instruments,
         activation=_activation(it.activation),
         latency=Latency(*latency),
@@ -98,29 +100,36 @@ def _population(name: str, config: ExperimentConfig, problems: list[Problem]) ->
         signal_noise=it.signal_noise,
         joins=it.joins,
         leaves=it.leaves,
+        fallback=tuple(fallback),
     )
 
 
-def _parameters(
-    name: str, config: ExperimentConfig, strategy: Strategy, problems: list[Problem]
-) -> NDArray[np.float64]:
-    population = config.populations[name]
-    table = np.empty((population.count, len(strategy.parameters)), np.float64)
-    for column, parameter in enumerate(strategy.parameters):
+def _decider(
+    path: KeyPath, it: FallbackConfig, count: int, config: ExperimentConfig, problems: list[Problem]
+) -> Fallback:
+    """Return a strategy with what it is given, as a population has it first and in `fallback`."""
+    strategy = config.strategy_of(it.strategy, config.folder_of((*path, "strategy")))
+    names = parameter_names(it, strategy)
+    declared = {parameter.name: parameter for parameter in strategy.parameters}
+    table = np.empty((count, len(names)), np.float64)
+    for column, name in enumerate(names):
+        parameter = declared.get(name, Parameter(name, 0.0, "", ""))
         try:
             table[:, column] = draw_column(
-                population.parameters.get(parameter.name, parameter.default),
+                it.parameters.get(name, parameter.default),
                 seed=config.seed,
-                population=name,
-                parameter=parameter.name,
-                count=population.count,
+                population=str(path[1]),
+                parameter=name,
+                count=count,
                 low=parameter.low,
                 high=parameter.high,
                 integer=parameter.integer,
             )
         except DrawError as error:
-            problems.append(Problem(("populations", name, "parameters", parameter.name), str(error)))
-    return table
+            problems.append(Problem((*path, "parameters", name), str(error)))
+    return Fallback(
+        strategy, table, options_of(path, it, strategy, config, config._source), parameter_names=names
+    )
 
 
 def _activation(config: ActivationConfig) -> Activation:

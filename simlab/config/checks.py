@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from simlab.agents.strategy import Calling, Parameter, Strategy
+from simlab.agents.strategy import MAX_PARAMETERS, Calling, Decider, Parameter, Strategy
 from simlab.config.distributions import Distribution
-from simlab.config.models import ExperimentConfig, PopulationConfig
+from simlab.config.models import ExperimentConfig, FallbackConfig, PopulationConfig
 from simlab.config.money import money_problems
-from simlab.config.options import absolute_options, option_problems, typed_options
+from simlab.config.options import model_problems, option_problems, options_of, parameter_names
 from simlab.config.problems import Problem
 from simlab.config.source import KeyPath, Source
 from simlab.errors import ConfigError, PluginError, SimlabError, did_you_mean
@@ -20,6 +20,7 @@ from simlab.processes.tabulated import TabulatedValues
 __all__ = ["cross_check"]
 
 _MOST_WHOLE = 2**53
+_ORDER = (Decider.LLM, Decider.ML, Decider.HEURISTIC)
 _OF_AGENTS = ("activation", "latency", "signal_noise", "joins", "leaves", "instruments")
 """What a population of seats has no use for."""
 
@@ -142,24 +143,60 @@ def _population(
             yield from _known(
                 (*path, "account", "inventory", name), name, traded, "instrument of this population"
             )
-    try:
-        strategy = config.strategy_of(str(path[-1]), source.folder_of((*path, "strategy")))
-    except PluginError as error:
-        yield Problem((*path, "strategy"), str(error))
+    chain: list[Strategy] = []
+    for place, decider in config.deciders(str(path[-1])):
+        try:
+            strategy = config.strategy_of(decider.strategy, source.folder_of((*place, "strategy")))
+        except PluginError as error:
+            yield Problem((*place, "strategy"), str(error))
+            continue
+        chain.append(strategy)
+        yield from _place_in_chain((*place, "strategy"), chain)
+        if strategy.level is Calling.OUTSIDE:
+            for key in _OF_AGENTS:
+                if key in population.model_fields_set:
+                    yield Problem(
+                        (*path, key), "seats trade what and when somebody outside wants to; remove it"
+                    )
+        yield from _decider(place, decider, strategy, traded, config, source)
+
+
+def _place_in_chain(path: KeyPath, chain: Sequence[Strategy]) -> Iterator[Problem]:
+    """Check that the last strategy may come after those before it."""
+    if len(chain) < 2:
         return
-    if strategy.level is Calling.OUTSIDE:
-        for key in _OF_AGENTS:
-            if key in population.model_fields_set:
-                yield Problem((*path, key), "seats trade what and when somebody outside wants to; remove it")
-    yield from _parameters((*path, "parameters"), population, strategy)
-    path = (*path, "options")
-    wrong = list(option_problems(path, population.options, strategy))
-    if wrong:
-        yield from wrong
-        return
-    options = typed_options(absolute_options(population.options, strategy, path, source), strategy)
-    wrong = list(_options(path, options, strategy))
-    yield from wrong or _markets(path, options, traded, strategy, config)
+    before, last = chain[-2:]
+    if before.level not in (Calling.BATCH, Calling.AGENT):
+        yield Problem(path, f"{before.name!r} always decides by itself, so nothing comes after it; remove it")
+    elif last.level is Calling.OUTSIDE:
+        yield Problem(path, f"{last.name!r} reserves seats and cannot decide; remove it")
+    elif _ORDER.index(last.decider) < _ORDER.index(before.decider):
+        yield Problem(
+            path,
+            f"{last.name!r} ({last.decider}) comes after {before.name!r} ({before.decider}); the order is"
+            " llm, ml, heuristic",
+        )
+
+
+def _decider(
+    path: KeyPath,
+    decider: FallbackConfig,
+    strategy: Strategy,
+    traded: list[str],
+    config: ExperimentConfig,
+    source: Source,
+) -> Iterator[Problem]:
+    """Check what a strategy is given: parameters, options, and which language model."""
+    yield from _parameters((*path, "parameters"), decider, strategy)
+    wrong = [
+        *option_problems((*path, "options"), decider.options, strategy),
+        *model_problems(path, decider, strategy, config),
+    ]
+    if not wrong:
+        options = options_of(path, decider, strategy, config, source)
+        wrong = list(_options((*path, "options"), options, strategy))
+        wrong = wrong or list(_markets((*path, "options"), options, traded, strategy, config))
+    yield from wrong
 
 
 def _options(path: KeyPath, options: Mapping[str, Any], strategy: Strategy) -> Iterator[Problem]:
@@ -194,9 +231,14 @@ def _markets(
                 yield Problem(path, f"{name}: {error}")
 
 
-def _parameters(path: KeyPath, population: PopulationConfig, strategy: Strategy) -> Iterator[Problem]:
+def _parameters(path: KeyPath, population: FallbackConfig, strategy: Strategy) -> Iterator[Problem]:
     known = {parameter.name: parameter for parameter in strategy.parameters}
+    names = parameter_names(population, strategy)
+    if len(names) > MAX_PARAMETERS:
+        yield Problem(path, f"{len(names)} parameters; an agent has at most {MAX_PARAMETERS}")
     for name, value in population.parameters.items():
+        if name not in known and strategy.open_parameters:
+            continue
         if name not in known:
             hint = f"; {name!r} is an option, put it under options"
             if name not in strategy.options:

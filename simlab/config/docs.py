@@ -80,10 +80,16 @@ _TITLES = {
     "LeaveConfig": "shocks: leave",
     "JoinConfig": "shocks: join",
     "PopulationConfig": "populations.NAME",
+    "FallbackConfig": "populations.NAME.fallback",
     "ActivationConfig": "populations.NAME.activation",
     "LatencyRange": "populations.NAME.latency",
     "AccountConfig": "populations.NAME.account",
     "MessageRate": "populations.NAME.account.message_rate",
+    "LlmConfig": "llm",
+    "CassetteConfig": "llm.cassette",
+    "BudgetConfig": "llm.budget",
+    "PriceConfig": "llm.prices.MODEL",
+    "ThinkingConfig": "llm.thinking",
     "RecordingConfig": "recording",
 }
 

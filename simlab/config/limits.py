@@ -13,6 +13,8 @@ from simlab.market.instruments import MAX_MONEY
 
 __all__ = [
     "AGENTS",
+    "ANSWER",
+    "CALLS",
     "FEE",
     "INSTRUMENTS",
     "LATENCY",
@@ -26,8 +28,12 @@ __all__ = [
     "OPEN_ORDERS",
     "POSITION",
     "PRICE",
+    "REQUESTS",
+    "RETRIES",
     "SEED",
     "STEPS",
+    "THINKING",
+    "TOKENS",
     "Bound",
 ]
 
@@ -54,6 +60,12 @@ LATENCY = Bound(
 MESSAGES = Bound(10**9, "a larger one limits nothing; leave message_rate out")
 OPEN_ORDERS = Bound(10**6, "each resting order takes about a hundred bytes of memory")
 LEVELS = Bound(100, "every sample has a row for each level")
+ANSWER = Bound(10**6, "no model writes more")
+REQUESTS = Bound(1000, "an endpoint answers fewer at once")
+RETRIES = Bound(20, "the waits double, so the last would take days")
+CALLS = Bound(10**9, "a larger one limits nothing; leave it out")
+THINKING = Bound(4096, "each step takes 16 bytes of memory; let a step stand for more time")
+TOKENS = Bound(10**12, "a larger one limits nothing; leave it out")
 SEED = Bound(2**63 - 1, "a seed is a number of 63 bits")
 
 MAX_POSITIONS = 10**9

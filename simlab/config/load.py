@@ -82,12 +82,18 @@ def resolved(config: ExperimentConfig) -> dict[str, Any]:
     for name in config.instruments:
         if (path := fundamental_file(config, name)) is not None:
             data["instruments"][name]["fundamental"]["path"] = os.fspath(path)
-    for name, population in config.populations.items():
-        data["populations"][name]["strategy"] = _portable(population.strategy, config, name)
-        strategy = config.strategy_of(name, config.folder_of(("populations", name, "strategy")))
-        data["populations"][name]["options"] = absolute_options(
-            population.options, strategy, ("populations", name, "options"), config._source
-        )
+    for name in config.populations:
+        for place, decider in config.deciders(name):
+            written = data
+            for key in place:
+                written = written[key]  # type: ignore[index]
+            strategy = config.strategy_of(decider.strategy, config.folder_of((*place, "strategy")))
+            written["strategy"] = _portable(decider.strategy, config, place)
+            written["options"] = absolute_options(
+                decider.options, strategy, (*place, "options"), config._source
+            )
+            _make_cassette_absolute(written["llm"], place, config)
+    _make_cassette_absolute(data["llm"], (), config)
     return _without_empty_forms(data)
 
 
@@ -138,13 +144,15 @@ def _same(data: Any, other: Any, path: KeyPath) -> bool:
 def _without_empty_forms(data: dict[str, Any]) -> dict[str, Any]:
     """Leave out the forms of a distribution that are not given; in place, and return it."""
     for population in data.get("populations", {}).values():
-        if isinstance(population, dict) and "parameters" in population:
-            population["parameters"] = {
-                key: {form: numbers for form, numbers in value.items() if numbers is not None}
-                if isinstance(value, dict)
-                else value
-                for key, value in population["parameters"].items()
-            }
+        if isinstance(population, dict):
+            for decider in (population, *(population.get("fallback") or ())):
+                if "parameters" in decider:
+                    decider["parameters"] = {
+                        key: {form: numbers for form, numbers in value.items() if numbers is not None}
+                        if isinstance(value, dict)
+                        else value
+                        for key, value in decider["parameters"].items()
+                    }
     return data
 
 
@@ -190,13 +198,21 @@ def _drop(data: dict[str, Any], paths: list[KeyPath]) -> None:
             node.pop(keys[-1], None)
 
 
-def _portable(text: str, config: ExperimentConfig, population: str) -> str:
+def _make_cassette_absolute(llm: dict[str, Any] | None, path: KeyPath, config: ExperimentConfig) -> None:
+    """Make the path of a cassette absolute; in place."""
+    cassette = (llm or {}).get("cassette") or {}
+    if cassette.get("path") is not None:
+        folder = config.folder_of((*path, "llm", "cassette", "path"))
+        cassette["path"] = os.fspath((folder / cassette["path"]).resolve())
+
+
+def _portable(text: str, config: ExperimentConfig, population: KeyPath) -> str:
     """Rewrite a strategy named by file so that it is found from any folder of its workspace."""
     place, colon, attribute = text.rpartition(":")
     if not colon or not place.endswith(".py"):
         return text
-    folder = config.folder_of(("populations", population, "strategy"))
-    path = source_file(config.strategy_of(population, folder))
+    folder = config.folder_of((*population, "strategy"))
+    path = source_file(config.strategy_of(text, folder))
     if path is None:
         return text
     root = workspace_root(folder)

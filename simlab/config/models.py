@@ -5,6 +5,7 @@ Every field's description and unit appear in the JSON Schema and in ``docs/confi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -27,6 +28,7 @@ from simlab.config.fields import (
     number_or_mapping,
     within,
 )
+from simlab.config.language_models import LlmConfig
 from simlab.config.limits import (
     AGENTS,
     FEE,
@@ -50,6 +52,7 @@ __all__ = [
     "ConstantConfig",
     "CorrelationConfig",
     "ExperimentConfig",
+    "FallbackConfig",
     "FileConfig",
     "FundamentalConfig",
     "GeometricConfig",
@@ -365,12 +368,10 @@ class AccountConfig(Model):
     )
 
 
-class PopulationConfig(Model):
-    """A number of agents that share a strategy and terms."""
+class FallbackConfig(Model):
+    """A strategy, and what it is given."""
 
     strategy: str = described(..., "`name`, `package.module:Attr` or `path/to/file.py:Attr`", min_length=1)
-    count: Whole = described(1, "Number of agents", "agents", ge=0, bound=AGENTS)
-    instruments: tuple[Name, ...] = described((), "What it trades; all instruments if empty")
     parameters: dict[str, ParameterValue] = described(
         {},
         "The strategy's parameters, each a number or a distribution; see `simlab strategies NAME`",
@@ -379,6 +380,21 @@ class PopulationConfig(Model):
         {},
         "What the strategy takes that is not a number; an option called `path`, or ending in `_path`, is"
         " relative to the YAML file",
+    )
+    llm: dict[str, Any] | None = described(
+        None,
+        "Any keys of the section `llm`, on top of what it says; for strategies that ask a language model",
+    )
+
+
+class PopulationConfig(FallbackConfig):
+    """A number of agents that share a strategy and terms."""
+
+    count: Whole = described(1, "Number of agents", "agents", ge=0, bound=AGENTS)
+    instruments: tuple[Name, ...] = described((), "What it trades; all instruments if empty")
+    fallback: tuple[FallbackConfig, ...] = described(
+        (),
+        "What decides, in turn, where the strategy passes a decision on; first llm, then ml, then heuristic",
     )
     activation: ActivationConfig = described(
         ActivationConfig(rate=1.0), "When its agents act; every step if not given"
@@ -436,22 +452,30 @@ class ExperimentConfig(Model):
     news: NewsConfig = described(NewsConfig(), "Publications")
     shocks: tuple[ShockConfig, ...] = described((), "What else happens to the market")
     populations: dict[Name, PopulationConfig] = described({}, "Who trades, by name")
+    llm: LlmConfig | None = described(None, "Which language model is asked; none if not given")
     recording: RecordingConfig = described(RecordingConfig(), "What is recorded")
 
     _source: Source = PrivateAttr(default_factory=lambda: Source({}))
     _strategies: dict[tuple[str, Path], Strategy] = PrivateAttr(default_factory=dict)
 
-    def strategy_of(self, population: str, folder: Path) -> Strategy:
-        """Return a population's strategy, found once; `folder` is the one of the file that names it.
+    def strategy_of(self, text: str, folder: Path) -> Strategy:
+        """Return the strategy that a text names, found once; `folder` is the one of the file that it is in.
 
         Raises
         ------
         PluginError
         """
-        key = self.populations[population].strategy, folder
+        key = text, folder
         if key not in self._strategies:
-            self._strategies[key] = resolve(key[0], folder=folder)
+            self._strategies[key] = resolve(text, folder=folder)
         return self._strategies[key]
+
+    def deciders(self, population: str) -> Iterator[tuple[KeyPath, FallbackConfig]]:
+        """Yield a population and all that it falls back on, in order, each with where it is written."""
+        path: KeyPath = ("populations", population)
+        yield path, self.populations[population]
+        for i, fallback in enumerate(self.populations[population].fallback):
+            yield (*path, "fallback", i), fallback
 
     def folder_of(self, path: KeyPath) -> Path:
         """Return the folder that a relative file name written at `path` starts from."""

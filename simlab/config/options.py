@@ -13,13 +13,17 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from simlab.agents.strategy import Option, Strategy
-from simlab.config.fields import Flag, Real, Whole
-from simlab.config.problems import Problem, of_value
+from simlab.config.fields import Flag, Model, Real, Whole
+from simlab.config.language_models import LlmConfig, merged
+from simlab.config.models import ExperimentConfig, FallbackConfig
+from simlab.config.problems import Problem, from_validation, of_value
 from simlab.config.source import KeyPath, Source
 from simlab.errors import did_you_mean
 
-__all__ = ["absolute_options", "option_problems", "typed_options"]
+__all__ = ["absolute_options", "model_problems", "option_problems", "options_of", "parameter_names"]
 
+_LLM = "llm"
+"""The option of strategies that ask a language model, which is filled from the sections of this name."""
 _STRICT: dict[Any, Any] = {int: Whole, float: Real, bool: Flag}
 """What a number in a YAML file must be, as in the rest of the file."""
 
@@ -55,6 +59,78 @@ def option_problems(path: KeyPath, options: Mapping[str, Any], strategy: Strateg
         if it.required and it.name not in options:
             what = f": {it.description}" if it.description else ""
             yield Problem((*path, it.name), f"missing; strategy {strategy.name!r} needs it{what}")
+
+
+def parameter_names(decider: FallbackConfig, strategy: Strategy) -> tuple[str, ...]:
+    """Return the names of the parameters that agents have: declared ones, then any others that are given."""
+    declared = [it.name for it in strategy.parameters]
+    return (*declared, *sorted(set(decider.parameters) - set(declared)))
+
+
+class _Holder(Model):
+    llm: LlmConfig
+
+
+def model_problems(
+    path: KeyPath, decider: FallbackConfig, strategy: Strategy, config: ExperimentConfig
+) -> Iterator[Problem]:
+    """Yield what is wrong with which language model is asked."""
+    if _LLM not in strategy.options:
+        if decider.llm is not None:
+            yield Problem((*path, _LLM), f"strategy {strategy.name!r} asks no language model; remove it")
+        return
+    if _LLM in decider.options:
+        yield Problem((*path, "options", _LLM), "write it beside options, as a key of its own")
+    settings = _settings(decider, config)
+    if settings is None:
+        if not getattr(config.populations[str(path[1])], "fallback", ()):
+            yield Problem(
+                (*path, "strategy"),
+                f"strategy {strategy.name!r} needs a model: add a section llm with a model, or a fallback",
+            )
+        return
+    try:
+        _Holder.model_validate({_LLM: settings})
+    except ValidationError as error:
+        for problem in from_validation(error, {_LLM: settings}):
+            yield Problem((*path, *problem.path), problem.rule)
+
+
+def _settings(decider: FallbackConfig, config: ExperimentConfig) -> dict[str, Any] | None:
+    whole = None if config.llm is None else config.llm.model_dump(mode="json", exclude_unset=True)
+    return merged(whole, decider.llm)
+
+
+def options_of(
+    path: KeyPath, decider: FallbackConfig, strategy: Strategy, config: ExperimentConfig, source: Source
+) -> dict[str, Any]:
+    """Return a strategy's options, which must have no problems, as its constructor takes them.
+
+    The option `llm` of a strategy that has it is the section `llm` with what the population says on top:
+    every key, the cassette's path absolute; None where no model is configured.
+
+    Parameters
+    ----------
+    path : tuple
+        Of the population, or of what it falls back on.
+    decider : FallbackConfig
+    strategy : Strategy
+    config : ExperimentConfig
+    source : Source
+    """
+    made = typed_options(absolute_options(decider.options, strategy, (*path, "options"), source), strategy)
+    if _LLM in strategy.options:
+        settings = _settings(decider, config)
+        if settings is not None:
+            settings = LlmConfig.model_validate(settings).model_dump(mode="json")
+            own = isinstance(decider.llm, dict) and "path" in (decider.llm.get("cassette") or {})
+            if (file := settings["cassette"]["path"]) is not None:
+                folder = source.folder_of((*(path if own else ()), _LLM, "cassette", "path"))
+                settings["cassette"]["path"] = os.fspath((folder / file).resolve())
+            if settings["thinking"]["ms_per_step"] is None:
+                settings["thinking"]["ms_per_step"] = 1000 * config.step_duration_s
+        made[_LLM] = settings
+    return made
 
 
 def typed_options(options: Mapping[str, Any], strategy: Strategy) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from simlab.agents.compiled import HISTORY_STEPS, MAX_MESSAGES, VIEW_DTYPE
 from simlab.agents.decisions import MAX_THINKING
+from simlab.agents.history import HISTORY_DTYPE
 from simlab.agents.strategy import MAX_PARAMETERS, Calling
 from simlab.core.hashing import HASH_SEED
 from simlab.core.jit import address_of, jit
@@ -39,7 +40,7 @@ from simlab.kernel.state import (
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument, lot_limit
 from simlab.market.ledger import FILL_LOG, ExchangeAccount, Ledger
 
-__all__ = ["assemble", "bind_strategies", "set_terms", "views_of"]
+__all__ = ["assemble", "bind_strategies", "blank_history", "set_terms", "views_of"]
 
 _LEVELS = {
     Calling.COMPILED: CallLevel.COMPILED,
@@ -81,6 +82,7 @@ def assemble(spec: SimulationSpec) -> State:
         quotes=new_rows(max(room.quotes, len(spec.instruments)), QUOTE),
         tape=new_rows(len(spec.instruments), TAPE),
         views=views_of(spec.instruments),
+        history=blank_history(len(spec.instruments) * any(it.strategy.needs.history for it in spec.cast)),
         seats=new_rows(agents, "i1"),
         published_impact=new_rows(len(spec.instruments), "f8"),
         outside_levels=new_rows(len(spec.instruments), "f8"),
@@ -122,6 +124,13 @@ def views_of(instruments: Sequence[Instrument], *, first: int = 0) -> NDArray[An
     views["mids"] = np.repeat(views["mid"][:, None], HISTORY_STEPS, axis=1)
     views["last_side"] = views["news_step"] = -1
     return views
+
+
+def blank_history(instruments: int) -> NDArray[Any]:
+    """Return what is remembered of the steps of a number of instruments before there were any."""
+    rows = new_rows(instruments * HISTORY_STEPS, HISTORY_DTYPE)
+    rows["step"] = -1
+    return rows
 
 
 def _set_clock(spec: SimulationSpec, state: State) -> None:

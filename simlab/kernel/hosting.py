@@ -16,6 +16,7 @@ from simlab.core.random import Role, block, stream, unit
 from simlab.core.rows import record_reader, unpacked
 from simlab.core.types import MAX_QUANTITY, MESSAGE_WORDS, MessageKind, Reason, Side
 from simlab.engine.compiled.hashed import find_id
+from simlab.errors import StrategyError
 from simlab.kernel.observing import forget_fills, signal_of
 from simlab.kernel.sampling import best_levels
 from simlab.kernel.spec import SimulationSpec
@@ -154,6 +155,17 @@ class PopulationHost:
         now = int(self._state.clock["step"][0])
         count = min(steps, now, HISTORY_STEPS)
         return self._state.views["mids"][instrument][np.arange(now - count, now) % HISTORY_STEPS]
+
+    def history(self, instrument: int, steps: int) -> NDArray[np.void]:
+        if not self._spec.cast[self._p].strategy.needs.history:
+            raise StrategyError(
+                "observation.history() is kept for strategies that say so: declare this one with"
+                " needs=Needs(history=True)"
+            )
+        now, first = int(self._state.clock["step"][0]), instrument * HISTORY_STEPS
+        wanted = np.arange(now - min(steps, now, HISTORY_STEPS), now)
+        rows = self._state.history[first + wanted % HISTORY_STEPS]
+        return rows[rows["step"] == wanted]
 
     def available(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
         ledger = self._state.ledger

@@ -12,7 +12,7 @@ from simlab.core.random import name_key
 from simlab.core.rows import new_rows
 from simlab.engine.compiled.tables import Book
 from simlab.errors import SimlabError
-from simlab.kernel.assemble import set_terms, views_of
+from simlab.kernel.assemble import blank_history, set_terms, views_of
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import State
 from simlab.market.instruments import Instrument
@@ -48,6 +48,8 @@ def add_instrument(spec: SimulationSpec, state: State) -> None:
     state.published_impact = _joined(state.published_impact, new_rows(1, "f8"))
     state.tape = _joined(state.tape, new_rows(1, state.tape.dtype))
     state.views = _joined(state.views, views_of([instrument], first=count))
+    if len(state.history):
+        state.history = _joined(state.history, blank_history(1))
     values = state.fundamental.reshape(-1, count) if count else np.zeros((len(state.fundamental), 0))
     more = np.full((len(values), 1), float(instrument.initial_price))
     state.fundamental = np.concatenate([values, more], axis=1).reshape(-1)

@@ -24,6 +24,7 @@ from simlab.kernel.delivery import arrive, drain_outbox, seal
 from simlab.kernel.observing import (
     forget_fills,
     remember_mid,
+    remember_step,
     show_agent,
     show_depth,
     show_market,
@@ -261,12 +262,15 @@ def _finish_step(state):
     clock = state.clock
     step, every = clock.step, clock.quotes_every
     wanted = every > 0 and step % every == 0
+    remembers = len(state.history) > 0
     if wanted and clock.quotes + len(state.views) > len(state.quotes):
         return Stop.QUOTES_FULL.value
     for instrument in range(len(state.views)):
         view = show_market(state, instrument)
         remember_mid(view)
         _sample_tape(state.tape[instrument], view)
+        if remembers:
+            remember_step(state, view, instrument)
         if wanted:
             _sample_quote(state, view, instrument)
     clock.step = step + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simlab.agents.compiled import DEPTH_LEVELS, HISTORY_STEPS, VISIBLE_ORDERS
+from simlab.agents.history import HISTORY_LEVELS
 from simlab.agents.strategy import MAX_PARAMETERS
 from simlab.core.jit import jit, jit_inline
 from simlab.core.numerics import normal_quantile
@@ -13,6 +14,7 @@ from simlab.core.random import Role, block, open_unit
 __all__ = [
     "forget_fills",
     "remember_mid",
+    "remember_step",
     "show_agent",
     "show_depth",
     "show_market",
@@ -141,3 +143,35 @@ def forget_fills(ledger, agent, instrument):
 def remember_mid(view):
     """Append the mid price at the end of a step to the view's history."""
     view.mids[view.step & _HISTORY_MASK] = view.mid
+
+
+@jit_inline
+def _remember_side(book, side_list, depths):
+    level = book.nodes[side_list].floors[0]
+    for n in range(HISTORY_LEVELS):
+        depths[n] = book.levels[level].depth if level != 0 else 0
+        level = book.nodes[level].floors[0] if level != 0 else 0
+
+
+@jit
+def remember_step(state, view, instrument):
+    """Write down an instrument at the end of a step, for strategies that look back."""
+    first = instrument * HISTORY_STEPS
+    row = state.history[first + (view.step & _HISTORY_MASK)]
+    before = state.history[first + ((view.step - 1) & _HISTORY_MASK)]
+    if view.bid_depth > 0 and view.ask_depth > 0:
+        row.mid = 0.5 * (view.best_bid + view.best_ask)
+    elif view.step > 0 and before.step == view.step - 1:
+        row.mid = before.mid
+    else:
+        row.mid = np.float64(view.initial_price)
+    row.step = view.step
+    row.best_bid = view.best_bid
+    row.bid_depth = view.bid_depth
+    row.best_ask = view.best_ask
+    row.ask_depth = view.ask_depth
+    row.last_price = view.last_price
+    row.volume = view.volume
+    row.bought = state.ledger.terms[instrument].bought
+    _remember_side(state.book, 2 * instrument, row.bid_depths)
+    _remember_side(state.book, 2 * instrument + 1, row.ask_depths)

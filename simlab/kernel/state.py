@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.compiled import ME_DTYPE, VIEW_DTYPE
+from simlab.agents.history import HISTORY_DTYPE
 from simlab.agents.strategy import MAX_MEMORY, MAX_PARAMETERS
 from simlab.core.random import RNG_DTYPE
 from simlab.core.rows import Tables, column, opener, part, record, table
@@ -196,6 +197,8 @@ class State(Tables):
     quotes = table(QUOTE)
     tape = table(TAPE)
     views = table(VIEW_DTYPE)
+    history = table(HISTORY_DTYPE)
+    """`HISTORY_STEPS` rows for each instrument, used in turn; none where no strategy needs them."""
     me = record(ME_DTYPE)
     rng = record(RNG_DTYPE)
     seen = record(SEEN)

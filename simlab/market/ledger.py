@@ -65,9 +65,10 @@ TERMS = np.dtype(
         ("last_side", "i8"),
         ("volume", "i8"),
         ("trades", "i8"),
+        ("bought", "i8"),
     ]
 )
-"""One instrument: its terms, and what traded last and altogether."""
+"""One instrument: its terms, and what traded last and altogether; `bought`: lots that aggressors bought."""
 
 POLICY = np.dtype(
     [
@@ -245,6 +246,8 @@ def _settle_fill(ledger, event, instrument, side, limit_price, is_market, step):
     terms.last_side = side
     terms.volume += quantity
     terms.trades += 1
+    if side == Side.BUY:
+        terms.bought += quantity
 
 
 @jit_inline

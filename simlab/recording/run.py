@@ -347,7 +347,7 @@ class Run:
             values = rows.column(name)
             if declared.categories:
                 columns[name] = _categorical(values, declared.categories)
-            elif declared.nullable:
+            elif declared.nullable and declared.dtype != "string":
                 columns[name] = values.cast("float64").to_numpy()
             elif names and name in _NAMED_BY:
                 columns[name] = self._named(values, _NAMED_BY[name])

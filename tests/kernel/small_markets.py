@@ -101,7 +101,7 @@ class Scripted:
         self._script(self._number, observation, orders)
 
 
-@batch_strategy("scripted_batch", "Does what a script says.", options=("script",))
+@batch_strategy("scripted_batch", "Does what a script says.", options=("script",), needs=Needs(history=True))
 class ScriptedBatch:
     """Calls ``script(observation, orders)`` each time some of its agents act."""
 

@@ -360,13 +360,13 @@ def arrays_of(value: Any) -> list[np.ndarray]:
     return []
 
 
-ARGUMENTS = dict.fromkeys(("uniform", "past_return", "depth", "mids"), (1,)) | {
+ARGUMENTS = dict.fromkeys(("uniform", "past_return", "depth", "mids", "history"), (1,)) | {
     "resting": (0,),
     "own_fills": (0,),
     "refusal": (0, MessageKind.CANCEL_ALL),
     "resource": ("key", list),
 }
-MADE_ANEW = ("uniform", "mids", "available", "open_orders")
+MADE_ANEW = ("uniform", "mids", "history", "numbers", "available", "open_orders")
 """What is made whenever it is asked for, and belongs to whoever asked."""
 MEANT_TO_BE_SHARED = ("shared", "resource")
 

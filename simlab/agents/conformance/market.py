@@ -18,6 +18,7 @@ from simlab.agents.conformance.cases import (
     put_into,
 )
 from simlab.agents.each import Fill, RestingOrder
+from simlab.agents.history import HISTORY_DTYPE, HISTORY_LEVELS
 from simlab.agents.strategy import Strategy
 from simlab.core.types import Reason, Side
 
@@ -121,6 +122,19 @@ class DrawnMarket:
     def mids(self, instrument: int, steps: int) -> NDArray[np.float64]:
         count = min(steps, self.step, HISTORY_STEPS)
         return self.views[instrument].mids[np.arange(self.step - count, self.step) % HISTORY_STEPS]
+
+    def history(self, instrument: int, steps: int) -> NDArray[np.void]:
+        mids, view = self.mids(instrument, steps), self.views[instrument]
+        rows = np.zeros(len(mids), HISTORY_DTYPE)
+        rows["step"] = np.arange(self.step - len(mids), self.step)
+        for name in ("best_bid", "bid_depth", "best_ask", "ask_depth", "last_price"):
+            rows[name] = view[name]
+        for name in ("bid_depths", "ask_depths"):
+            rows[name] = view[name][:HISTORY_LEVELS]
+        rows["volume"] = view.volume - np.arange(len(mids))[::-1]
+        rows["bought"] = rows["volume"] // 2
+        rows["mid"] = mids
+        return rows
 
     def available(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.array([max(0, int(self._own(agent, 0).cash)) for agent in agents.tolist()], np.int64)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from simlab.cli import bench, bring, many, models, read, run
+from simlab.cli import bench, bring, many, models, new, read, run
 from simlab.cli.output import print_error
 from simlab.errors import PluginError, SimlabError, StrategyError
 
@@ -48,6 +48,7 @@ app = typer.Typer(
 )
 for group in (run, read, many):
     app.registered_commands += group.commands.registered_commands
+app.add_typer(new.commands, name="new")
 app.add_typer(bring.commands, name="import")
 app.add_typer(bring.out_commands, name="export")
 app.add_typer(models.commands, name="models")

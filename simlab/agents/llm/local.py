@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -239,6 +240,7 @@ def serve(file: Path, until: Callable[[], object], *, port: int = 0) -> None:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.hostnames, params.port = ["127.0.0.1"], port
     server = xllamacpp.Server(params)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the runtime has taken it
     print(json.dumps({"base_url": f"{server.listening_address}/v1"}), flush=True)
     with suppress(KeyboardInterrupt):
         until()

@@ -121,5 +121,7 @@ def test_the_code_that_is_written_is_clean(lab: Path) -> None:
         done = _process("ruff", *command, *settings, ".", cwd=lab)
         assert done.returncode == 0, done.stdout
     for name in LEVELS:
-        done = _process("mypy", "--cache-dir", os.devnull, f"strategies/{name}.py", cwd=lab)
+        done = _process(
+            "mypy", "--cache-dir", os.devnull, "--ignore-missing-imports", f"strategies/{name}.py", cwd=lab
+        )
         assert done.returncode == 0, done.stdout

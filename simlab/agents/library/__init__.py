@@ -33,6 +33,7 @@ from simlab.agents.library.value import value
 from simlab.agents.library.vwap import Vwap
 from simlab.agents.library.zero_intelligence import zi_constrained, zi_unconstrained
 from simlab.agents.library.zip_trader import zip_trader
+from simlab.agents.llm.agent import LanguageModels
 from simlab.agents.strategy import Strategy
 
 __all__ = ["STRATEGIES"]
@@ -64,6 +65,7 @@ STRATEGIES: dict[str, Strategy] = {
         power_law_placement,
         benchmark,
         Replay.strategy,
+        LanguageModels.strategy,
         outside,
         *PERSONALITIES,
     )

@@ -25,6 +25,8 @@ from simlab.agents.library.trend import mean_reversion, momentum
 from simlab.agents.library.value import value
 from simlab.agents.library.zero_intelligence import zi_constrained, zi_unconstrained
 from simlab.agents.library.zip_trader import zip_trader
+from simlab.agents.ml.online import MlOnline
+from simlab.agents.ml.trained import MlClassifier, MlRegressor
 from simlab.agents.strategy import Strategy
 
 __all__ = ["STRATEGIES"]
@@ -49,6 +51,9 @@ STRATEGIES: dict[str, Strategy] = {
         power_law_placement,
         benchmark,
         Replay.strategy,
+        MlClassifier.strategy,
+        MlRegressor.strategy,
+        MlOnline.strategy,
         outside,
     )
 }

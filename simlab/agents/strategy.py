@@ -25,6 +25,7 @@ __all__ = [
     "Parameter",
     "Strategy",
     "Unit",
+    "as_strategy",
     "declare_class",
     "require_declaration",
 ]
@@ -156,6 +157,14 @@ class Strategy:
             self.name,
             self.defined_in,
         )
+
+
+def as_strategy(thing: object) -> Strategy | None:
+    """Return a strategy, or the one that a class or function carries in its attribute `strategy`, or None."""
+    if isinstance(thing, Strategy):
+        return thing
+    carried = getattr(thing, "strategy", None)
+    return carried if isinstance(carried, Strategy) else None
 
 
 _C = TypeVar("_C", bound=type)

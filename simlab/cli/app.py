@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from simlab.cli import bench, bring, learn, many, read, run
+from simlab.cli import bench, bring, learn, many, models, new, read, run
 from simlab.cli.output import print_error
 from simlab.errors import PluginError, SimlabError, StrategyError
 
@@ -48,8 +48,10 @@ app = typer.Typer(
 )
 for group in (run, read, learn, many):
     app.registered_commands += group.commands.registered_commands
+app.add_typer(new.commands, name="new")
 app.add_typer(bring.commands, name="import")
 app.add_typer(bring.out_commands, name="export")
+app.add_typer(models.commands, name="models")
 app.add_typer(bench.commands, name="bench")
 
 

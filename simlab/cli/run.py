@@ -89,21 +89,26 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2))
 
 
-@commands.command(epilog="Examples:\n\n    simlab strategies\n\n    simlab strategies market_maker")
+@commands.command(
+    epilog="Examples:\n\n    simlab strategies\n\n    simlab strategies market_maker\n\n"
+    "    simlab strategies strategies/mine.py"
+)
 def strategies(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="One strategy: a name, module:Attr or file.py:Attr."),
+        typer.Argument(
+            metavar="[NAME]", help="One strategy: a name, module:Attr or file.py:Attr; or all of file.py."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the strategies, or describe one with its parameters and their units."""
-    from simlab.agents.registry import known_strategies, resolve
+    from simlab.agents.registry import known_strategies, resolve, strategies_in
     from simlab.console.strategies import strategy_as_dict, strategy_details, strategy_table
 
-    if name is None:
-        found = list(known_strategies().values())
-        show(strategy_table(found), [strategy_as_dict(it) for it in found], as_json)
+    if name is None or name.endswith(".py"):
+        found = known_strategies() if name is None else strategies_in(name)
+        show(strategy_table(found), [strategy_as_dict(it) for it in found.values()], as_json)
     else:
         strategy = resolve(name)
         show(strategy_details(strategy), [strategy_as_dict(strategy)], as_json)

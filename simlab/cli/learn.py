@@ -26,9 +26,13 @@ def train(
         typer.Argument(metavar="CONFIG", help="A YAML file: features, label, estimator; see docs/ml.md."),
     ],
     runs: RunFolders,
-    out: Annotated[
-        Path | None, typer.Option(help="The model's folder.", show_default="models/NAME beside the file")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The model's folder.", show_default="models/NAME")] = None,
+    shuffle_labels: Annotated[
+        bool,
+        typer.Option(
+            "--shuffle-labels", help="Learn nothing, from labels in a random order, to compare with."
+        ),
+    ] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")] = False,
 ) -> None:
@@ -41,7 +45,7 @@ def train(
     console = Console(stderr=True)
     with nullcontext() if quiet else console.status("training") as status:
         progress = (lambda what: None) if status is None else status.update
-        trained = train_model(config, runs, out=out, progress=progress)
+        trained = train_model(config, runs, out=out, shuffle_labels=shuffle_labels, progress=progress)
     card = trained.card
     if not quiet:
         tables = Console(stderr=as_json)

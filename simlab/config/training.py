@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from simlab.agents.features import STANDARD, FeatureSet
 from simlab.agents.ml import make_estimator, task_of
-from simlab.config.fields import Flag, Model, Name, Real, Step, Whole, described
+from simlab.config.fields import Model, Name, Real, Step, Whole, described
 from simlab.config.limits import SEED
 from simlab.config.merge import from_dict, from_file
 from simlab.config.problems import Problem, config_error, from_validation
@@ -50,9 +50,6 @@ class TrainingConfig(Model):
         gt=0, lt=1,
     )  # fmt: skip
     every: Whole = described(1, "Learn from every n-th step", "steps", ge=1, le=10**6)
-    shuffle_labels: Flag = described(
-        False, "Learn from labels in a random order: what the same model does that has learned nothing"
-    )
     seed: Whole = described(1, "Every random draw follows from it", ge=0, bound=SEED)
 
     def estimator_made(self) -> Any:

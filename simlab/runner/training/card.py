@@ -50,7 +50,7 @@ def _what(card: Mapping[str, Any]) -> str:
     dead = f"; moves of up to {label['dead_zone']:g} ticks are none" if label["kind"] == "sign" else ""
     shuffled = (
         " The labels it learned from were shuffled, so it has learned nothing: it is there to compare with."
-        if card["config"]["shuffle_labels"]
+        if card["training"]["shuffled_labels"]
         else ""
     )
     return (

@@ -41,6 +41,7 @@ def train(
     runs: Sequence[str | Path | Run],
     *,
     out: str | Path | None = None,
+    shuffle_labels: bool = False,
     progress: Callable[[str], None] = lambda what: None,
 ) -> Trained:
     """Train a model from recorded runs.
@@ -54,7 +55,9 @@ def train(
     runs : sequence
         Recorded runs, or their folders.
     out : path, optional
-        The model's folder: by default ``models/NAME`` beside the file, where NAME is the file's.
+        The model's folder: by default ``models/NAME``, where NAME is the file's.
+    shuffle_labels : bool
+        Learn from labels in a random order: the same model, but it has learned nothing. For comparisons.
     progress : callable, optional
         Told in a few words what is being done.
 
@@ -69,7 +72,7 @@ def train(
     """
     loaded = load_training(config)
     place = Path(config) if isinstance(config, str | Path) else None
-    folder = Path(out) if out is not None else _beside(place)
+    folder = Path(out) if out is not None else _default_folder(place)
     require_writable_folder(folder)
     if not runs:
         raise AnalysisError("there are no runs to learn from; name the folders of one or more")
@@ -77,7 +80,7 @@ def train(
     learn, score, told = make_dataset(opened, loaded, progress)
     estimator = loaded.estimator_made()
     progress(f"fitting {_name(estimator)} to {len(learn):,} rows")
-    _fit(estimator, learn, loaded)
+    _fit(estimator, learn, loaded, shuffle_labels)
     progress(f"scoring on {len(score):,} rows")
     names, kind, dead_zone = loaded.features, loaded.label.kind, loaded.label.dead_zone
     task = task_of(estimator)
@@ -95,12 +98,13 @@ def train(
             "test_share": loaded.test_share,
             "rows_learned": len(learn),
             "rows_scored": len(score),
+            "shuffled_labels": shuffle_labels,
         },
         "scores": score_rows(estimator, learn, score, kind, dead_zone),
         "importances": importances(estimator, score, names, kind, dead_zone, loaded.seed),
         "versions": versions(),
         "config": loaded.model_dump(mode="json"),
-        "command": _command(place, opened, folder),
+        "command": _command(place, opened, folder, shuffle_labels),
     }
     card = save_model(folder, estimator, card)
     write_card(folder, card)
@@ -109,10 +113,10 @@ def train(
     return Trained(folder, card)
 
 
-def _beside(place: Path | None) -> Path:
+def _default_folder(place: Path | None) -> Path:
     if place is None:
         raise AnalysisError("say where the model is to go: give out, a folder")
-    return place.parent / "models" / place.stem
+    return Path("models") / place.stem
 
 
 def _name(estimator: Any) -> str:
@@ -121,14 +125,14 @@ def _name(estimator: Any) -> str:
     return " + ".join(type(step).__name__ for step in steps)
 
 
-def _fit(estimator: Any, learn: Dataset, config: TrainingConfig) -> None:
+def _fit(estimator: Any, learn: Dataset, config: TrainingConfig, shuffle_labels: bool) -> None:
     target = labels(learn.move, config.label.kind, config.label.dead_zone)
-    if config.shuffle_labels:
+    if shuffle_labels:
         target = np.random.default_rng(config.seed).permutation(target)
     if config.label.kind == "sign" and len(np.unique(target)) < 2:
         raise AnalysisError(
-            f"all {len(target):,} moves over {config.label.horizon} steps have sign {int(target[0])},"
-            f" so there is nothing to tell apart; make label.dead_zone ({config.label.dead_zone:g} ticks) smaller"
+            f"all {len(target):,} moves over {config.label.horizon} steps have sign {int(target[0])}, and"
+            f" there is nothing to tell apart; make dead_zone ({config.label.dead_zone:g} ticks) smaller"
         )
     with single_threaded(), warnings.catch_warnings():
         warnings.simplefilter("error", category=_convergence_warning())
@@ -153,9 +157,10 @@ def _deciles(estimator: Any, task: str, data: Dataset) -> list[dict[str, float]]
     return [{"forecast": float(forecast[it].mean()), "move": float(data.move[it].mean())} for it in parts]
 
 
-def _command(place: Path | None, runs: Sequence[Run], folder: Path) -> str:
+def _command(place: Path | None, runs: Sequence[Run], folder: Path, shuffle_labels: bool) -> str:
     """Return the command that trains the same model, or nothing where there is no file."""
     if place is None:
         return ""
     paths = [os.path.relpath(it) for it in (place, *(run.path for run in runs))]
-    return " ".join(shlex.quote(it) for it in ("simlab", "train", *paths, "--out", os.path.relpath(folder)))
+    words = ["simlab", "train", *paths, "--out", os.path.relpath(folder)]
+    return shlex.join([*words, *["--shuffle-labels"] * shuffle_labels])

@@ -34,6 +34,8 @@ from simlab.agents.library.vwap import Vwap
 from simlab.agents.library.zero_intelligence import zi_constrained, zi_unconstrained
 from simlab.agents.library.zip_trader import zip_trader
 from simlab.agents.llm.agent import LanguageModels
+from simlab.agents.ml.online import MlOnline
+from simlab.agents.ml.trained import MlClassifier, MlRegressor
 from simlab.agents.strategy import Strategy
 
 __all__ = ["STRATEGIES"]
@@ -66,6 +68,9 @@ STRATEGIES: dict[str, Strategy] = {
         benchmark,
         Replay.strategy,
         LanguageModels.strategy,
+        MlClassifier.strategy,
+        MlRegressor.strategy,
+        MlOnline.strategy,
         outside,
         *PERSONALITIES,
     )

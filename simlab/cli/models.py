@@ -70,8 +70,6 @@ def serve_model(
 
     A run with `base_url: local` does so by itself.
     """
-    import signal
+    from simlab.agents.llm.local import serve_until_stopped
 
-    from simlab.agents.llm.local import serve_until
-
-    serve_until(name, signal.pause, port=port)
+    serve_until_stopped(name, port=port)

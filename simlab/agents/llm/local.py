@@ -10,12 +10,12 @@ import hashlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from platformdirs import user_cache_path
 
 from simlab.errors import LlmError, did_you_mean
 
-__all__ = ["MODELS", "LocalModel", "LocalServer", "fetch", "known_model", "model_file", "serve_until"]
+__all__ = ["MODELS", "LocalModel", "LocalServer", "fetch", "known_model", "model_file", "serve_until_stopped"]
 
 
 @dataclass(frozen=True)
@@ -215,15 +215,17 @@ class LocalServer:
         self._log.close()
 
 
-def serve_until(name: str, until: Callable[[], object], *, port: int = 0) -> None:
-    """Serve a model from this process until `until` returns; see `serve`.
+def serve_until_stopped(name: str, *, port: int = 0) -> None:
+    """Serve a model from this process until Ctrl-C or SIGTERM; see `serve`.
 
     Raises
     ------
     LlmError
         When the model or what runs it is not there.
     """
-    serve(_ready_file(name), until, port=port)
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # for the runtime's threads too, which take them otherwise
+    serve(_ready_file(name), lambda: signal.sigwait(ends), port=port)
 
 
 def serve(file: Path, until: Callable[[], object], *, port: int = 0) -> None:
@@ -240,8 +242,7 @@ def serve(file: Path, until: Callable[[], object], *, port: int = 0) -> None:
     params.hostnames, params.port = ["127.0.0.1"], port
     server = xllamacpp.Server(params)
     print(json.dumps({"base_url": f"{server.listening_address}/v1"}), flush=True)
-    with suppress(KeyboardInterrupt):
-        until()
+    until()
     os._exit(0)  # the runtime's own end takes seconds
 
 

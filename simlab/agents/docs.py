@@ -96,6 +96,7 @@ def _needs(needs: Needs) -> str:
     parts += ["its resting orders"] if needs.orders else []
     parts += ["its private signal of the fundamental value"] if needs.signal else []
     parts += ["the latest news"] if needs.news else []
+    parts += ["the ends of past steps"] if needs.history else []
     return ", ".join(parts) or "nothing"
 
 

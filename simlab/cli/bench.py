@@ -72,3 +72,17 @@ def bench_kernel(
 
     result = measure(agents, steps, level, record)
     show(rows_table("Kernel", [result]), [result], as_json)
+
+
+@commands.command("ml", epilog="Example:\n\n    simlab bench ml --agents 1000 --json")
+def bench_ml(
+    agents: Annotated[int, typer.Option(min=1, help="Number of agents, of one population.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 400,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a population that trades on a gradient-boosted model adds to the model's own predict."""
+    from simlab.bench.ml import run as measure
+    from simlab.console.tables import rows_table
+
+    result = measure(agents, steps)
+    show(rows_table("Trading on a model", [result]), [result], as_json)

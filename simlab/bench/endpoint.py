@@ -1,6 +1,6 @@
 """An endpoint that speaks OpenAI's protocol and answers by a script: for benchmarks and tests, on loopback.
 
-Run as a process of its own, ``python -m simlab.bench.endpoint [--delay-ms 200]``, it writes its address as
+`serving` runs it. Run as a process of its own, ``python -m simlab.bench.endpoint [--delay-ms 200]``, it writes its address as
 a line of JSON and ends when its standard input does. A message may hold a line ``behave: NAME``, which says
 how to misbehave (the last one counts), or ``behave: say=TEXT`` with %20 for spaces; without one it answers
 ``{"reason": ..., "orders": []}`` after the delay.
@@ -13,14 +13,16 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Literal
 
-__all__ = ["BEHAVIOURS", "main"]
+__all__ = ["BEHAVIOURS", "main", "serving"]
 
 _HOLD = '{"reason": "nothing to do", "orders": []}'
 _BEHAVE = re.compile(r"^behave: (\S+)$", re.MULTILINE)
@@ -125,6 +127,19 @@ BEHAVIOURS: dict[str, Callable[[dict[str, Any], int], _Reply]] = {
     "market_buy": _always(_said(_order(action="buy", quantity=1))),
 }
 """What can be asked for, by name."""
+
+
+@contextmanager
+def serving(delay_ms: float = 0.0) -> Iterator[str]:
+    """Serve in a process of its own until the context ends; give the address."""
+    command = [sys.executable, "-m", "simlab.bench.endpoint", "--delay-ms", str(delay_ms)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())["base_url"]
+        finally:
+            process.stdin.close()
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float) -> None:

@@ -67,8 +67,8 @@ class LlmConfig(Model):
     )
     api_key_env: str | None = described(
         None,
-        "Name of the environment variable with the key; OPENAI_API_KEY for OpenAI's own endpoint, none for others,"
-        " if not given",
+        "Name of the environment variable with the key; OPENAI_API_KEY for OpenAI's endpoint if not given,"
+        " no key for others",
         min_length=1,
     )
     temperature: Real | None = described(None, "The model's own if not given", "1", ge=0, le=2)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from simlab.agents.llm.session import Answer, Request, Session
+from simlab.bench.endpoint import serving as endpoint
+
+__all__ = ["SCHEMA", "asked", "asking", "endpoint", "replaying", "request", "settings"]
 
 SCHEMA = {
     "type": "object",
@@ -18,19 +16,6 @@ SCHEMA = {
     "required": ["reason"],
     "additionalProperties": False,
 }
-
-
-@contextmanager
-def endpoint(delay_ms: float = 0.0) -> Iterator[str]:
-    """Serve until the context ends; give the address."""
-    command = [sys.executable, "-m", "simlab.bench.endpoint", "--delay-ms", str(delay_ms)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())["base_url"]
-        finally:
-            process.stdin.close()
 
 
 def settings(address: str, **more: Any) -> dict[str, Any]:

@@ -147,7 +147,10 @@ class Strategy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle where the code is: it is found again there, as a YAML file's strategy is."""
-        from simlab.agents.registry import found_again
+        from simlab.agents.registry import found_again, resolve
+
+        if "/" in self.name and not self.defined_in.endswith(".py"):
+            return resolve, (self.name,)  # a preset, which is known by its name alone
 
         place = (
             self.defined_in if self.defined_in.endswith(".py") or self.code is None else self.code.__module__

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simlab.cli.options import AsJson, ConfigFile, Seed, Settings, Steps
 from simlab.cli.output import print_json, show
+
+if TYPE_CHECKING:
+    from simlab.config import ExperimentConfig
 
 __all__ = ["commands"]
 
@@ -31,6 +34,12 @@ def run(
     no_record: Annotated[bool, typer.Option("--no-record", help="Write nothing.")] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no tables.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Ask no language model: show the first prompts and the expected cost."
+        ),
+    ] = False,
 ) -> None:
     """Run one experiment and record it."""
     from simlab.config import load
@@ -39,6 +48,9 @@ def run(
     from simlab.runner.interrupts import Interrupts
 
     config = load(file, set=set_ or (), seed=seed, steps=steps)
+    if dry_run:
+        _rehearse(config, as_json)
+        return
     with Interrupts() as interrupts:
         outcome = execute(config, out=out, record=not no_record, progress=not quiet, interrupts=interrupts)
     agreement, lines = [], []
@@ -66,6 +78,16 @@ def run(
         print_json(outcome.as_dict() | ({"replays": agreement} if agreement else {}))
     elif outcome.run_dir is not None:
         typer.echo(outcome.run_dir)
+
+
+def _rehearse(config: ExperimentConfig, as_json: bool) -> None:
+    from rich.console import Group
+
+    from simlab.console.rehearsal import first_prompts, rehearsal_table
+    from simlab.runner.rehearsal import rehearse
+
+    rows = [it.as_dict() for it in rehearse(config)]
+    show(Group(first_prompts(rows), rehearsal_table(rows)), rows, as_json)
 
 
 @commands.command(epilog="Example:\n\n    simlab validate my.yaml --set seed=7")

@@ -1,22 +1,14 @@
-"""A market with something to learn, recorded, and models trained on it."""
+"""Recorded runs of a market with something to learn, and models trained on them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from learning_markets import TRAINING, WORLD
 
 import simlab
 from simlab.runner.training import train
-
-ROOT = Path(__file__).parents[3]
-WORLD = ROOT / "configs" / "slow_news.yaml"
-TRAINING: dict[str, Any] = {
-    "features": ["spread", "imbalance", "mid_return_5", "mid_return_20", "flow_20", "mean_distance_50"],
-    "label": {"kind": "sign", "horizon": 20, "dead_zone": 3},
-    "estimator": ["sklearn.preprocessing.StandardScaler", "sklearn.linear_model.LogisticRegression"],
-}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -35,19 +27,4 @@ def models(recorded: list[Path], tmp_path_factory: pytest.TempPathFactory) -> di
         "classifier": train(TRAINING, recorded, out=out / "classifier").folder,
         "nothing": train(TRAINING, recorded, out=out / "nothing", shuffle_labels=True).folder,
         "regressor": train(regression, recorded, out=out / "regressor").folder,
-    }
-
-
-def traders(strategy: str, options: dict[str, Any], **others: Any) -> dict[str, Any]:
-    """Return what to set in the world for a population that trades on a model."""
-    return {
-        "populations.learners": {
-            "strategy": strategy,
-            "count": 4,
-            "options": options,
-            "parameters": {"threshold": 0.6, "size": 3, "position_limit": 15, "unwind": 3},
-            "activation": {"period": 4},
-            "account": {"cash": 10_000_000, "short_selling": "free"},
-            **others,
-        }
     }

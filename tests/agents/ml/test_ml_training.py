@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, TRAINING
+from learning_markets import ROOT, TRAINING
 from numpy.testing import assert_array_equal
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, r2_score

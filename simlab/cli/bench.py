@@ -86,3 +86,20 @@ def bench_ml(
 
     result = measure(agents, steps)
     show(rows_table("Trading on a model", [result]), [result], as_json)
+
+
+@commands.command("llm", epilog="Example:\n\n    simlab bench llm --decisions 1000 --json")
+def bench_llm(
+    agents: Annotated[int, typer.Option(min=1, help="Agents that decide in every step.")] = 100,
+    decisions: Annotated[int, typer.Option(min=1, help="Decisions recorded, and replayed.")] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Measure language models as agents, with an endpoint on this machine in place of a model.
+
+    With 10,000 decisions it takes a few minutes.
+    """
+    from simlab.bench.llm import run as measure
+    from simlab.console.tables import rows_table
+
+    rows = measure(agents, decisions)
+    show(rows_table("Language models", rows), rows, as_json)

@@ -3,20 +3,24 @@
 An entry is found by the hash of the request (model, parameters, messages) and by its occurrence: who asked,
 in which step, and the how many-th call of the decision it was. So the order in which answers arrive does
 not matter, and a run that was stopped finds its entries when it goes on. What failed is kept like what did
-not.
+not. No time of day is.
 
-Modes: ``record`` asks and keeps, and replaces an entry that is there; ``replay`` only reads, and a request
-that is not there is an error; ``auto`` reads what is there and asks for the rest.
+Modes: ``record`` asks and keeps, and replaces an entry that is there, while others stay; ``replay`` only
+reads, and a request that is not there is an error; ``auto`` reads what is there and asks for the rest.
+
+Several processes may read a file, and several may write it: each sees what the others have kept, and of
+two that keep the same entry the later one stays.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,8 @@ CREATE TABLE IF NOT EXISTS exchanges (
 _LOOKED_AT = 200
 """Entries that are compared with a request that is not there."""
 _SHOWN_LINES = 12
+_SHOWN_LETTERS = 200
+_SENTENCE_END = re.compile(r"(?<=[.!?]) |\n")
 
 
 class Cassette:
@@ -54,6 +60,7 @@ class Cassette:
 
     def __init__(self, path: Path, mode: str) -> None:
         self.path, self.mode = path, mode
+        self._kept = 0
         self._db = self._opened()
 
     def find(self, request: Request, text: str) -> Answer | None:
@@ -72,8 +79,8 @@ class Cassette:
                 "SELECT answer FROM exchanges WHERE hash = ? AND asker = ? AND occasion = ?",
                 (hashed, request.asker, request.occasion),
             ).fetchone()
-        if row is not None:
-            return Answer.from_json(_unpacked(row[0]), hashed)
+            if row is not None:
+                return Answer.from_json(_unpacked(row[0]), hashed)
         if self.mode == "replay":
             raise LlmError(self._miss(request, text))
         return None
@@ -87,20 +94,28 @@ class Cassette:
             _packed(text),
             _packed(answer.to_json()),
         )
+        with self._told():
+            if not self._kept:
+                self._begin_writing()
         with self._told(), self._db:
             self._db.execute("INSERT OR REPLACE INTO exchanges VALUES (?, ?, ?, ?, ?)", row)
+        self._kept += 1
 
     def __len__(self) -> int:
         with self._told():
             return int(self._db.execute("SELECT count(*) FROM exchanges").fetchone()[0])
 
     def close(self) -> None:
-        """Close the file; what was written beside it while it was open is put into it."""
-        try:
-            if self.mode != "replay":
+        """Close the file; what was written beside it while it was open is put into it.
+
+        A file that was written is laid out anew, so that it is as small as can be, and the same whatever the
+        order in which its entries came.
+        """
+        if self.mode != "replay":
+            with suppress(sqlite3.Error):  # another process still has it open, and will do it
                 self._db.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.Error:
-            pass  # another process still has it open, and will do it
+                if self._kept:
+                    self._db.execute("VACUUM")
         self._db.close()
 
     def _opened(self) -> sqlite3.Connection:
@@ -128,22 +143,35 @@ class Cassette:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if version > _VERSION:
             raise LlmError(
-                f"the cassette {self.path} was written by a newer simlab (layout {version}); update"
+                f"the cassette {self.path} was written by a newer simlab (layout {version}, this one reads up"
+                f" to {_VERSION}); update simlab"
             )
-        if self.mode != "replay":
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
+        if tables and "exchanges" not in tables:
+            raise LlmError(f"{self.path} is a database, but no cassette; {_REMEDY}")
+        if not tables and self.mode != "replay":
             db.execute(_TABLE)
             db.execute(f"PRAGMA user_version = {_VERSION}")
+        if self.mode == "record":  # whether it can be written is known before a model is asked
+            db.execute("BEGIN IMMEDIATE")
+            db.rollback()
         db.execute("SELECT count(*) FROM exchanges").fetchone()
+
+    def _begin_writing(self) -> None:
+        """Let others read meanwhile, and an entry be kept without waiting for the disk.
+
+        Not before the first entry: a file that lacks nothing stays as it is, byte by byte.
+        """
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, zlib.error) as error:
+        except (sqlite3.Error, zlib.error, ValueError, TypeError, KeyError) as error:
             raise LlmError(f"the cassette {self.path} cannot be used: {error}; {_REMEDY}") from error
 
     def _miss(self, request: Request, text: str) -> str:
@@ -155,9 +183,9 @@ class Cassette:
         lines = list(
             difflib.unified_diff(_lines(kept), _lines(text), "recorded", "asked now", n=0, lineterm="")
         )
-        shown = "\n    ".join(it[:200] for it in lines[:_SHOWN_LINES])
+        shown = "\n    ".join(it[:_SHOWN_LETTERS] for it in lines[:_SHOWN_LINES])
         more = f"\n    ... {len(lines) - _SHOWN_LINES} lines more" if len(lines) > _SHOWN_LINES else ""
-        what = f"differs:\n    {shown}{more}" if lines else "is the same, on another occasion"
+        what = "is the same, on another occasion" if kept == text else f"differs:\n    {shown}{more}"
         return (
             f"{head}; the nearest recorded request ({asker}, {_when(occasion)}) {what}\n"
             "  run the configuration that was recorded, or let the rest be asked with llm.cassette.mode: auto"
@@ -173,9 +201,9 @@ class Cassette:
             ).fetchall()
         if not rows:
             return None
-        told = [(asker, occasion, _unpacked(kept)) for asker, occasion, kept in rows]
-        if told[0][:2] == (request.asker, request.occasion):
-            return told[0]
+        own = [it for it in rows if it[:2] == (request.asker, request.occasion)]
+        with self._told():
+            told = [(asker, occasion, _unpacked(kept)) for asker, occasion, kept in own or rows]
         matcher = difflib.SequenceMatcher(autojunk=True)
         matcher.set_seq2(text)
 
@@ -203,9 +231,15 @@ def _when(occasion: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """Return a request's text as lines that a person can compare."""
+    """Return a request's text as short lines that a person can compare."""
     content: dict[str, Any] = json.loads(text)
-    lines = [f"{name}: {json.dumps(it)}" for name, it in content.items() if name != "messages"]
+    lines = []
+    for name, value in content.items():
+        if name != "messages":
+            lines += f"{name}: {json.dumps(value, indent=1, ensure_ascii=False)}".splitlines()
     for message in content["messages"]:
-        lines += [f"{message['role']}: {line}" for line in str(message.get("content") or "").splitlines()]
+        said = str(message.get("content") or "")
+        lines += [f"{message['role']}: {line}" for line in _SENTENCE_END.split(said) if line]
+        beside = {name: value for name, value in message.items() if name not in ("role", "content")}
+        lines += json.dumps(beside, indent=1, ensure_ascii=False).splitlines() if beside else []
     return lines

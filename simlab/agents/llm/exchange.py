@@ -55,12 +55,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try that failed: why, how long it took, and how long was waited after it, milliseconds."""
+    """One try that failed: why, how long it took, and how long was waited after it, milliseconds.
+
+    `status` is that of HTTP; None where no response came.
+    """
 
     kind: str
     detail: str
     ms: float
     waited_ms: float = 0.0
+    status: int | None = None
 
 
 @dataclass(frozen=True)

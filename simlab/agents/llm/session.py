@@ -10,20 +10,21 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simlab.agents.llm.cassette import Cassette
-from simlab.agents.llm.client import Client, TriedInVain
-from simlab.agents.llm.exchange import Answer, Attempt, Call, Failure, Request
+from simlab.agents.llm.exchange import Answer, Call, Failure, Request
 from simlab.agents.llm.settings import LOCAL, Settings
+
+if TYPE_CHECKING:
+    from simlab.agents.llm.client import Client
+    from simlab.agents.llm.local import LocalServer
 
 __all__ = ["Answer", "Call", "Failure", "Request", "Session"]
 
 _SHARED = "llm"
 """Where in what all strategies share the spent budget stands."""
 _MILLION = 1_000_000
-_FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 60.0
 
 
 class Session:
@@ -46,9 +47,11 @@ class Session:
         if settings.cassette_mode != "off":
             self._cassette = Cassette(Path(str(settings.cassette_path)), settings.cassette_mode)
         self._parameters = settings.parameters()
-        self._client: Client | None = None
-        self._server: Any = None
-        self._gate = asyncio.Semaphore(settings.concurrency)
+        self._opening: asyncio.Future[Client] | None = None
+        self._closed = False
+        self._server: LocalServer | None = None
+        # a local model answers one at a time, in the order of asking: what it was asked before matters to it
+        self._gate = asyncio.Semaphore(1 if settings.base_url == LOCAL else settings.concurrency)
         self._done = self._cached = self._asking = 0
         self._cost = 0.0
 
@@ -98,7 +101,7 @@ class Session:
         text = request.text(self._parameters)
         answer = self._cassette.find(request, text) if self._cassette is not None else None
         if answer is None:
-            answer = replace(await self._asked(request), request_hash=Request.hash_of(text))
+            answer = await self._asked(request, Request.hash_of(text))
             if self._cassette is not None:
                 self._cassette.keep(request, text, answer)
         answer = answer.priced(self.settings.price_input, self.settings.price_output)
@@ -107,79 +110,52 @@ class Session:
         self._cost += answer.cost
         return answer
 
-    async def _asked(self, request: Request) -> Answer:
+    async def _asked(self, request: Request, hashed: str) -> Answer:
+        from simlab.agents.llm.retrying import patiently
+
         async with self._gate:
             self._asking += 1
             try:
-                return await self._patiently(await self._ready(), request)
+                spread = int(hashed[:4], 16) / 0x10000
+                answer = await patiently(await self._client(), request, self.settings.retries, spread)
             finally:
                 self._asking -= 1
+        return replace(answer, request_hash=hashed)
 
-    async def _patiently(self, client: Client, request: Request) -> Answer:
-        """Ask until there is an answer, or it has been tried often enough."""
-        from tenacity import (
-            AsyncRetrying,
-            RetryCallState,
-            RetryError,
-            retry_if_exception_type,
-            stop_after_attempt,
-        )
+    async def _client(self) -> Client:
+        """Return the client, made when it is first needed; others wait for it meanwhile."""
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(asyncio.to_thread(self._opened))
+        return await asyncio.shield(self._opening)
 
-        attempts: list[Attempt] = []
+    def _opened(self) -> Client:
+        """Make the client, with a server of a local model before it; this takes seconds."""
+        from simlab.agents.llm.client import Client
 
-        def wait_s(state: RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome is not None else None
-            asked_s = error.retry_after_s if isinstance(error, TriedInVain) else None
-            return min(_LONGEST_WAIT_S, max(asked_s or 0.0, _FIRST_WAIT_S * 2 ** (state.attempt_number - 1)))
+        address = self.settings.address
+        if address == LOCAL:
+            from simlab.agents.llm.local import LocalServer
 
-        def gives_up(state: RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome is not None else None
-            return isinstance(error, TriedInVain) and (error.retry_after_s or 0.0) > _LONGEST_WAIT_S
-
-        def note(state: RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome is not None else None
-            if isinstance(error, TriedInVain):
-                slept_s = state.next_action.sleep if state.next_action is not None else 0.0
-                failure = error.failure
-                attempts.append(Attempt(failure.kind, failure.detail, error.ms, round(1000 * slept_s, 3)))
-
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(TriedInVain),
-            stop=lambda state: stop_after_attempt(self.settings.retries + 1)(state) or gives_up(state),
-            wait=wait_s,
-            before_sleep=note,
-        )
-        try:
-            answer: Answer = await retrying(client.ask, request)
-        except RetryError as error:
-            last = error.last_attempt.exception()
-            assert isinstance(last, TriedInVain)
-            answer = Answer(ms=last.ms, failure=last.failure)
-        waited_ms = sum(it.ms + it.waited_ms for it in attempts)
-        return replace(
-            answer, ms=round(answer.ms + waited_ms, 3), calls=len(attempts) + 1, attempts=tuple(attempts)
-        )
-
-    async def _ready(self) -> Client:
-        """Return the client, made when it is first needed; with a server of a local model before it."""
-        if self._client is None:
-            base_url = self.settings.base_url
-            if base_url == LOCAL:
-                from simlab.agents.llm.local import LocalServer
-
-                self._server = LocalServer(self.settings.model)
-                base_url = self._server.base_url
-            self._client = Client(self.settings, base_url)
-        return self._client
+            self._server = LocalServer(self.settings.model)
+            address = self._server.base_url
+            if self._closed:  # meanwhile, by an interrupt
+                self._server.close()
+        return Client(self.settings, address)
 
     async def close(self) -> None:
-        """Close connections, the cassette, and the server of a local model."""
-        client, self._client = self._client, None
-        server, self._server = self._server, None
+        """Close connections, the cassette, and the server of a local model.
+
+        Connections of a loop that is gone went with it.
+        """
+        self._closed = True
+        opening, self._opening = self._opening, None
         try:
-            if client is not None:
-                await client.close()
+            if opening is not None and opening.get_loop() is asyncio.get_running_loop():
+                [client] = await asyncio.gather(opening, return_exceptions=True)
+                if not isinstance(client, BaseException):
+                    await client.close()
         finally:
+            server, self._server = self._server, None
             if server is not None:
                 server.close()
             if self._cassette is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_llm_session import asked, request
+from endpoints import asked, request
 
 from simlab.agents.llm import local
 from simlab.agents.llm.local import LocalServer, fetch, model_file

@@ -1,56 +1,27 @@
-"""A session against an endpoint that misbehaves in every way, and against the cassette it leaves behind."""
+"""A session: settings, budgets, concurrency, the loop that it lives on, and what it needs to be there."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from endpoints import endpoint
+from endpoints import asked, asking, endpoint, request, settings
 
-from simlab.agents.llm.session import Answer, Request, Session
-from simlab.agents.llm.settings import Settings
+from simlab.agents.llm.session import Answer, Session
+from simlab.agents.llm.settings import check_settings
+from simlab.agents.waiting import EventLoop
 from simlab.errors import LlmError, StrategyError
-
-SCHEMA = {
-    "type": "object",
-    "properties": {"reason": {"type": "string", "maxLength": 100}},
-    "required": ["reason"],
-}
-SECRET = "sk-a-very-secret-key"
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with endpoint() as base_url:
         yield base_url
-
-
-def request(behave: str, asker: str = "p/0", occasion: str = "3/0", text: str = "What do you do?") -> Request:
-    content = f"{text}\nbehave: {behave}"
-    return Request([{"role": "user", "content": content}], SCHEMA, None, asker, occasion)
-
-
-def asked(given: dict[str, Any], *requests: Request) -> list[Answer]:
-    async def ask() -> list[Answer]:
-        session = Session(given)
-        try:
-            return list(await asyncio.gather(*map(session.ask, requests)))
-        finally:
-            await session.close()
-
-    return asyncio.run(ask())
-
-
-def settings(address: str, **more: Any) -> dict[str, Any]:
-    return {"model": "fake", "base_url": address, "timeout_s": 2.0, "retries": 1} | more
 
 
 def test_an_answer_comes_with_its_tokens(address: str) -> None:
@@ -61,143 +32,27 @@ def test_an_answer_comes_with_its_tokens(address: str) -> None:
     assert answer.cost == pytest.approx((100 * 10 + 20 * 1000) / 1e6)
 
 
-@pytest.mark.parametrize(
-    ("behave", "kind", "calls"),
-    [
-        ("busy", "rate limited", 2),
-        ("busy_for_an_hour", "rate limited", 1),
-        ("broken", "server error", 2),
-        ("cut", "connection", 2),
-        ("stall", "timeout", 2),
-        ("malformed_body", "malformed response", 1),
-        ("no_choices", "malformed response", 1),
-        ("refusal", "refusal", 1),
-        ("exhausted", "tokens exhausted", 1),
-        ("unknown_model", "bad request", 1),
-        ("bad_key", "refused key", 1),
-    ],
-)
-def test_what_goes_wrong_is_an_answer_with_a_failure_and_replays(
-    address: str, tmp_path: Path, behave: str, kind: str, calls: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("THE_KEY", SECRET)
-    tape = tmp_path / "tape.sqlite"
-    given = settings(address, timeout_s=0.5, api_key_env="THE_KEY")
-    [answer] = asked(given | {"cassette": {"mode": "record", "path": str(tape)}}, request(behave))
-    assert answer.failure is not None
-    assert (answer.failure.kind, answer.calls) == (kind, calls)
-    assert len(answer.attempts) == calls - 1
-    assert SECRET not in str(answer)
-    assert SECRET.encode() not in tape.read_bytes()
-    monkeypatch.delenv("THE_KEY")
-    [again] = asked({"model": "fake", "cassette": {"mode": "replay", "path": str(tape)}}, request(behave))
-    assert replace(again, cached=0) == answer
-    assert again.cached == calls
+def test_it_works_in_a_loop_that_runs_as_in_a_notebook(address: str) -> None:
+    async def cell() -> list[Answer]:
+        here = await asking(settings(address), request("hold"))
+        apart = EventLoop()  # that of a run, which a notebook starts and waits for
+        session = Session(settings(address))
+        try:
+            there = [apart.wait([session.ask(request("hold"))])[0] for _ in range(2)]
+        finally:
+            apart.wait([session.close()])
+            apart.close()
+        return [*here, *there]
+
+    assert [it.failure for it in asyncio.run(cell())] == [None] * 3
 
 
-@pytest.mark.parametrize("behave", ["busy_once", "broken_once", "cut_once"])
-def test_what_passes_is_waited_for(address: str, behave: str) -> None:
-    [answer] = asked(settings(address), request(behave, text=os.urandom(4).hex()))
-    assert answer.failure is None
-    assert answer.calls == 2
-    assert answer.attempts[0].waited_ms >= 200
-    assert answer.ms >= answer.attempts[0].ms + answer.attempts[0].waited_ms
-
-
-def test_the_order_of_arrival_does_not_matter(tmp_path: Path) -> None:
-    tape = tmp_path / "tape.sqlite"
-    alike = [request("hold", f"p/{i}", f"{step}/0", "jitter") for i in range(8) for step in range(2)]
-    with endpoint(delay_ms=3) as base_url:
-        recorded = asked(
-            settings(base_url, concurrency=4, cassette={"mode": "record", "path": str(tape)}), *alike
-        )
-    replayed = asked({"model": "fake", "cassette": {"mode": "replay", "path": str(tape)}}, *reversed(alike))
-    assert [replace(it, cached=0) for it in reversed(replayed)] == recorded
-
-
-def test_a_cassette_is_one_file_and_asks_only_for_what_it_lacks(address: str, tmp_path: Path) -> None:
-    tape = tmp_path / "folder" / "tape.sqlite"
-    given = settings(address, cassette={"mode": "auto", "path": str(tape)})
-    first = asked(given, request("hold"))
-    second = asked(given, request("hold"), request("hold", "p/1"))
-    assert [it.cached for it in (*first, *second)] == [0, 1, 0]
-    assert [it.name for it in tape.parent.iterdir()] == ["tape.sqlite"]
-    written = tape.read_bytes()
-    asked({"model": "fake", "cassette": {"mode": "replay", "path": str(tape)}}, request("hold", "p/1"))
-    assert tape.read_bytes() == written
-
-
-def test_a_miss_shows_the_nearest_request_and_where_it_differs(address: str, tmp_path: Path) -> None:
-    tape = tmp_path / "tape.sqlite"
-    kept = [request("hold", f"p/{i}", text=f"price {100 + i}") for i in range(3)]
-    asked(settings(address, cassette={"mode": "record", "path": str(tape)}), *kept)
-    replay = {"model": "fake", "cassette": {"mode": "replay", "path": str(tape)}}
-    with pytest.raises(
-        LlmError, match=r"no answer for p/1, step 3, call 0; .*\(p/1, step 3, call 0\) differs"
-    ) as error:
-        asked(replay, request("hold", "p/1", text="price 777"))
-    assert "-user: price 101" in str(error.value)
-    assert "+user: price 777" in str(error.value)
-    with pytest.raises(LlmError, match="the same, on another occasion"):
-        asked(replay, request("hold", "p/1", "9/0", text="price 101"))
-    with pytest.raises(LlmError, match=r"-temperature|\+temperature"):
-        asked(replay | {"temperature": 0.5}, kept[0])
-
-
-@pytest.mark.parametrize(
-    ("content", "mode", "message"),
-    [
-        (None, "replay", "there is no cassette .* record it"),
-        (
-            b"no database at all, but long enough to be looked at" * 20,
-            "replay",
-            "cannot be opened.*another path",
-        ),
-        (b"no database at all, but long enough to be looked at" * 20, "auto", "cannot be opened"),
-    ],
-)
-def test_a_cassette_that_is_none_is_refused(
-    tmp_path: Path, content: bytes | None, mode: str, message: str
-) -> None:
-    tape = tmp_path / "tape.sqlite"
-    if content is not None:
-        tape.write_bytes(content)
-    with pytest.raises(LlmError, match=message):
-        Session({"model": "m", "cassette": {"mode": mode, "path": str(tape)}})
-
-
-def test_a_cassette_of_a_newer_layout_is_refused(tmp_path: Path) -> None:
-    tape = tmp_path / "tape.sqlite"
-    with sqlite3.connect(tape) as db:
-        db.execute("PRAGMA user_version = 99")
-    with pytest.raises(LlmError, match="newer simlab"):
-        Session({"model": "m", "cassette": {"mode": "auto", "path": str(tape)}})
-
-
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(LlmError, match="cannot be opened"):
-        Session(
-            {"model": "m", "cassette": {"mode": "record", "path": str(tmp_path / "file" / "tape.sqlite")}}
-        )
-
-
-def test_what_was_kept_survives_a_kill(address: str, tmp_path: Path) -> None:
-    tape = tmp_path / "tape.sqlite"
-    code = (
-        "import asyncio, os, sys\n"
-        "sys.path.insert(0, sys.argv[3])\n"
-        "from test_llm_session import Session, request, settings\n"
-        "async def go():\n"
-        "    session = Session(settings(sys.argv[1], cassette={'mode': 'record', 'path': sys.argv[2]}))\n"
-        "    await session.ask(request('hold'))\n"
-        "    os.kill(os.getpid(), 9)\n"
-        "asyncio.run(go())\n"
-    )
-    command = [sys.executable, "-c", code, address, str(tape), str(Path(__file__).parent)]
-    assert subprocess.run(command, check=False, timeout=120).returncode == -9
-    [answer] = asked({"model": "fake", "cassette": {"mode": "replay", "path": str(tape)}}, request("hold"))
-    assert answer.cached == 1
+def test_an_interrupted_session_is_closed_on_another_loop(address: str) -> None:
+    session, first, second = Session(settings(address)), EventLoop(), EventLoop()
+    assert first.wait([session.ask(request("hold"))])[0].failure is None
+    first.close()
+    assert second.wait([session.close()]) == [None]
+    second.close()
 
 
 @pytest.mark.parametrize(
@@ -216,26 +71,52 @@ def test_a_budget_ends_the_calls(budget: dict[str, Any], admitted: list[int]) ->
     assert all(isinstance(it, int) for it in shared["llm"].values())
 
 
-def test_a_budget_of_money_needs_a_price() -> None:
-    with pytest.raises(StrategyError, match=r"no price for the model 'm'; add llm\.prices"):
-        Settings.of({"model": "m", "budget": {"money": 1.0}})
+def test_a_replay_spends_what_was_spent(address: str, tmp_path: Path) -> None:
+    priced = {"prices": {"fake": {"input": 10, "output": 1000}}}
+    requests = [request(it) for it in ("hold", "busy_once", "refusal", "cut")]
+    booked: list[Any] = []
+    for mode in ("record", "replay"):
+        given = settings(address, cassette={"mode": mode, "path": str(tmp_path / "tape.sqlite")}, **priced)
+        shared: dict[str, Any] = {}
+        Session({"model": "m"}).spend(shared, asked(given, *requests))
+        booked.append(shared["llm"])
+    assert booked[0] == booked[1]
+    assert booked[0]["calls"] == 6
+    assert booked[0]["millionths"] == 3 * (100 * 10 + 20 * 1000)
 
 
-def test_a_key_is_asked_for_by_name_and_kept_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, r"llm\.model is missing"),
+        ({"model": "m", "budget": {"money": 1.0}}, r"add llm\.prices\.m with its input and output"),
+        (
+            {"model": "m-mini", "budget": {"money": 1.0}, "prices": {"m-minni": {"input": 1, "output": 1}}},
+            "did you mean 'm-minni'",
+        ),
+        ({"model": "m", "cassette": {"mode": "replay"}}, "mode replay needs a path"),
+        ({"model": "m", "cassette": {"mode": "repaly", "path": "x"}}, "did you mean 'replay'"),
+        ({"model": "m", "modle": "n"}, "llm has no key 'modle'; did you mean 'model'"),
+        ({"model": "m", "budget": {"token": 1}}, r"llm\.budget has no key 'token'; did you mean 'tokens'"),
+        ({"model": "smolm2", "base_url": "local"}, "no local model 'smolm2'; did you mean 'smollm2'"),
+    ],
+)
+def test_settings_that_cannot_be_run_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(StrategyError, match=message):
+        check_settings(given)
+
+
+def test_a_key_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(LlmError, match="environment variable OPENAI_API_KEY is not set"):
+    with pytest.raises(
+        LlmError, match=r"OPENAI_API_KEY is not set; put the key of https://api\.openai\.com/v1"
+    ):
         asked({"model": "m"}, request("hold"))
     with pytest.raises(LlmError, match="environment variable MY_KEY is not set"):
         asked({"model": "m", "api_key_env": "MY_KEY", "base_url": "http://127.0.0.1:9/v1"}, request("hold"))
 
 
-def test_nobody_at_the_address_is_a_failure() -> None:
-    [answer] = asked(settings("http://127.0.0.1:9/v1", retries=0), request("hold"))
-    assert answer.failure is not None
-    assert answer.failure.kind == "connection"
-
-
-def test_requests_under_way_are_bounded(tmp_path: Path) -> None:
+def test_requests_under_way_are_bounded() -> None:
     with endpoint(delay_ms=20) as base_url:
         most = []
 
@@ -253,13 +134,13 @@ def test_requests_under_way_are_bounded(tmp_path: Path) -> None:
     assert max(most) <= 3
 
 
-def test_replaying_imports_no_client(tmp_path: Path, address: str) -> None:
+def test_replaying_imports_no_client(address: str, tmp_path: Path) -> None:
     tape = tmp_path / "tape.sqlite"
     asked(settings(address, cassette={"mode": "record", "path": str(tape)}), request("hold"))
     code = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
-        "from test_llm_session import asked, request\n"
-        "asked({'model': 'fake', 'cassette': {'mode': 'replay', 'path': sys.argv[1]}}, request('hold'))\n"
+        "from endpoints import asked, replaying, request\n"
+        "asked(replaying(sys.argv[1]), request('hold'))\n"
         "print([it for it in ('langchain_openai', 'openai', 'httpx', 'tenacity') if it in sys.modules])\n"
     )
     command = [sys.executable, "-c", code, str(tape), str(Path(__file__).parent)]
@@ -279,3 +160,13 @@ def test_a_forks_session_is_another(address: str, tmp_path: Path) -> None:
         return [first.cached, second.cached]
 
     assert asyncio.run(both()) == [0, 1]
+
+
+def test_it_tells_how_far_it_is(address: str) -> None:
+    async def told() -> str:
+        session = Session(settings(address, prices={"fake": {"input": 10, "output": 1000}}))
+        await asyncio.gather(*(session.ask(request("hold", f"p/{i}")) for i in range(3)))
+        await session.close()
+        return session.status()
+
+    assert asyncio.run(told()) == "3 calls, cost 0.0630"

@@ -1,4 +1,4 @@
-"""docs/ml.md takes a newcomer to a trained population: its commands run, and its tables are those of the code."""
+"""docs/ml.md takes a newcomer to a trained population: its commands run, its tables are those of the code."""
 
 from __future__ import annotations
 

@@ -164,7 +164,6 @@ class Cassette:
 
         Not before the first entry: a file that lacks nothing stays as it is, byte by byte.
         """
-        self._db.execute("PRAGMA page_size = 1024")  # of a new file: an entry of a larger one takes 4 KB
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
 

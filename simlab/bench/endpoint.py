@@ -1,9 +1,9 @@
 """An endpoint that speaks OpenAI's protocol and answers by a script: for benchmarks and tests, on loopback.
 
-`serving` runs it. Run as a process of its own, ``python -m simlab.bench.endpoint [--delay-ms 200]``, it
-writes its address as a line of JSON and ends when its standard input does. A message may hold a line
-``behave: NAME``, which says how to misbehave (the last one counts), or ``behave: say=TEXT`` with %20 for
-spaces; without one it answers ``{"reason": ..., "orders": []}`` after the delay.
+`serving` runs it. As a process of its own, ``python -m simlab.bench.endpoint [--delay-ms 200]``, it writes
+its address as a line of JSON and ends when its standard input does. A message may hold a line ``behave:
+NAME``, which says how to misbehave (the last one counts), or ``behave: say=TEXT`` with %20 for spaces;
+without one it answers ``{"reason": ..., "orders": []}`` after the delay.
 """
 
 from __future__ import annotations

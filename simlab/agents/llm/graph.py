@@ -23,6 +23,7 @@ from simlab.agents.llm.rules import broken_rules
 from simlab.agents.llm.session import Answer, Request, Session
 from simlab.agents.llm.tools import Desk, call_tool
 from simlab.agents.llm.view import view_of
+from simlab.errors import SimlabError
 
 __all__ = ["Outcome", "Turn", "decided"]
 
@@ -73,7 +74,11 @@ class _State(TypedDict, total=False):
 
 async def decided(turn: Turn) -> Outcome:
     """Let the graph decide for one agent."""
-    return (await _graph().ainvoke({}, context=turn))["outcome"]
+    try:
+        return (await _graph().ainvoke({}, context=turn))["outcome"]
+    except SimlabError as error:
+        vars(error).pop("__notes__", None)  # LangGraph's: the node, and an id that is another in each run
+        raise
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,59 +58,6 @@ DECISIONS = pd.DataFrame(
         "cost": [0.25, 0.5, np.nan],
     }
 )
-PLUGIN = """
-from simlab.agents.batch import batch_strategy
-from simlab.agents.strategy import Decider
-
-@batch_strategy("thinker", "Crosses the spread; every third time it fails.", decider=Decider.LLM)
-class Thinker:
-    def decide(self, observation, orders):
-        for i, agent in enumerate(observation.index):
-            if (observation.step + agent) % 3 == 0:
-                orders.note([i], calls=2, cost=0.01, ms=40.0)
-                orders.pass_on([i], "invalid answer", "no JSON")
-            else:
-                orders.note([i], reason="because", calls=1, cost=0.005, ms=20.0 + int(agent))
-                orders.limit([i], "sell" if observation.step % 2 else "buy", 1000, 3)
-
-@batch_strategy("secretive", "Explains every second time only.")
-class Secretive:
-    def decide(self, observation, orders):
-        everyone = range(len(observation.agents))
-        if observation.step % 2:
-            orders.note(everyone, reason="odd step")
-        orders.limit(everyone, "buy" if observation.step % 4 < 2 else "sell", 1000, 2)
-"""
-
-
-def market(tmp_path: Path, **changes: object) -> simlab.Run:
-    """Return a recorded market in which models, what they fall back on and others trade, with fees."""
-    (tmp_path / "deciders.py").write_text(PLUGIN, encoding="utf-8")
-    account = {"cash": 10_000_000, "inventory": 50, "short_selling": "free"}
-    common = {"account": account, "activation": {"rate": 0.5}}
-    content = {
-        "name": "deciders",
-        "steps": 200,
-        "instruments": {"ACME": {"initial_price": 1000, "taker_fee_ppm": 200, "maker_fee_ppm": -50}},
-        "populations": {
-            "thinkers": common
-            | {
-                "strategy": str(tmp_path / "deciders.py:Thinker"),
-                "count": 4,
-                "fallback": [{"strategy": "noise", "parameters": {"offset": 5}}],
-            },
-            "secretive": common | {"strategy": str(tmp_path / "deciders.py:Secretive"), "count": 2},
-            "noise": common | {"strategy": "noise", "count": 10, "parameters": {"offset": 5}},
-        },
-    }
-    made = simlab.run(content | changes, out=tmp_path)
-    assert isinstance(made, simlab.Run)
-    return made
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> simlab.Run:
-    return market(tmp_path_factory.mktemp("deciders"))
 
 
 def test_gains_of_decisions_by_hand() -> None:
@@ -130,8 +78,8 @@ def test_sources_by_hand() -> None:
     assert table["cost"].tolist() == [0.25, 0.5, 0.0, 0.0]
 
 
-def test_sources_add_up_to_what_a_population_earned(run: simlab.Run) -> None:
-    table = run.pnl_by_source()
+def test_sources_add_up_to_what_a_population_earned(explained: simlab.Run) -> None:
+    table = explained.pnl_by_source()
     assert set(table["population"]) == {"thinkers", "secretive"}
     assert set(table.loc[table["population"] == "thinkers", "source"]) == {
         "llm",
@@ -140,16 +88,16 @@ def test_sources_add_up_to_what_a_population_earned(run: simlab.Run) -> None:
     }
     assert "not recorded" in set(table.loc[table["population"] == "secretive", "source"])
     assert (table.loc[table["source"].isin(["llm", "heuristic"]), "fills"] > 0).all()
-    attributed = run.attribution().set_index("population")
+    attributed = explained.attribution().set_index("population")
     parts = table.groupby("population")[["total", "fees"]].sum()
     assert parts["total"].to_dict() == attributed.loc[parts.index, "total"].to_dict()
     assert (-parts["fees"]).to_dict() == attributed.loc[parts.index, "fees"].to_dict()
 
 
-def test_what_a_decision_earned_is_in_the_same_row(run: simlab.Run) -> None:
-    rows = run.decision_gains()
+def test_what_a_decision_earned_is_in_the_same_row(explained: simlab.Run) -> None:
+    rows = explained.decision_gains()
     assert rows["volume"].tolist() == rows["filled"].tolist()
-    by_source = run.pnl_by_source().query("population == 'thinkers'").set_index("source")
+    by_source = explained.pnl_by_source().query("population == 'thinkers'").set_index("source")
     mine = rows[rows["account"].astype(str).str.startswith("thinkers")].groupby("source", observed=True)
     assert mine["gain"].sum()["llm"] == by_source.loc["llm", "gain"]
     assert mine["markout"].sum()["heuristic"] == by_source.loc["heuristic", "markout"]
@@ -158,16 +106,18 @@ def test_what_a_decision_earned_is_in_the_same_row(run: simlab.Run) -> None:
     assert by_source.loc["heuristic", "calls"] == 2 * by_source.loc["heuristic", "decisions"]
 
 
-def test_the_same_from_batches_as_from_whole_tables(run: simlab.Run) -> None:
-    whole = [run.frame(name, names=False) for name in ("decisions", "trades", "quotes")]
-    small = [list(run.batches(name, names=False, rows=7)) for name in ("trades", "quotes")]
-    tables = (run.agents(), run.instruments(), run.accounts(names=False))
+def test_the_same_from_batches_as_from_whole_tables(explained: simlab.Run) -> None:
+    whole = [explained.frame(name, names=False) for name in ("decisions", "trades", "quotes")]
+    small = [list(explained.batches(name, names=False, rows=7)) for name in ("trades", "quotes")]
+    tables = (explained.agents(), explained.instruments(), explained.accounts(names=False))
     expected = pnl_by_source(*whole, *tables)
     pd.testing.assert_frame_equal(pnl_by_source(whole[0], *small, *tables), expected)
 
 
-def test_a_markout_takes_quotes_of_every_step(tmp_path: Path) -> None:
-    sparse = market(tmp_path, recording={"quotes_every": 10})
+def test_a_markout_takes_quotes_of_every_step(
+    explained_market: Callable[..., simlab.Run], tmp_path: Path
+) -> None:
+    sparse = explained_market(tmp_path, recording={"quotes_every": 10})
     with pytest.raises(AnalysisError, match="a mark-out takes the mid of every step"):
         sparse.pnl_by_source()
     table = sparse.pnl_by_source(horizon=None)
@@ -175,11 +125,11 @@ def test_a_markout_takes_quotes_of_every_step(tmp_path: Path) -> None:
     assert (table["gain"] != 0).any()
 
 
-def test_accounts_by_name_are_refused(run: simlab.Run) -> None:
-    tables = [run.trades(), run.quotes(), run.agents(), run.instruments()]
+def test_accounts_by_name_are_refused(explained: simlab.Run) -> None:
+    tables = [explained.trades(), explained.quotes(), explained.agents(), explained.instruments()]
     with pytest.raises(AnalysisError, match=r"read them with names=False"):
-        decision_gains(run.decisions(), *tables)
-    stranger = run.frame("decisions", names=False).assign(account=99)
+        decision_gains(explained.decisions(), *tables)
+    stranger = explained.frame("decisions", names=False).assign(account=99)
     with pytest.raises(AnalysisError, match="account 99 is unknown"):
         pnl_by_source(stranger, *tables)
 

@@ -126,7 +126,7 @@ def folded(value: object) -> Cell:
     Example
     -------
     >>> folded("far too dear").text, folded(None).text, folded("dear " * 40).more[:12]
-    ('far too dear', '\N{EN DASH}', 'dear dear de')
+    ('far too dear', '\N{EN DASH}', ' dear dear d')
     """
     if not isinstance(value, str) or not value:
         return Cell("\N{EN DASH}")
@@ -135,7 +135,7 @@ def folded(value: object) -> Cell:
         return Cell(text, text[:_UNFOLDED])
     start = text[:_UNFOLDED]
     start = start[: start.rfind(" ")] if " " in start[_UNFOLDED // 2 :] else start
-    return Cell(start, start, more=text[len(start) :].strip())
+    return Cell(start, start, more=text[len(start) :])
 
 
 def number(value: float | None, digits: int = 2, *, significant: bool = False) -> Cell:

@@ -9,6 +9,7 @@ __all__ = [
     "AnalysisError",
     "ConfigError",
     "EngineError",
+    "LlmError",
     "PluginError",
     "RecordingError",
     "RunWarning",
@@ -36,6 +37,10 @@ class PluginError(SimlabError):
 
 class StrategyError(SimlabError):
     """Report a strategy that failed, or answered with something that is not a message, during a run."""
+
+
+class LlmError(StrategyError):
+    """Report that a language model cannot be asked at all: no key, no runtime, nothing on the cassette."""
 
 
 class EngineError(SimlabError):

@@ -6,23 +6,30 @@ costs some ten microseconds a decision; when that is too slow, see `online_regre
 
 from __future__ import annotations
 
-from simlab.agents.each import Observation, Orders, Parameter, agent_strategy
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+from simlab.agents.each import Observation, Orders, agent_strategy
 
 
-@agent_strategy(
-    "my_first_agent",
-    "Buys after a fall and sells when the price recovers.",
-    (
-        Parameter("fall", 0.001, "1", "Relative fall after which it buys.", low=0.0, high=1.0),
-        Parameter("size", 5, "lots", "Order size.", low=1, high=10_000, integer=True),
-    ),
-)
+@agent_strategy("my_first_agent", "Buys after a fall and sells when the price recovers.")
 class MyFirstAgent:
-    """Hold the agent's parameters and what it paid."""
+    """Hold the agent's parameters and what it paid.
 
-    def __init__(self, fall: float, size: float) -> None:
+    Parameters
+    ----------
+    fall : float, 1
+        Relative fall after which it buys.
+    size : int, lots
+        Order size.
+    """
+
+    def __init__(
+        self, fall: Annotated[float, Ge(0), Le(1)] = 0.001, size: Annotated[int, Ge(1), Le(10_000)] = 5
+    ) -> None:
         self.fall = fall
-        self.size = int(size)
+        self.size = size
         self.highest_paid = 0
 
     def decide(self, observation: Observation, orders: Orders) -> None:

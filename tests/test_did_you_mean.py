@@ -38,5 +38,7 @@ def test_what_is_known_is_listed_when_nothing_is_near() -> None:
 
 def test_only_errors_looks_for_near_names() -> None:
     root = Path(simlab.__file__).parent
-    users = [path.name for path in root.rglob("*.py") if "difflib" in path.read_text(encoding="utf-8")]
+    users = [
+        path.name for path in root.rglob("*.py") if "get_close_matches" in path.read_text(encoding="utf-8")
+    ]
     assert users == ["errors.py"]

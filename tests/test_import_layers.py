@@ -24,6 +24,7 @@ LAYERS = {
     "kernel": 3,
     "analysis": 3,
     "exporting": 3,
+    "testing": 3,
     "config": 4,
     "console": 4,
     "runner": 5,

@@ -76,6 +76,12 @@ class Option:
     description: str = ""
     required: bool = False
 
+    @property
+    def kind(self) -> str:
+        """The type as it is written."""
+        inner = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
+        return inspect.formatannotation(inner).removeprefix("typing.")
+
 
 @dataclass(frozen=True)
 class Unit:

@@ -137,7 +137,8 @@ class Asides:
                     for position, value in zip(positions.tolist(), values, strict=True):
                         others[position][name] = value
         if others:
-            columns["facts"] = [json.dumps(it, default=_plain) if it else None for it in others]
+            written: dict[tuple[Any, ...], str] = {}
+            columns["facts"] = [_json(it, written) if it else None for it in others]
         return columns
 
     def _has_others(self) -> bool:
@@ -171,6 +172,14 @@ def _checked(value: Any, name: str) -> Any:
     if len(text) > MAX_TEXT:
         raise StrategyError(f"note: {name} has {len(text):,} characters of JSON; the most is {MAX_TEXT:,}")
     return value
+
+
+def _json(facts: dict[str, Any], written: dict[tuple[Any, ...], str]) -> str:
+    """Return facts as JSON; what many agents have in common is written once."""
+    key = tuple((name, id(value)) for name, value in facts.items())
+    if key not in written:
+        written[key] = json.dumps(facts, default=_plain)
+    return written[key]
 
 
 def _plain(value: Any) -> Any:

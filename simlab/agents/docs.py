@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from simlab.agents.library import STRATEGIES
-from simlab.agents.strategy import Needs, Parameter, Strategy
+from simlab.agents.strategy import Needs, Option, Parameter, Strategy
 
 __all__ = ["render", "write"]
 
-DEFAULT_FILE = Path("docs/strategies.md")
+DEFAULT_FILE = Path("docs/strategy_reference.md")
 
 _HEAD = """# Built-in strategies
 
@@ -68,8 +68,9 @@ def _strategy_section(strategy: Strategy) -> str:
     if strategy.source:
         lines += ["", f"Source: {strategy.source}."]
     lines += ["", f"Sees, beyond best prices and its own account: {_needs(strategy.needs)}."]
-    if strategy.options:
-        lines += ["", "Options: " + ", ".join(f"`{option}`" for option in strategy.options) + "."]
+    if strategy.option_types:
+        lines += ["", "| Option | Default | Type | Meaning |", "|---|---|---|---|"]
+        lines += [_option_row(option) for option in strategy.option_types]
     if strategy.parameters:
         lines += ["", "| Parameter | Default | Unit | Bounds | Meaning |", "|---|---|---|---|---|"]
         lines += [_row(parameter) for parameter in strategy.parameters]
@@ -84,11 +85,18 @@ def _row(parameter: Parameter) -> str:
     return f"| `{parameter.name}` | {default} | {parameter.unit} | {bounds} | {parameter.description} |"
 
 
+def _option_row(option: Option) -> str:
+    default = "required" if option.required else f"`{option.default!r}`"
+    kind = option.kind.replace("|", "\\|")
+    return f"| `{option.name}` | {default} | `{kind}` | {option.description} |"
+
+
 def _needs(needs: Needs) -> str:
     parts = [f"{needs.depth} levels of depth"] if needs.depth else []
     parts += ["its resting orders"] if needs.orders else []
     parts += ["its private signal of the fundamental value"] if needs.signal else []
     parts += ["the latest news"] if needs.news else []
+    parts += ["the ends of past steps"] if needs.history else []
     return ", ".join(parts) or "nothing"
 
 

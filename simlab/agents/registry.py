@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from dataclasses import replace
@@ -17,7 +18,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from simlab.agents.strategy import Strategy
+from simlab.agents.strategy import Strategy, as_strategy
 from simlab.errors import PluginError, did_you_mean
 
 __all__ = [
@@ -27,11 +28,15 @@ __all__ = [
     "resolve",
     "source_file",
     "source_files",
+    "strategies_in",
     "workspace_root",
 ]
 
 ENTRY_POINT_GROUP = "simlab.strategies"
+_DECLARE = "declare one with @compiled_strategy, @batch_strategy or @agent_strategy"
 _LIST_THEM = "`simlab strategies` lists them all"
+
+_OWN = str(Path(__file__).resolve().parent.parent)
 
 _loaded_files: dict[Path, tuple[str, ModuleType]] = {}
 
@@ -81,6 +86,30 @@ def known_strategies() -> dict[str, Strategy]:
     True
     """
     return {name: _from_name(name) for name in sorted(_sources())}
+
+
+def strategies_in(file: str | Path, *, folder: str | Path | None = None) -> dict[str, Strategy]:
+    """Return the strategies of a file by what a YAML file calls them: ``path/to/file.py:Attr``.
+
+    Those that it only imports are left out.
+
+    Raises
+    ------
+    PluginError
+        When there is no such file, its code fails, or it declares no strategy.
+    """
+    text = str(file)
+    path = _find_file(text, text, Path(folder) if folder is not None else Path.cwd())
+    module = _load_file(path, text)
+    found = {name: _attribute(module, name, text, defined_in=str(path)) for name in _offered(module)}
+    own = {
+        f"{text}:{name}": it
+        for name, it in found.items()
+        if getattr(it.code, "__module__", module.__name__) == module.__name__
+    }
+    if not own:
+        raise PluginError(f"{path} declares no strategy; {_DECLARE}")
+    return own
 
 
 def found_again(text: str, name: str, defined_in: str) -> Strategy:
@@ -188,7 +217,10 @@ def _from_module(place: str, attribute: str, text: str) -> Strategy:
             " PYTHONPATH, or name the file as path/to/file.py:Attr"
         ) from error
     except (Exception, SystemExit) as error:  # a plug-in's own code may raise anything
-        raise PluginError(f"strategy {text!r}: importing {place} failed: {_one_line(error)}") from error
+        where = _raised_in(error)
+        raise PluginError(
+            f"strategy {text!r}: importing {place} failed{where}: {_one_line(error)}"
+        ) from error
     return _attribute(module, attribute, text, defined_in=place)
 
 
@@ -238,31 +270,24 @@ def _load_file(path: Path, text: str) -> ModuleType:
 def _attribute(module: ModuleType, attribute: str, text: str, *, defined_in: str) -> Strategy:
     offered = _offered(module)
     if not attribute:
-        remedy = ", ".join(f"{text}:{name}" for name in offered) or "the file declares no strategy"
-        raise PluginError(
-            f"strategy {text!r}: say which object is meant, as in {text}:Name; choices: {remedy}"
-        )
+        place = text.rstrip(":")
+        choices = "; choices: " + ", ".join(f"{place}:{name}" for name in offered)
+        remedy = choices if offered else f", but it declares no strategy; {_DECLARE}"
+        raise PluginError(f"strategy {text!r}: say which object is meant, as in {place}:Name{remedy}")
     if not hasattr(module, attribute):
         hint = did_you_mean(attribute, offered, otherwise="it has")
         raise PluginError(f"strategy {text!r}: {defined_in} has no {attribute!r}{hint}")
-    found = _as_strategy(getattr(module, attribute))
+    found = as_strategy(getattr(module, attribute))
     if found is None:
         raise PluginError(
             f"strategy {text!r}: {attribute!r} is a {type(getattr(module, attribute)).__name__}, not a"
-            " strategy; declare it with @compiled_strategy, @batch_strategy or @agent_strategy"
+            f" strategy; {_DECLARE}"
         )
     return replace(found, defined_in=defined_in)
 
 
-def _as_strategy(thing: object) -> Strategy | None:
-    if isinstance(thing, Strategy):
-        return thing
-    carried = getattr(thing, "strategy", None)
-    return carried if isinstance(carried, Strategy) else None
-
-
 def _offered(module: ModuleType) -> list[str]:
-    return sorted(name for name, thing in vars(module).items() if _as_strategy(thing) is not None)
+    return sorted(name for name, thing in vars(module).items() if as_strategy(thing) is not None)
 
 
 def _line_of(error: BaseException, path: Path) -> int | None:
@@ -273,6 +298,37 @@ def _line_of(error: BaseException, path: Path) -> int | None:
     return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
 
 
+def _raised_in(error: BaseException) -> str:
+    """Say in which line of a plug-in's own files an exception came up."""
+    if isinstance(error, SyntaxError):
+        return f" in {error.filename}, line {error.lineno}"
+    frames = [
+        it
+        for it in traceback.extract_tb(error.__traceback__)
+        if not it.filename.startswith(("<frozen", _OWN)) and Path(it.filename) != Path(importlib.__file__)
+    ]
+    return f" in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+
+
 def _one_line(error: BaseException) -> str:
     reason = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{type(error).__name__}: {reason}"
+    return f"{type(error).__name__}: {reason}{_meant(error)}"
+
+
+def _meant(error: BaseException) -> str:
+    """Return the known name nearest to one that code asked a module, an object or its globals for in vain."""
+    if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
+        asked = re.match(r"cannot import name '(\w+)'", str(error))
+        return (
+            did_you_mean(asked[1], _public(sys.modules.get(error.name or "")), otherwise="") if asked else ""
+        )
+    if isinstance(error, AttributeError) and error.name is not None:
+        return did_you_mean(error.name, _public(error.obj), otherwise="")
+    if isinstance(error, NameError) and error.name is not None and error.__traceback__ is not None:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        return did_you_mean(error.name, [*frame.f_locals, *frame.f_globals], otherwise="")
+    return ""
+
+
+def _public(thing: object) -> list[str]:
+    return [name for name in dir(thing) if not name.startswith("_")]

@@ -25,6 +25,7 @@ __all__ = [
     "Parameter",
     "Strategy",
     "Unit",
+    "as_strategy",
     "declare_class",
     "require_declaration",
 ]
@@ -151,7 +152,10 @@ class Strategy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle where the code is: it is found again there, as a YAML file's strategy is."""
-        from simlab.agents.registry import found_again
+        from simlab.agents.registry import found_again, resolve
+
+        if "/" in self.name and not self.defined_in.endswith(".py"):
+            return resolve, (self.name,)  # a preset, which is known by its name alone
 
         place = (
             self.defined_in if self.defined_in.endswith(".py") or self.code is None else self.code.__module__
@@ -161,6 +165,14 @@ class Strategy:
             self.name,
             self.defined_in,
         )
+
+
+def as_strategy(thing: object) -> Strategy | None:
+    """Return a strategy, or the one that a class or function carries in its attribute `strategy`, or None."""
+    if isinstance(thing, Strategy):
+        return thing
+    carried = getattr(thing, "strategy", None)
+    return carried if isinstance(carried, Strategy) else None
 
 
 _C = TypeVar("_C", bound=type)

@@ -72,3 +72,34 @@ def bench_kernel(
 
     result = measure(agents, steps, level, record)
     show(rows_table("Kernel", [result]), [result], as_json)
+
+
+@commands.command("ml", epilog="Example:\n\n    simlab bench ml --agents 1000 --json")
+def bench_ml(
+    agents: Annotated[int, typer.Option(min=1, help="Number of agents, of one population.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 400,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a population that trades on a gradient-boosted model adds to the model's own predict."""
+    from simlab.bench.ml import run as measure
+    from simlab.console.tables import rows_table
+
+    result = measure(agents, steps)
+    show(rows_table("Trading on a model", [result]), [result], as_json)
+
+
+@commands.command("llm", epilog="Example:\n\n    simlab bench llm --decisions 1000 --json")
+def bench_llm(
+    agents: Annotated[int, typer.Option(min=1, help="Agents that decide in every step.")] = 100,
+    decisions: Annotated[int, typer.Option(min=1, help="Decisions recorded, and replayed.")] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Measure language models as agents, with an endpoint on this machine in place of a model.
+
+    With 10,000 decisions it takes a few minutes.
+    """
+    from simlab.bench.llm import run as measure
+    from simlab.console.tables import rows_table
+
+    rows = measure(agents, decisions)
+    show(rows_table("Language models", rows), rows, as_json)

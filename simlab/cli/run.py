@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simlab.cli.options import AsJson, ConfigFile, Seed, Settings, Steps
 from simlab.cli.output import print_json, show
+
+if TYPE_CHECKING:
+    from simlab.config import ExperimentConfig
 
 __all__ = ["commands"]
 
@@ -31,6 +34,12 @@ def run(
     no_record: Annotated[bool, typer.Option("--no-record", help="Write nothing.")] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no tables.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Ask no language model: show the first prompts and the expected cost."
+        ),
+    ] = False,
 ) -> None:
     """Run one experiment and record it."""
     from simlab.config import load
@@ -39,6 +48,9 @@ def run(
     from simlab.runner.interrupts import Interrupts
 
     config = load(file, set=set_ or (), seed=seed, steps=steps)
+    if dry_run:
+        _rehearse(config, as_json)
+        return
     with Interrupts() as interrupts:
         outcome = execute(config, out=out, record=not no_record, progress=not quiet, interrupts=interrupts)
     agreement, lines = [], []
@@ -68,6 +80,16 @@ def run(
         typer.echo(outcome.run_dir)
 
 
+def _rehearse(config: ExperimentConfig, as_json: bool) -> None:
+    from rich.console import Group
+
+    from simlab.console.rehearsal import first_prompts, rehearsal_table
+    from simlab.runner.rehearsal import rehearse
+
+    rows = [it.as_dict() for it in rehearse(config)]
+    show(Group(first_prompts(rows), rehearsal_table(rows)), rows, as_json)
+
+
 @commands.command(epilog="Example:\n\n    simlab validate my.yaml --set seed=7")
 def validate(file: ConfigFile, set_: Settings = None, seed: Seed = None, steps: Steps = None) -> None:
     """Check a file and everything it names, without running it; lists every problem."""
@@ -89,21 +111,26 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2))
 
 
-@commands.command(epilog="Examples:\n\n    simlab strategies\n\n    simlab strategies market_maker")
+@commands.command(
+    epilog="Examples:\n\n    simlab strategies\n\n    simlab strategies market_maker\n\n"
+    "    simlab strategies strategies/mine.py"
+)
 def strategies(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="One strategy: a name, module:Attr or file.py:Attr."),
+        typer.Argument(
+            metavar="[NAME]", help="One strategy: a name, module:Attr or file.py:Attr; or all of file.py."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the strategies, or describe one with its parameters and their units."""
-    from simlab.agents.registry import known_strategies, resolve
+    from simlab.agents.registry import known_strategies, resolve, strategies_in
     from simlab.console.strategies import strategy_as_dict, strategy_details, strategy_table
 
-    if name is None:
-        found = list(known_strategies().values())
-        show(strategy_table(found), [strategy_as_dict(it) for it in found], as_json)
+    if name is None or name.endswith(".py"):
+        found = known_strategies() if name is None else strategies_in(name)
+        show(strategy_table(found), [strategy_as_dict(it) for it in found.values()], as_json)
     else:
         strategy = resolve(name)
         show(strategy_details(strategy), [strategy_as_dict(strategy)], as_json)

@@ -66,7 +66,10 @@ class LlmConfig(Model):
         None, "The endpoint; OpenAI's if not given, `local` for a small model on this machine", min_length=1
     )
     api_key_env: str | None = described(
-        None, "Name of the environment variable with the key; OPENAI_API_KEY if not given", min_length=1
+        None,
+        "Name of the environment variable with the key; OPENAI_API_KEY for OpenAI's endpoint if not given,"
+        " no key for others",
+        min_length=1,
     )
     temperature: Real | None = described(None, "The model's own if not given", "1", ge=0, le=2)
     seed: Whole | None = described(None, "For models that take one", bound=SEED, ge=0)

@@ -379,8 +379,8 @@ class FallbackConfig(Model):
     )
     options: dict[str, Any] = described(
         {},
-        "What the strategy takes that is not a number; an option called `path`, or ending in `_path`, is"
-        " relative to the YAML file",
+        "What the strategy takes that all agents share; a file (an option called `path` or `..._path`, or of"
+        " type Path) is relative to the YAML file",
     )
     llm: dict[str, Any] | None = described(
         None,

@@ -56,7 +56,7 @@ def option_problems(path: KeyPath, options: Mapping[str, Any], strategy: Strateg
                     (*path, name), f"strategy {strategy.name!r} wants a {kind}, which no file can hold"
                 )
     for it in strategy.option_types:
-        if it.required and it.name not in options:
+        if it.required and it.name not in options and it.name != _LLM:
             what = f": {it.description}" if it.description else ""
             yield Problem((*path, it.name), f"missing; strategy {strategy.name!r} needs it{what}")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from simlab.config.schema import at_path, flat, known_keys
+from simlab.config.schema import Schema, at_path, flat, known_keys
 from simlab.config.source import KeyPath, Source
 from simlab.errors import ConfigError, did_you_mean, nearest_name
 
@@ -42,8 +42,11 @@ def config_error(problems: Iterable[Problem], source: Source) -> ConfigError:
     return ConfigError("\n  ".join([f"{len(texts)} problems in {name}", *texts]))
 
 
-def from_validation(error: ValidationError, data: Any) -> list[Problem]:
-    """Turn what pydantic found into problems with paths of the YAML file."""
+def from_validation(error: ValidationError, data: Any, root: Schema | None = None) -> list[Problem]:
+    """Turn what pydantic found into problems with paths of the YAML file.
+
+    `root` is the JSON Schema of the file, by default that of an experiment.
+    """
     problems = []
     details = error.errors(include_url=False)
     mistyped = {
@@ -51,7 +54,7 @@ def from_validation(error: ValidationError, data: Any) -> list[Problem]:
         for detail in details
         if detail["type"] == "extra_forbidden"
         for path in [_path(detail, data)]
-        if (near := nearest_name(path[-1], _known_keys(path, data))) is not None
+        if (near := nearest_name(path[-1], _known_keys(path, data, root))) is not None
     }
     for detail in details:
         path = _path(detail, data)
@@ -59,7 +62,7 @@ def from_validation(error: ValidationError, data: Any) -> list[Problem]:
             continue
         if detail["type"].startswith("union_tag"):
             path = (*path, detail["ctx"]["discriminator"].strip("'"))
-        problems.append(Problem(path, _rule(detail, path, data)))
+        problems.append(Problem(path, _rule(detail, path, data, root)))
     return problems
 
 
@@ -72,7 +75,7 @@ def of_value(error: ValidationError, path: KeyPath, value: Any) -> list[Problem]
     details = error.errors(include_url=False)
     for detail in details:
         if detail["type"] != "none_required" or len(details) == 1:
-            rules.setdefault((*path, *_path(detail, value)), []).append(_rule(detail, path, {}))
+            rules.setdefault((*path, *_path(detail, value)), []).append(_rule(detail, path, {}, None))
     return [Problem(place, ", or ".join(dict.fromkeys(found))) for place, found in rules.items()]
 
 
@@ -91,39 +94,39 @@ def _path(detail: Any, data: Any) -> KeyPath:
     return tuple(path)
 
 
-def _known_keys(path: KeyPath, data: Any) -> list[str]:
+def _known_keys(path: KeyPath, data: Any, root: Schema | None) -> list[str]:
     """Return the keys that could have stood in place of the last key of a path."""
     given = data
     for part in path[:-1]:
         given = given[part]
-    return known_keys(path[:-1], given)
+    return known_keys(path[:-1], given, root)
 
 
-def _rule(detail: Any, path: KeyPath, data: Any) -> str:
+def _rule(detail: Any, path: KeyPath, data: Any, root: Schema | None) -> str:
     context = detail.get("ctx", {})
     match detail["type"]:
         case "missing":
             if isinstance(path[-1], int):
                 return f"item {path[-1]} is missing (items count from 0)"
-            return f"missing; {_of_schema(path, 'description') or 'it is required'}"
+            return f"missing; {_of_schema(path, 'description', root) or 'it is required'}"
         case "extra_forbidden":
-            return f"unknown key{did_you_mean(path[-1], _known_keys(path, data))}"
+            return f"unknown key{did_you_mean(path[-1], _known_keys(path, data, root))}"
         case "literal_error" | "union_tag_invalid" | "enum":
             expected = context.get("expected") or context.get("expected_tags")
             given = context["tag"] if detail["type"] == "union_tag_invalid" else detail["input"]
             names = [it for it in expected.split("'") if it.isidentifier() and it != "or"]
             return f"must be {expected}{did_you_mean(given, names, otherwise='')}"
         case "union_tag_not_found":
-            choices = [it["const"] for it in flat(at_path(path)) if "const" in it]
+            choices = [it["const"] for it in flat(at_path(path, root), root) if "const" in it]
             return f"missing; one of {', '.join(choices)}"
         case "greater_than_equal":
-            return f"must be at least {_exact(context['ge'])}{_unit(path)}"
+            return f"must be at least {_exact(context['ge'])}{_unit(path, root)}"
         case "greater_than":
-            return f"must be more than {_exact(context['gt'])}{_unit(path)}"
+            return f"must be more than {_exact(context['gt'])}{_unit(path, root)}"
         case "less_than_equal":
-            return f"must be at most {_exact(context['le'])}{_unit(path)}{_why(path)}"
+            return f"must be at most {_exact(context['le'])}{_unit(path, root)}{_why(path, root)}"
         case "too_long" | "string_too_long":
-            return f"{_sized(detail, context['max_length'], 'at most')}{_why(path)}"
+            return f"{_sized(detail, context['max_length'], 'at most')}{_why(path, root)}"
         case "too_short" | "string_too_short":
             return _sized(detail, context["min_length"], "at least")
         case other:
@@ -142,21 +145,21 @@ _PLAIN_RULES = {
 }
 
 
-def _of_schema(path: KeyPath, key: str) -> str:
+def _of_schema(path: KeyPath, key: str, root: Schema | None) -> str:
     """Return what the schema says under a key of a path, or of the list that the path is an item of."""
-    found = [it[key] for it in flat(at_path(path)) if key in it]
+    found = [it[key] for it in flat(at_path(path, root), root) if key in it]
     if not found and path and isinstance(path[-1], int):
-        return _of_schema(path[:-1], key)
+        return _of_schema(path[:-1], key, root)
     return found[0] if found else ""
 
 
-def _unit(path: KeyPath) -> str:
-    unit = _of_schema(path, "unit")
+def _unit(path: KeyPath, root: Schema | None) -> str:
+    unit = _of_schema(path, "unit", root)
     return f" ({unit})" if unit and unit != "1" else ""
 
 
-def _why(path: KeyPath) -> str:
-    why = _of_schema(path, "why")
+def _why(path: KeyPath, root: Schema | None) -> str:
+    why = _of_schema(path, "why", root)
     return f"; {why}" if why else ""
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from simlab.config.models import ExperimentConfig
 
-__all__ = ["at_path", "descend", "flat", "known_keys", "may_set", "schema"]
+__all__ = ["Schema", "at_path", "clean", "descend", "flat", "known_keys", "may_set", "schema"]
+
+Schema = Mapping[str, Any]
+"""A JSON Schema."""
 
 _RENAMED = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum"}
 _EXTENDS = {
@@ -29,7 +32,7 @@ def schema() -> dict[str, Any]:
     >>> schema()["properties"]["steps"]["unit"]
     'steps'
     """
-    made = _clean(ExperimentConfig.model_json_schema())
+    made = clean(ExperimentConfig.model_json_schema())
     made["properties"] = {"extends": _EXTENDS} | made["properties"]
     made["$defs"]["MeanStd"] = {
         "anyOf": [
@@ -40,13 +43,13 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | made
 
 
-def _clean(node: Any) -> Any:
+def clean(node: Any) -> Any:
     """Name bounds as JSON Schema does, and say "any key" with `additionalProperties` only."""
     if isinstance(node, list):
-        return [_clean(item) for item in node]
+        return [clean(item) for item in node]
     if not isinstance(node, dict):
         return node
-    made = {_RENAMED.get(key, key): _clean(value) for key, value in node.items() if key != "discriminator"}
+    made = {_RENAMED.get(key, key): clean(value) for key, value in node.items() if key != "discriminator"}
     if isinstance(node.get("type", ""), type(None)):
         del made["type"]
     patterns = made.pop("patternProperties", None)
@@ -57,20 +60,25 @@ def _clean(node: Any) -> Any:
     return made
 
 
-def flat(schemas: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield schemas with references followed and alternatives spread out."""
+def flat(schemas: Sequence[Mapping[str, Any]], root: Schema | None = None) -> Iterator[Mapping[str, Any]]:
+    """Yield schemas with references followed, in `root`, and alternatives spread out.
+
+    Here and below `root` is the schema of a whole file, by default that of an experiment.
+    """
     for part in schemas:
         if "$ref" in part:
-            yield from flat([schema()["$defs"][part["$ref"].rsplit("/", 1)[1]]])
+            yield from flat([(root or schema())["$defs"][part["$ref"].rsplit("/", 1)[1]]], root)
             continue
         yield part
         for alternative in ("anyOf", "oneOf", "allOf"):
-            yield from flat(part.get(alternative, []))
+            yield from flat(part.get(alternative, []), root)
 
 
-def descend(schemas: Sequence[Mapping[str, Any]], key: str | int) -> Iterator[Mapping[str, Any]]:
+def descend(
+    schemas: Sequence[Mapping[str, Any]], key: str | int, root: Schema | None = None
+) -> Iterator[Mapping[str, Any]]:
     """Yield what the schema says about the value of a key, or of an item of a list."""
-    for part in flat(schemas):
+    for part in flat(schemas, root):
         extra = part.get("additionalProperties")
         if isinstance(key, int):
             yield from [part["items"]] if isinstance(part.get("items"), Mapping) else []
@@ -93,22 +101,22 @@ def may_set(schemas: Sequence[Mapping[str, Any]], key: str) -> bool:
     return False
 
 
-def at_path(path: Sequence[str | int]) -> list[Mapping[str, Any]]:
+def at_path(path: Sequence[str | int], root: Schema | None = None) -> list[Mapping[str, Any]]:
     """Return what the schema says about a path: several parts where there are alternatives."""
-    parts: list[Mapping[str, Any]] = [schema()]
+    parts: list[Mapping[str, Any]] = [root or schema()]
     for key in path:
-        parts = list(descend(parts, key))
+        parts = list(descend(parts, key, root))
     return parts
 
 
-def known_keys(path: Sequence[str | int], given: Mapping[str, Any]) -> list[str]:
+def known_keys(path: Sequence[str | int], given: Mapping[str, Any], root: Schema | None = None) -> list[str]:
     """Return the keys that the mapping at a path may have.
 
     Of several forms that are told apart by a key (`kind` of a shock, `model` of a fundamental) only the
     form that `given`, the mapping there, names is looked at.
     """
     names: dict[str, None] = {}
-    for part in flat(at_path(path)):
+    for part in flat(at_path(path, root), root):
         properties = part.get("properties", {})
         if all(given.get(name) == it["const"] for name, it in properties.items() if "const" in it):
             names |= dict.fromkeys(properties)

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group
 from rich.table import Column, Table
 from rich.text import Text
 
+from simlab.agents.registry import source_file
 from simlab.agents.strategy import Parameter, Strategy
 
 __all__ = ["strategy_as_dict", "strategy_details", "strategy_table"]
 
 
-def strategy_table(strategies: Sequence[Strategy]) -> Table:
-    """Return one line a strategy: name, level, summary."""
+def strategy_table(strategies: Mapping[str, Strategy]) -> Table:
+    """Return one line a strategy: what a YAML file calls it, level, summary."""
     table = Table(
         Column("strategy", no_wrap=True), "level", "what it does", title="Strategies", title_justify="left"
     )
-    for strategy in strategies:
-        table.add_row(strategy.name, strategy.level.value, Text(strategy.summary))
+    for name, strategy in strategies.items():
+        table.add_row(name, strategy.level.value, Text(strategy.summary))
     return table
 
 
 def strategy_details(strategy: Strategy) -> Group:
-    """Return a strategy's summary, source and parameters with units, defaults and ranges."""
+    """Return a strategy's summary, source and file; parameters with units and ranges; options with types."""
     lines = [f"{strategy.name} ({strategy.level.value})", strategy.summary]
     lines += [f"Source: {strategy.source}"] if strategy.source else []
-    lines += [f"Options: {', '.join(strategy.options)}"] if strategy.options else []
     lines += [f"Defined in: {strategy.defined_in}"]
-    if not strategy.parameters:
-        return Group(Text("\n".join([*lines, "It takes no parameters."])))
-    table = Table(Column("parameter", no_wrap=True), "default", "range", "unit", "meaning")
-    for parameter in strategy.parameters:
-        default = "required" if parameter.required else _number(parameter.default)
-        table.add_row(parameter.name, default, _range(parameter), parameter.unit, Text(parameter.description))
-    return Group(Text("\n".join(lines)), table)
+    file = source_file(strategy)
+    lines += [f"File: {file}"] if file is not None and str(file) != strategy.defined_in else []
+    lines += [] if strategy.parameters else ["It takes no parameters."]
+    parts: list[Any] = [Text("\n".join(lines))]
+    if strategy.parameters:
+        table = Table(Column("parameter", no_wrap=True), "default", "range", "unit", "meaning")
+        for it in strategy.parameters:
+            default = "required" if it.required else _number(it.default)
+            table.add_row(it.name, default, _range(it), it.unit, Text(it.description))
+        parts.append(table)
+    if strategy.option_types:
+        table = Table(Column("option", no_wrap=True), "default", "type", "meaning")
+        for option in strategy.option_types:
+            default = "required" if option.required else repr(option.default)
+            table.add_row(option.name, Text(default), Text(option.kind), Text(option.description))
+        parts.append(table)
+    return Group(*parts)
 
 
 def strategy_as_dict(strategy: Strategy) -> dict[str, Any]:
@@ -48,7 +58,12 @@ def strategy_as_dict(strategy: Strategy) -> dict[str, Any]:
         "summary": strategy.summary,
         "source": strategy.source,
         "defined_in": strategy.defined_in,
-        "options": list(strategy.options),
+        "file": source_file(strategy),
+        "options": [
+            {"name": it.name, "type": it.kind, "default": it.default}
+            | {"description": it.description, "required": it.required}
+            for it in strategy.option_types
+        ],
         "parameters": [
             vars(it) | {"low": finite.get(it.low, it.low), "high": finite.get(it.high, it.high)}
             for it in strategy.parameters

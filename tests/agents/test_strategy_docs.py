@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simlab.agents.docs import DEFAULT_FILE, render
 from simlab.agents.library import STRATEGIES
-from simlab.agents.strategy import Calling, Needs, Parameter, Strategy
+from simlab.agents.strategy import Calling, Needs, Option, Parameter, Strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +19,7 @@ def test_the_page_is_current() -> None:
 
 
 def test_the_command_writes_the_page(tmp_path: Path) -> None:
-    target = tmp_path / "strategies.md"
+    target = tmp_path / "strategy_reference.md"
     subprocess.run([sys.executable, "-m", "simlab.agents.docs", str(target)], check=True, cwd=ROOT)
     assert target.read_text(encoding="utf-8") == render(STRATEGIES.values())
 
@@ -43,8 +43,9 @@ def test_required_parameters_and_options_are_shown() -> None:
         needs=Needs(depth=3, news=True),
         defined_in="simlab.agents.strategy",
         options=("path",),
+        option_types=(Option("path", str | None, None, "A file."),),
     )
     text = render([strategy])
     assert "| `pace` | required | 1 | -inf to inf | Pace. |" in text
-    assert "Options: `path`." in text
+    assert "| `path` | `None` | `str \\| None` | A file. |" in text
     assert "3 levels of depth, the latest news" in text

@@ -157,5 +157,22 @@ def test_numbers_are_drawn_for_each_agent() -> None:
     assert (drawn[:, 0] % 1 == 0).all()
 
 
+@agent_strategy("asker", "Needs a language model.")
+class Asker:
+    """Hold which model it asks."""
+
+    def __init__(self, llm: dict[str, Any]) -> None:
+        pass
+
+    def decide(self, observation: Any, orders: Any) -> None:
+        pass
+
+
+def test_which_language_model_is_asked_is_no_option_of_the_file() -> None:
+    config = _config({}) | {"llm": {"base_url": "http://localhost:1/v1", "model": "small"}}
+    config["populations"] = {"mine": {"strategy": f"{__name__}:Asker"}}
+    assert build(load(config)).populations[0].options["llm"]["model"] == "small"
+
+
 def test_this_module_is_importable_by_its_name() -> None:
     assert sys.modules[__name__].Chooser is Chooser

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from simlab.agents.registry import known_strategies, resolve, source_file, workspace_root
+from simlab.agents.registry import (
+    known_strategies,
+    resolve,
+    source_file,
+    strategies_in,
+    workspace_root,
+)
 from simlab.agents.strategy import Calling
 from simlab.errors import PluginError
 
@@ -162,3 +168,78 @@ def test_a_pickled_strategy_is_found_again_in_another_process(tmp_path: Path) ->
     code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).make.__name__)"
     done = subprocess.run([sys.executable, "-c", code], input=kept, capture_output=True, check=True)
     assert done.stdout.strip() == b"Mine"
+
+
+def test_all_strategies_of_a_file_are_found_but_not_those_it_imports(workspace: Path) -> None:
+    file = workspace / "strategies" / "joiner.py"
+    file.write_text(file.read_text() + "\nfrom simlab.agents.library.noise import noise\n")
+    assert list(strategies_in("strategies/joiner.py", folder=workspace)) == ["strategies/joiner.py:joiner"]
+    (workspace / "strategies" / "none.py").write_text("from simlab.agents.library.noise import noise\n")
+    with pytest.raises(PluginError, match=r"none\.py declares no strategy; declare one with @compiled_strat"):
+        strategies_in("strategies/none.py", folder=workspace)
+
+
+WRITTEN = "from simlab.agents.each import Parameter, agent_strategy\nimport simlab.agents.each as each\n"
+DECIDES = "class Mine:\n    'Sleeps.'\n    def decide(self, observation, orders):\n        pass\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("from simlab.agents.each import agent_startegy\n", "did you mean 'agent_strategy'?"),
+        (f"{WRITTEN}@each.agent_strat('mine', 'x')\n{DECIDES}", "did you mean 'agent_strategy'?"),
+        (f"{WRITTEN}@agent_stategy('mine', 'x')\n{DECIDES}", "did you mean 'agent_strategy'?"),
+        (
+            f"{WRITTEN}@agent_strategy\n{DECIDES}",
+            '@agent_strategy takes the strategy\'s name first, as in @agent_strategy("its_name",'
+            ' "What it does.") above class Mine',
+        ),
+        (
+            f"{WRITTEN}@agent_strategy('mine', (Parameter('size', 1, 'lots', 'Size.'),))\n{DECIDES}",
+            "takes a summary second, a text that says what it does, not (Parameter(",
+        ),
+        (
+            f"{WRITTEN}@agent_strategy('mine', 'x', (Parameter('size', 1, 'lots', 'Size.')))\n{DECIDES}",
+            "parameters must be a tuple of Parameter(...), not Parameter(",
+        ),
+        (f"{WRITTEN}@agent_strategy('mine', 'x', options=('path'))\n{DECIDES}", "a single one needs a comma"),
+        (
+            f"{WRITTEN}@agent_strategy('mine', 'x')\ndef mine(observation, orders):\n    pass\n",
+            "@agent_strategy is for a class with a method decide, and def mine is none; for a function",
+        ),
+        (
+            f"{WRITTEN}@agent_strategy('mine', 'x')\nclass Mine:\n    def decide(self, observation): pass\n",
+            "class Mine needs a method decide(self, observation, orders); it has decide(self, observation)",
+        ),
+        (
+            f"{WRITTEN}@agent_strategy('mine')\nclass Mine:\n    def decide(self, o, q):\n        pass\n",
+            "class Mine says nowhere what it does; give @agent_strategy a summary, or the class a docstring",
+        ),
+        (
+            f"from simlab.agents.compiled import *\n@compiled_strategy('mine', 'x')\n{DECIDES}",
+            "@compiled_strategy is for a function decide(view, me, rng, orders), not a class",
+        ),
+        (
+            "from simlab.agents.compiled import compiled_strategy\n@compiled_strategy('mine', 'x')\n"
+            "def mine(view, orders):\n    pass\n",
+            "a compiled strategy takes (view, me, rng, orders), but def mine takes (view, orders)",
+        ),
+        (
+            "from simlab.agents.compiled import compiled_strategy\n@compiled_strategy\n"
+            "def mine(view, me, rng, orders):\n    pass\n",
+            '@compiled_strategy takes the strategy\'s name first, as in @compiled_strategy("its_name",',
+        ),
+    ],
+)
+def test_a_misused_decorator_shows_how_it_is_used(workspace: Path, code: str, expected: str) -> None:
+    (workspace / "strategies" / "mine.py").write_text(code)
+    told = _refused("strategies/mine.py:Mine", workspace)
+    assert expected in told
+    assert "mine.py, line " in told
+
+
+def test_a_module_that_fails_names_its_line(site: Path) -> None:
+    (site / "registry_failing.py").write_text("x = 1\nx / 0\n")
+    assert f"failed in {site}/registry_failing.py, line 2: ZeroDivisionError" in _refused(
+        "registry_failing:x"
+    )

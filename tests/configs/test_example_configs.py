@@ -15,6 +15,8 @@ from simlab.importing.table import Message, write_tables
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NEEDS_DATA = {"replay_es"}
+ASKS_MODELS = {"llm_bubble", "llm_local"}
+"""Run by tests/agents/llm/test_llm_configs.py."""
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
@@ -43,7 +45,7 @@ def test_is_valid_and_bears_its_files_name(name: str, tmp_path: Path) -> None:
     assert config.description
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - NEEDS_DATA))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - NEEDS_DATA - ASKS_MODELS))
 def test_trades(name: str) -> None:
     outcome = simlab.run(CONFIGS / f"{name}.yaml", steps=600, record=False)
     assert isinstance(outcome, simlab.Outcome)

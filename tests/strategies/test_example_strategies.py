@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 import simlab
-from simlab.agents.conformance import check_strategy
 from simlab.agents.registry import resolve
 from simlab.agents.strategy import Calling, Strategy
+from simlab.testing import check_strategy
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {

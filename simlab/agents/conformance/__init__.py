@@ -1,4 +1,4 @@
-"""Check that a strategy keeps its contract: for the built-in ones and for a plug-in's tests.
+"""Check that a strategy keeps its contract: for the built-in ones; for a plug-in's tests as `simlab.testing`.
 
 The strategy decides on markets and accounts drawn at random, ordinary ones and degenerate ones (empty or
 one-sided book, halted, prices at the edge of the range), with its default parameters and with parameters

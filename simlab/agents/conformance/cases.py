@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +18,16 @@ from simlab.errors import StrategyError, did_you_mean
 __all__ = [
     "ACCOUNT",
     "HIGHEST_PRICE",
+    "SITUATIONS",
     "Case",
     "blank",
     "draw_account",
     "draw_market",
     "draw_parameter",
     "plain_case",
+    "put_into",
     "random_case",
+    "situation_case",
 ]
 
 HIGHEST_PRICE = 2**31 - 1
@@ -102,13 +106,8 @@ def plain_case(
     [9995, 10005]
     """
     view, me = blank(VIEW_DTYPE), blank(ME_DTYPE)
-    market, agent = view[0], me[0]
-    market.step, market.tick_size, market.lot_size = step, 1, 1
-    market.best_bid, market.best_ask = 9_999, 10_001
-    market.bid_depth = market.ask_depth = 50
-    market.mid, market.initial_price, market.mids = 10_000.0, 10_000, 10_000.0
-    market.last_side, market.news_step, agent.last_look = -1, -1, -1
-    agent.agent, agent.signal, agent.customer_since = ACCOUNT, 10_000.0, -1
+    _plain(view[0], me[0], step)
+    agent = me[0]
     if customer is not None:
         agent.customer_side, agent.customer_limit = customer.side, customer.limit_price
         agent.customer_quantity, agent.customer_since = customer.quantity, customer.since
@@ -119,6 +118,55 @@ def plain_case(
             raise StrategyError(f"strategy {strategy.name!r} has no parameter {name!r}{hint}")
     for i, parameter in enumerate(strategy.parameters):
         agent.parameters[i] = parameters.get(parameter.name, parameter.default)
+    return Case(view, me, _stream(seed, step))
+
+
+def _plain(market: np.record, agent: np.record, step: int) -> None:
+    """Make a market and an account ordinary."""
+    market.step, market.tick_size, market.lot_size = step, 1, 1
+    market.best_bid, market.best_ask = 9_999, 10_001
+    market.bid_depth = market.ask_depth = 50
+    market.mid, market.initial_price, market.mids = 10_000.0, 10_000, 10_000.0
+    market.last_price, market.last_quantity = 10_000, 1
+    market.last_side, market.news_step, agent.last_look = -1, -1, -1
+    agent.agent, agent.signal, agent.customer_since = ACCOUNT, 10_000.0, -1
+
+
+def _clear(market: np.record, *sides: str) -> None:
+    for side in sides:
+        market[f"best_{side}"] = market[f"{side}_depth"] = 0
+
+
+def _halt(market: np.record) -> None:
+    market.halted = 1
+
+
+_CHANGES: dict[str, Callable[[np.record], None]] = {
+    "an empty book": lambda market: _clear(market, "bid", "ask"),
+    "a book without bids": lambda market: _clear(market, "bid"),
+    "a book without asks": lambda market: _clear(market, "ask"),
+    "a halt": _halt,
+    "zero cash": _clear,
+    "an ordinary market": _clear,
+}
+SITUATIONS = tuple(_CHANGES)
+"""What every strategy has to survive: an ordinary market and account with one thing changed."""
+
+
+def put_into(situation: str, market: np.record, agent: np.record, step: int) -> None:
+    """Make a market and an account what a situation of `SITUATIONS` says."""
+    _plain(market, agent, step)
+    agent.cash = 0 if situation == "zero cash" else 10**6
+    _CHANGES[situation](market)
+
+
+def situation_case(strategy: Strategy, situation: str, seed: int, *, step: int = 50) -> Case:
+    """Return a situation as a case; parameters are the defaults for even seeds, random for odd ones."""
+    case = random_case(strategy, seed)
+    parameters = case.me[0].parameters.copy()
+    view, me = blank(VIEW_DTYPE), blank(ME_DTYPE)
+    put_into(situation, view[0], me[0], step)
+    me[0].parameters[:] = parameters
     return Case(view, me, _stream(seed, step))
 
 

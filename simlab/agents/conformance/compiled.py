@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.compiled import MAX_MESSAGES, ORDERS_DTYPE
-from simlab.agents.conformance.cases import ACCOUNT, Case, blank, random_case
+from simlab.agents.conformance.cases import (
+    ACCOUNT,
+    SITUATIONS,
+    Case,
+    blank,
+    random_case,
+    situation_case,
+)
 from simlab.agents.conformance.rules import check_declaration, check_message, check_order_ids, require
 from simlab.agents.inspection import global_draws
 from simlab.agents.strategy import Calling, Strategy
@@ -58,8 +65,8 @@ def check_compiled_strategy(strategy: Strategy, seeds: Iterable[int] = range(300
     """Check that a compiled strategy keeps the contract, on one random case for each seed.
 
     It must not fail; send at most `MAX_MESSAGES` messages, all of them well formed, at prices in range and
-    on the tick, in whole lot sizes; answer the same to the same input; read nothing that it has not asked
-    for; and write nothing but its memory.
+    on the tick, in whole lot sizes; answer the same to the same input, whatever comes later; read nothing
+    that it has not asked for; and write nothing but its memory. It is also tried in each of `SITUATIONS`.
 
     Parameters
     ----------
@@ -76,11 +83,17 @@ def check_compiled_strategy(strategy: Strategy, seeds: Iterable[int] = range(300
     require(strategy.level == Calling.COMPILED, strategy, f"is of level {strategy.level}, not compiled")
     check_declaration(strategy)
     _check_code(strategy)
+    for situation in SITUATIONS:
+        for seed in range(2):
+            _check_case(strategy, situation_case(strategy, situation, seed), situation)
     for seed in seeds:
-        case = random_case(strategy, seed)
-        for _ in range(DECISIONS_PER_CASE):
-            _check_decision(strategy, case, f"seed {seed}, step {case.view[0].step}")
-            case.view[0].step += 1
+        _check_case(strategy, random_case(strategy, seed), f"seed {seed}")
+
+
+def _check_case(strategy: Strategy, case: Case, name: str) -> None:
+    for _ in range(DECISIONS_PER_CASE):
+        _check_decision(strategy, case, f"{name}, step {case.view[0].step}")
+        case.view[0].step += 1
 
 
 def _check_code(strategy: Strategy) -> None:
@@ -98,10 +111,12 @@ def _check_code(strategy: Strategy) -> None:
 
 
 def _check_decision(strategy: Strategy, case: Case, where: str) -> None:
-    twin = Case(case.view.copy(), case.me.copy(), case.rng.copy())
-    before = Case(case.view.copy(), case.me.copy(), case.rng.copy())
+    twin, before, other = (Case(case.view.copy(), case.me.copy(), case.rng.copy()) for _ in range(3))
+    other.view[0].mids[other.view[0].step :] *= (
+        1.5  # of this step and later ones, while there is room for all
+    )
     try:
-        messages, again = decide(strategy, case), decide(strategy, twin)
+        messages, again, ahead = decide(strategy, case), decide(strategy, twin), decide(strategy, other)
     except AssertionError:
         raise
     except Exception as error:
@@ -110,6 +125,9 @@ def _check_decision(strategy: Strategy, case: Case, where: str) -> None:
         ) from error
     same = messages.tobytes() == again.tobytes() and case.me.tobytes() == twin.me.tobytes()
     require(same, strategy, f"answers differently to the same input ({where})")
+    same = messages.tobytes() == ahead.tobytes() and case.me.tobytes() == other.me.tobytes()
+    breach = "looks ahead: it answers differently when the mid prices of later steps are others; use mid_ago"
+    require(same, strategy, f"{breach} ({where})")
     require(case.view.tobytes() == before.view.tobytes(), strategy, f"writes to the view ({where})")
     after = case.me.copy()
     after.memory[:] = before.me.memory

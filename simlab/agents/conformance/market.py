@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from simlab.agents.batch import BatchObservation
 from simlab.agents.compiled import HISTORY_STEPS, ME_DTYPE, VIEW_DTYPE
-from simlab.agents.conformance.cases import blank, draw_account, draw_market, draw_parameter
+from simlab.agents.conformance.cases import (
+    blank,
+    draw_account,
+    draw_market,
+    draw_parameter,
+    put_into,
+)
 from simlab.agents.history import HISTORY_DTYPE, HISTORY_LEVELS
 from simlab.agents.hosts import CustomerOrders, Fill, RestingOrder
 from simlab.agents.strategy import Strategy
@@ -21,6 +27,8 @@ __all__ = ["DrawnMarket"]
 _NAMES = ("ACME", "BOLT")
 _ACCOUNTS = np.array([40, 41, 43])
 _PAST_ORDER = 900_000
+_STEP = 50
+"""The step of every situation."""
 _BAND = (1, 10**12)
 _TERMS = ("tick_size", "lot_size")
 _MARKET = ("best_bid", "best_ask", "bid_depth", "ask_depth", "mid", "last_price", "volume")
@@ -46,9 +54,13 @@ class DrawnMarket:
         The same seed gives the same market. Parameters are the defaults for even seeds, drawn for odd ones.
     coarse : bool
         Let ticks and lots be larger than 1.
+    situation : str, optional
+        One of `simlab.agents.conformance.cases.SITUATIONS`, which the market and all accounts are in.
     """
 
-    def __init__(self, strategy: Strategy, seed: int, *, coarse: bool) -> None:
+    def __init__(
+        self, strategy: Strategy, seed: int, *, coarse: bool = False, situation: str | None = None
+    ) -> None:
         generator = np.random.default_rng(seed)
         self.seed = seed
         self.instruments = {name: i for i, name in enumerate(_NAMES[: 1 + seed // 2 % 2])}
@@ -56,6 +68,8 @@ class DrawnMarket:
         self.accounts = _ACCOUNTS.copy()
         self.views = [_view(generator, i, coarse) for i in self.instruments.values()]
         self.owned = [[_account(generator, view) for view in self.views] for _ in self.accounts]
+        if situation is not None:
+            self._be_in(situation)
         self._parameter_names = tuple(it.name for it in strategy.parameters)
         self.parameters = np.array([_parameters(strategy, generator, seed) for _ in self.accounts])
         self.shared: dict[str, Any] = {}
@@ -63,11 +77,33 @@ class DrawnMarket:
         self.step = int(self.views[0].step)
         self.news = (_News(self.step, 0, "rates rise"),) * int(generator.integers(2))
 
+    def _be_in(self, situation: str) -> None:
+        """Forget what was drawn."""
+        self.views = [blank(VIEW_DTYPE)[0] for _ in self.views]
+        self.owned = [[blank(ME_DTYPE)[0] for _ in self.views] for _ in self.owned]
+        for row in self.owned:
+            for view, own in zip(self.views, row, strict=True):
+                put_into(situation, view, own, _STEP)
+        for i, view in enumerate(self.views):
+            view.instrument = i
+
     def pass_on(self) -> None:
         """Let a step pass; nothing else happens."""
         self.step += 1
         for view in self.views:
             view.step = self.step
+
+    def move(self, future: int) -> None:
+        """Let a step pass in which prices move; the same future moves them alike."""
+        generator = np.random.default_rng([self.seed, future, self.step])
+        for view in self.views:
+            view.mids[self.step % HISTORY_STEPS] = view.mid
+            change = int(generator.integers(-5, 6))
+            view.best_bid, view.best_ask = view.best_bid + change, view.best_ask + change
+            view.bid_depth, view.ask_depth = generator.integers(1, 100, 2)
+            view.mid, view.last_price = view.mid + change, view.last_price + change
+            view.volume, view.trades = view.volume + 1, view.trades + 1
+        self.pass_on()
 
     def fingerprint(self) -> bytes:
         """Return all that a strategy could have changed."""
@@ -125,7 +161,8 @@ class DrawnMarket:
 
     def past_return(self, instrument: int, steps: int) -> float:
         view = self.views[instrument]
-        past = view.mids[(self.step - min(steps, HISTORY_STEPS - 1)) % HISTORY_STEPS]
+        back = min(steps, self.step, HISTORY_STEPS - 1)
+        past = view.mids[(self.step - back) % HISTORY_STEPS] if back else view.mid
         return float(view.mid / past - 1.0) if past > 0 else 0.0
 
     def _own(self, agent: int, instrument: int) -> np.record:

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.agents.batch import BatchOrders
+from simlab.agents.conformance.cases import SITUATIONS
 from simlab.agents.conformance.compiled import check_compiled_strategy
 from simlab.agents.conformance.market import DrawnMarket
 from simlab.agents.conformance.rules import check_declaration, check_message, check_order_ids, require
 from simlab.agents.each import Desk
 from simlab.agents.generators import drawn_from, global_states, remedy
-from simlab.agents.strategy import Calling, Strategy
+from simlab.agents.strategy import Calling, Strategy, as_strategy
 from simlab.agents.waiting import EventLoop
 from simlab.core.types import MESSAGE_DTYPE, MessageKind
 
@@ -25,36 +26,51 @@ __all__ = ["check_agent_strategy", "check_batch_strategy", "check_strategy"]
 _DECISIONS = 4
 """Decisions in a row on one market, so that memory matters; the strategy is copied after half of them."""
 _FIRST_ORDER_ID = 1_000_000
+_KNOWN, _LATER = 3, 3
+"""Steps that two futures have in common, and steps in which they differ."""
 
 _Answer = Callable[[Any, DrawnMarket, EventLoop], NDArray[np.void]]
 """Let a strategy's object decide; return its messages."""
 
 
 def check_strategy(
-    strategy: Strategy, seeds: Iterable[int] = range(100), *, options: Mapping[str, Any] | None = None
+    strategy: Any,
+    seeds: Iterable[int] = range(100),
+    *,
+    options: Mapping[str, Any] | None = None,
+    coarse: bool = False,
 ) -> None:
-    """Check that a strategy of any level keeps the contract, on one market for each seed.
+    """Check that a strategy of any level keeps the contract: it respects what a market can take, always
+    answers the same to the same, whatever comes later, draws from its own stream only, and survives an empty
+    book, a halt and an account without cash.
 
     Parameters
     ----------
-    strategy : Strategy
-        As `simlab.agents.registry.resolve` finds it, or the attribute `strategy` of a class.
+    strategy : Strategy, or a class or function that is declared as one
+        Those of files are found by `simlab.agents.registry.resolve`.
     seeds : iterable of int
-        Each costs a few decisions.
+        One market is drawn for each; it costs a few decisions.
     options : mapping, optional
         The options that a population would give; for strategies written in Python.
+    coarse : bool
+        Try a strategy written in Python also where ticks and lots are larger than 1, and require whole ones.
 
     Raises
     ------
     AssertionError
-        At the first breach; the message names the strategy, the seed and the rule.
+        At the first breach; the message names the strategy, the market and the rule.
     """
-    if strategy.level is Calling.COMPILED:
-        check_compiled_strategy(strategy, seeds)
-    elif strategy.level is Calling.BATCH:
-        check_batch_strategy(strategy, seeds, options=options)
+    found = as_strategy(strategy)
+    if found is None:
+        raise TypeError(
+            f"check_strategy takes a strategy, or what is declared as one with a decorator, not {strategy!r}"
+        )
+    if found.level is Calling.COMPILED:
+        check_compiled_strategy(found, seeds)
+    elif found.level is Calling.BATCH:
+        check_batch_strategy(found, seeds, options=options, coarse=coarse)
     else:
-        check_agent_strategy(strategy, seeds, options=options)
+        check_agent_strategy(found, seeds, options=options, coarse=coarse)
 
 
 def check_agent_strategy(
@@ -67,8 +83,9 @@ def check_agent_strategy(
     """Check a strategy that decides for one agent.
 
     It must not fail; answer the same to the same input, also after it was copied or pickled, as forks and
-    checkpoints do; draw from no global random generator; change neither its options nor what it is shown;
-    and send well-formed messages at prices and in quantities that a market can take.
+    checkpoints do, and after others have seen what comes later; draw from no global random generator; change
+    neither its options nor what it is shown; and send well-formed messages at prices and in quantities that a
+    market can take. It is also tried in each of `simlab.agents.conformance.cases.SITUATIONS`.
 
     Parameters
     ----------
@@ -116,40 +133,75 @@ def _check(
     check_declaration(strategy)
     loop = EventLoop()
     try:
+        for situation in SITUATIONS:
+            for seed in range(2):
+                market = DrawnMarket(strategy, seed, situation=situation)
+                _check_market(strategy, market, situation, options, answer, loop)
         for seed in seeds:
-            _check_seed(strategy, seed, options, coarse, answer, loop)
+            market = DrawnMarket(strategy, seed, coarse=coarse)
+            _check_market(strategy, market, f"seed {seed}", options, answer, loop)
+        for seed in range(4):
+            _check_hindsight(strategy, seed, options, answer, loop)
     finally:
         loop.close()
 
 
-def _check_seed(
-    strategy: Strategy, seed: int, options: dict[str, Any], coarse: bool, answer: _Answer, loop: EventLoop
+def _check_market(
+    strategy: Strategy,
+    market: DrawnMarket,
+    name: str,
+    options: dict[str, Any],
+    answer: _Answer,
+    loop: EventLoop,
 ) -> None:
     """Let twins decide side by side, and from half-way on a copy and a pickled one as well."""
-    market = DrawnMarket(strategy, seed, coarse=coarse)
     given = copy.deepcopy(options)
-    all_alike = [(_made(strategy, market, given, seed), copy.deepcopy(market)) for _ in range(2)]
+    all_alike = [(_made(strategy, market, given, name), copy.deepcopy(market)) for _ in range(2)]
     for decision in range(_DECISIONS):
-        where = f"seed {seed}, step {all_alike[0][1].step}"
+        where = f"{name}, step {all_alike[0][1].step}"
         if decision == _DECISIONS // 2:
             all_alike += _copies(strategy, *all_alike[0], where)
         names = ("", "to the same input", "after it was copied", "after it was pickled")
         first = None
-        for (its, shown), name in zip(all_alike, names, strict=False):
+        for (its, shown), how in zip(all_alike, names, strict=False):
             sent = _decided(strategy, its, shown, answer, loop, where)
             first = sent if first is None else first
-            require(sent.tobytes() == first.tobytes(), strategy, f"answers differently {name} ({where})")
+            require(sent.tobytes() == first.tobytes(), strategy, f"answers differently {how} ({where})")
             shown.pass_on()
         _check_messages(strategy, first, all_alike[0][1], where)  # type: ignore[arg-type]
-    require(_same(given, options), strategy, f"changes its options (seed {seed})")
+    require(_same(given, options), strategy, f"changes its options ({name})")
 
 
-def _made(strategy: Strategy, market: DrawnMarket, options: dict[str, Any], seed: int) -> Any:
+def _check_hindsight(
+    strategy: Strategy, seed: int, options: dict[str, Any], answer: _Answer, loop: EventLoop
+) -> None:
+    """Let one live through a market, and then another through the same that ends in another way.
+
+    As long as nothing differs the second must do what the first did, although the first has meanwhile seen
+    what comes later.
+    """
+    answers: list[list[bytes]] = []
+    for future in (1, 2):
+        market = DrawnMarket(strategy, seed, situation="an ordinary market")
+        its = _made(strategy, market, copy.deepcopy(options), f"seed {seed}")
+        sent = []
+        for step in range(_KNOWN + _LATER):
+            where = f"moving prices, seed {seed}, step {market.step}"
+            sent.append(_decided(strategy, its, market, answer, loop, where).tobytes())
+            if answers and step < _KNOWN:
+                breach = "looks ahead: it answers differently once another of it has seen what comes later"
+                remedy = "keep what it learns in the object, not in its class or module"
+                require(sent[step] == answers[0][step], strategy, f"{breach} ({where}); {remedy}")
+            market.move(0 if step < _KNOWN - 1 else future)
+        answers.append(sent)
+
+
+def _made(strategy: Strategy, market: DrawnMarket, options: dict[str, Any], name: str) -> Any:
     values = strategy.numbers(market.parameters[0]) if strategy.level is Calling.AGENT else {}
     try:
         return strategy.make(**values, **options)
     except Exception as error:
-        raise AssertionError(f"strategy {strategy.name!r} cannot be made (seed {seed}): {error!r}") from error
+        raise AssertionError(f"strategy {strategy.name!r} cannot be made ({name}): {error!r}") from error
 
 
 def _copies(strategy: Strategy, its: Any, market: DrawnMarket, where: str) -> list[tuple[Any, DrawnMarket]]:

@@ -29,7 +29,9 @@ __all__ = ["MAX_PRICE", "Decision", "Form", "InvalidAnswerError", "Move"]
 MAX_PRICE = 2**53
 """Prices beyond it are no prices; every band is within."""
 
-_REASON_LENGTH = 200
+_REASON_LENGTH = 160
+_MOST_REASON = 1_000
+"""Characters of a reason that is taken, where nothing holds a model to `_REASON_LENGTH`."""
 _MOST_TEXT = 200_000
 _MOST_STARTS = 64
 """Opening braces at which an object is looked for."""
@@ -83,12 +85,18 @@ class Form:
     max_orders : int
     note_length, post_length : int
         Characters of a note or a post, 0 where there are none.
+    max_quantity : int
+        Lots of one order.
+    prices : (int, int)
+        The lowest and highest price of any of the instruments, price units.
     """
 
     instruments: tuple[str, ...]
     max_orders: int = 5
     note_length: int = 0
     post_length: int = 0
+    max_quantity: int = MAX_QUANTITY
+    prices: tuple[int, int] = (-MAX_PRICE, MAX_PRICE)
 
     @property
     def _texts(self) -> dict[str, int]:
@@ -97,11 +105,12 @@ class Form:
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of an answer: all is required and bounded, what may be left out is null."""
+        price = {"type": "integer", "minimum": self.prices[0], "maximum": self.prices[1]}
         trade = {
             "action": {"type": "string", "enum": ["buy", "sell"]},
             "instrument": {"type": "string", "enum": list(self.instruments)},
-            "quantity": {"type": "integer"},
-            "price": {"type": ["integer", "null"]},
+            "quantity": {"type": "integer", "minimum": 1, "maximum": self.max_quantity},
+            "price": {"anyOf": [price, {"type": "null"}]},
         }
         cancel = {"action": {"type": "string", "enum": ["cancel"]}, "order_id": {"type": "integer"}}
         plain = {"action": {"type": "string", "enum": ["cancel_all", "hold"]}}
@@ -124,7 +133,7 @@ class Form:
         answer = _first_object(text or "")
         problems: list[str] = []
         _only(answer, ("reason", "orders", *self._texts), "", problems)
-        texts = {"reason": _text(answer, "reason", None, problems)}
+        texts = {"reason": _text(answer, "reason", _MOST_REASON, problems)}
         texts |= {name: _text(answer, name, length, problems) for name, length in self._texts.items()}
         orders = answer.get("orders")
         moves: list[Move] = []
@@ -153,10 +162,10 @@ class Form:
         if action not in ("buy", "sell"):
             return Move(action)
         place = self._instrument(f"{path}.instrument", given.get("instrument"), problems)
-        quantity = _whole(given, path, "quantity", 1, MAX_QUANTITY, problems) or 0
+        quantity = _whole(given, path, "quantity", 1, self.max_quantity, problems) or 0
         price = None
         if given.get("price") is not None:
-            price = _whole(given, path, "price", -MAX_PRICE, MAX_PRICE, problems)
+            price = _whole(given, path, "price", *self.prices, problems)
         return Move(action, place, quantity, price)
 
     def _instrument(self, path: str, name: Any, problems: list[str]) -> int:
@@ -216,10 +225,10 @@ def _only(given: Mapping[str, Any], names: Sequence[str], path: str, problems: l
     for name, value in given.items():
         if name not in names and value is not None:
             hint = did_you_mean(name, names, otherwise="known here")
-            problems.append(f"{path}{_clipped(name)}: does not belong here{hint}")
+            problems.append(f"{path}{_shown(name)[1:-1]}: does not belong here{hint}")
 
 
-def _text(given: Mapping[str, Any], name: str, most: int | None, problems: list[str]) -> str:
+def _text(given: Mapping[str, Any], name: str, most: int, problems: list[str]) -> str:
     value = given.get(name)
     if value is None:
         return ""
@@ -227,7 +236,9 @@ def _text(given: Mapping[str, Any], name: str, most: int | None, problems: list[
         problems.append(f"{name}: must be a text, not {_shown(value)}")
         return ""
     value = " ".join(value.split())
-    if most is not None and len(value) > most:
+    if value != value.encode(errors="replace").decode():
+        problems.append(f"{name}: has half of a surrogate pair in it, which is no character")
+    if len(value) > most:
         problems.append(f"{name}: has {len(value)} characters, at most {most} are allowed")
     return value
 

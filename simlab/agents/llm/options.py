@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from simlab.core.types import MAX_QUANTITY
 from simlab.errors import StrategyError, did_you_mean
 
 __all__ = ["NAMES", "PERSONALITIES", "History", "Notes", "Options", "Posts"]
@@ -56,6 +57,7 @@ NAMES = (
     "tools",
     "max_tool_calls",
     "max_orders",
+    "max_quantity",
     "llm",
 )
 """The options of the strategy `llm`."""
@@ -100,6 +102,7 @@ _BOUNDS: dict[tuple[str, str], tuple[int, int]] = {
     ("", "memory"): (0, 100),
     ("", "max_tool_calls"): (0, MAX_CALLS),
     ("", "max_orders"): (1, 50),
+    ("", "max_quantity"): (1, MAX_QUANTITY),
 }
 
 
@@ -125,6 +128,7 @@ class Options:
     tools: tuple[str, ...] = ()
     max_tool_calls: int = 3
     max_orders: int = 5
+    max_quantity: int = MAX_QUANTITY
     llm: Mapping[str, Any] | None = None
 
     @classmethod

@@ -70,7 +70,7 @@ def call_tool(name: str, arguments: Any, allowed: Sequence[str], desk: Desk) -> 
     """Return what a tool answers; `arguments` is a mapping, or JSON of one."""
     try:
         if name not in allowed:
-            raise _ToolError(f"there is no tool {name!r}{did_you_mean(name, allowed)}")
+            raise _ToolError(f"there is no tool {name[:40]!r}{did_you_mean(name, allowed)}")
         _, tool, properties = TOOLS[name]
         return tool(desk, _checked(arguments, properties))
     except (_ToolError, CalculatorError) as error:
@@ -87,7 +87,7 @@ def _checked(arguments: Any, properties: dict[str, Any]) -> dict[str, Any]:
         raise _ToolError("the arguments must be an object")
     for name in arguments:
         if name not in properties:
-            raise _ToolError(f"no such argument: {name}{did_you_mean(name, properties)}")
+            raise _ToolError(f"no such argument: {name[:40]!r}{did_you_mean(name, properties)}")
     for name, it in properties.items():
         value = arguments.get(name)
         if it["type"] == "string" and not isinstance(value, str):
@@ -97,14 +97,14 @@ def _checked(arguments: Any, properties: dict[str, Any]) -> dict[str, Any]:
             if not whole or not it["minimum"] <= value <= it["maximum"]:
                 raise _ToolError(f"{name} must be a whole number from {it['minimum']} to {it['maximum']}")
         if "enum" in it and value not in it["enum"]:
-            raise _ToolError(f"{name}: {value!r} is none{did_you_mean(value, it['enum'])}")
+            raise _ToolError(f"{name}: {str(value)[:40]!r} is none{did_you_mean(value, it['enum'])}")
     return arguments
 
 
 def _mids(desk: Desk, name: str, steps: int) -> NDArray[np.float64]:
     instruments = desk.observation.instruments
     if name not in instruments:
-        raise _ToolError(f"no such instrument: {name}{did_you_mean(name, instruments)}")
+        raise _ToolError(f"no such instrument: {name[:40]!r}{did_you_mean(name, instruments)}")
     return np.asarray(desk.observation.mids(steps, instruments.index(name)), np.float64)
 
 

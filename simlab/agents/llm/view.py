@@ -12,6 +12,7 @@ from simlab.agents.llm import feed
 from simlab.agents.llm.memory import Memory, worth
 from simlab.agents.llm.options import Options
 from simlab.agents.llm.tools import Desk
+from simlab.core.types import MAX_QUANTITY
 
 __all__ = ["NAMES", "SAMPLE", "markets_of", "view_of"]
 
@@ -99,6 +100,7 @@ def view_of(desk: Desk, options: Options, markets: list[dict[str, Any]]) -> dict
         "posts": feed.latest(observation.shared, options.posts.read),
         "tools": list(options.tools),
         "max_orders": options.max_orders,
+        "max_quantity": _limited(options.max_quantity, MAX_QUANTITY),
         "writes_notes": options.notes.count > 0,
         "writes_posts": options.posts.write,
     }
@@ -108,6 +110,7 @@ def _own(observation: Any, i: int, place: int, options: Options, memory: Memory)
     position = memory.positions.get(place)
     return {
         "inventory": int(observation.inventory[i, place]),
+        "affordable": _affordable(observation, i, place),
         "average_cost": position.average if position is not None and position.lots else None,
         "signal": float(observation.signal[i, place]) if options.signal else None,
         "orders": [
@@ -115,6 +118,14 @@ def _own(observation: Any, i: int, place: int, options: Options, memory: Memory)
             for it in observation.resting(i, place)
         ],
     }
+
+
+def _affordable(observation: Any, i: int, place: int) -> int | None:
+    """Return how many lots an agent can pay for at the best ask, before fees; None without a limit."""
+    available, price = int(observation.available[i]), int(observation.best_ask[place])
+    if available >= _NO_LIMIT or not observation.ask_depth[place] or price <= 0:
+        return None
+    return max(0, available) // (price * int(observation.multiplier[place]))
 
 
 def _limited(value: int, none: int) -> int | None:
@@ -147,6 +158,7 @@ _MARKET: Mapping[str, Any] = {
     "mids": [100.0],
     "inventory": 1,
     "average_cost": 100.0,
+    "affordable": 9,
     "signal": 100.0,
     "orders": [{"id": 1, "side": "buy", "price": 99, "quantity": 1}],
 }
@@ -175,6 +187,7 @@ SAMPLE: Mapping[str, Any] = {
     "posts": [{"step": 0, "name": "llm/1", "text": "too dear"}],
     "tools": ["prices"],
     "max_orders": 5,
+    "max_quantity": 10,
     "writes_notes": True,
     "writes_posts": True,
 }

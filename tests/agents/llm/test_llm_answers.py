@@ -105,6 +105,9 @@ def test_what_is_no_object_is_told(text: str, message: str) -> None:
         ({"reason": 5}, "reason: must be a text, not 5"),
         ({"note": "x" * 21}, "note: has 21 characters, at most 20 are allowed"),
         ({"post": ["x"]}, "post: must be a text"),
+        ({"reason": "x" * 1001}, "reason: has 1001 characters, at most 1000"),
+        ({"reason": "\ud800"}, "reason: has half of a surrogate pair"),
+        ({"\ud800": 1}, r"\\ud800: does not belong here"),
         ({"order": []}, "order: does not belong here; did you mean 'orders'"),
     ],
 )

@@ -41,6 +41,7 @@ def test_an_empty_market_and_a_mute_agent_have_a_prompt() -> None:
         "average_cost": None,
         "signal": None,
         "halted": True,
+        "affordable": None,
         "tick_size": 5,
         "lot_size": 10,
         "multiplier": 3,

@@ -4,6 +4,8 @@
 forecast is computed once and costs the same for ten agents as for ten thousand. The model is a linear
 regression of the next price change, fitted by recursive least squares with forgetting (Haykin 2002, Adaptive
 Filter Theory, 4th edition, chapter 9): after every period it corrects itself by what then happened.
+
+This shows how a batch strategy is written; `ml_online` does the same with any estimator of scikit-learn.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Found(NamedTuple):
 def daily(run: Run) -> dict[str, NDArray[np.float64]]:
     """Return the mean price over the run, that of the last day, and alpha day by day, for each market."""
     first = next(iter(run.config["populations"].values()))
-    day_length = int(first["parameters"]["period"])
+    day_length = int(first["customer_orders"]["period"])
     days = run.config["steps"] // day_length
     trades = run.trades(columns=["step", "instrument", "price"])
     day = (trades["step"] // day_length).to_numpy()

@@ -6,17 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from simlab.analysis import Run
 from simlab.analysis.figures import styles
 from simlab.analysis.libraries import library
-from simlab.analysis.quality import allocative_efficiency
 from simlab.runner.study import Claim, Lab, Trial, mean_interval
 
 MARKETS = ("M1", "M2", "M3", "M4", "M5")
-PERIODS = 6
 PAPER = {
     "ZI-C": dict(zip(MARKETS, (99.9, 99.2, 99.0, 98.2, 97.1), strict=True)),
     "ZI-U": dict(zip(MARKETS, (90.0, 90.0, 76.7, 48.8, 86.0), strict=True)),
@@ -29,36 +26,10 @@ LEAST_SHARE_OF_GAP = 0.5
 STRATEGIES = {"ZI-C": "zi_constrained", "ZI-U": "zi_unconstrained"}
 
 
-def schedule(config: dict[str, Any], instrument: str) -> pd.DataFrame:
-    """Return what each unit in a market is worth in one period: account, side, unit, value."""
-    rows = []
-    for name, population in config["populations"].items():
-        if population["instruments"] != [instrument]:
-            continue
-        terms = {key: _each(value, population["count"]) for key, value in population["parameters"].items()}
-        side, sign = ("sell", 1) if terms["side"][0] else ("buy", -1)
-        for agent in range(population["count"]):
-            for unit in range(int(terms["units"][agent])):
-                value = terms["value"][agent] + sign * unit * terms["value_step"][agent]
-                rows.append((f"{name}/{agent}", side, unit, value))
-    return pd.DataFrame(rows, columns=["account", "side", "unit", "value"])
-
-
-def _each(value: float | dict[str, list[float]], count: int) -> list[float]:
-    return value["each"] if isinstance(value, dict) else [value] * count
-
-
 def efficiencies(run: Run) -> NDArray[np.float64]:
     """Return the mean efficiency over the periods of each market, percent."""
-    period = int(run.config["populations"]["buyers_1"]["parameters"]["period"])
-    found = []
-    for market in MARKETS:
-        units = schedule(run.config, market)
-        values = pd.concat([units.assign(period=day) for day in range(PERIODS)], ignore_index=True)
-        trades = run.trades(instrument=market)
-        trades["period"] = trades["step"] // period
-        found.append(100 * allocative_efficiency(trades, values)["efficiency"].mean())
-    return np.array(found)
+    by_market = run.allocation().groupby("instrument")["efficiency"].mean()
+    return 100 * by_market.loc[list(MARKETS)].to_numpy()
 
 
 def study(lab: Lab) -> list[Claim]:

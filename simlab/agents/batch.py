@@ -35,7 +35,7 @@ from simlab.agents.checking import (
 )
 from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.decisions import Asides
-from simlab.agents.hosts import BatchHost, Fill, RestingOrder
+from simlab.agents.hosts import BatchHost, CustomerOrders, Fill, RestingOrder
 from simlab.agents.strategy import Calling, Decider, Needs, Parameter, Unit, declare_class
 from simlab.core.types import MESSAGE_DTYPE, MessageKind, Reason
 from simlab.errors import StrategyError, did_you_mean
@@ -182,6 +182,11 @@ class BatchObservation:
     def resting(self, i: int, instrument: int = 0) -> list[RestingOrder]:
         """Return the resting orders of the agent at position `i` in one of the instruments, oldest first."""
         return self._host.resting(self._agent(i), self._number(instrument))
+
+    @property
+    def customer_orders(self) -> CustomerOrders:
+        """What each agent is to trade for a customer: side, limit price, lots left, since; (n, m)."""
+        return self._host.customer_orders(self._agents, self._numbers)
 
     def own_fills(self, i: int, instrument: int = 0) -> list[Fill]:
         """Return the latest 16 fills of the agent at position `i` since it last looked, oldest first.

@@ -26,6 +26,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,12 @@ __all__ = [
     "MAX_MESSAGES",
     "ME_DTYPE",
     "ORDERS_DTYPE",
+    "SHOUTS",
     "VIEW_DTYPE",
     "VISIBLE_ORDERS",
     "Needs",
     "Parameter",
+    "Shout",
     "cancel",
     "cancel_all",
     "compiled_strategy",
@@ -74,10 +77,24 @@ DEPTH_LEVELS = 10
 """Levels a side that a view can show."""
 HISTORY_STEPS = 1024
 """Steps of mid prices that a view remembers; a power of two."""
+SHOUTS = 128
+"""Latest shouts and trades that a view remembers; a power of two."""
 VISIBLE_ORDERS = 16
 """Own resting orders that a compiled strategy can see, oldest first."""
 MAX_MESSAGES = 32
 """Messages that one decision may send."""
+
+
+class Shout(IntEnum):
+    """What a view remembers of the market's talk: an order that rests, or a trade."""
+
+    BID = 0
+    ASK = 1
+    BUY = 2
+    """A trade: an ask was accepted by a buyer."""
+    SELL = 3
+    """A trade: a bid was accepted by a seller."""
+
 
 VIEW_DTYPE = np.dtype(
     [
@@ -106,6 +123,9 @@ VIEW_DTYPE = np.dtype(
         ("ask_prices", "i8", (DEPTH_LEVELS,)),
         ("ask_depths", "i8", (DEPTH_LEVELS,)),
         ("mids", "f8", (HISTORY_STEPS,)),
+        ("shouts", "i8"),
+        ("shout_kinds", "i8", (SHOUTS,)),
+        ("shout_prices", "i8", (SHOUTS,)),
     ],
     align=True,
 )
@@ -115,6 +135,10 @@ VIEW_DTYPE = np.dtype(
 mid price (the initial price before there was one). `last_side` is the last trade's aggressor (Side), -1
 before any. `volume` and `trades` count from the start. `bid_prices` and the like hold `bid_levels` levels,
 best first, if the strategy asked for depth. `news_step` is the step of the latest visible news, -1 for none.
+
+If somebody in the market asked for them, `shouts` counts all shouts and trades from the start, and number `n`
+of them, one of the latest `SHOUTS`, is in the row `n` modulo `SHOUTS` of `shout_kinds` (a `Shout`) and
+`shout_prices`.
 """
 
 ME_DTYPE = np.dtype(
@@ -128,6 +152,10 @@ ME_DTYPE = np.dtype(
         ("fills", "i8"),
         ("last_look", "i8"),
         ("signal", "f8"),
+        ("customer_side", "i8"),
+        ("customer_limit", "i8"),
+        ("customer_quantity", "i8"),
+        ("customer_since", "i8"),
         ("visible_orders", "i8"),
         ("parameters", "f8", (MAX_PARAMETERS,)),
         ("memory", "f8", (MAX_MEMORY,)),
@@ -142,7 +170,9 @@ ME_DTYPE = np.dtype(
 
 `cash` in money units, `inventory` in lots; `open_orders` counts the resting orders in all instruments.
 `bought`, `sold` (lots) and `fills` are of this instrument since the agent last looked, at step `last_look`
-(-1 the first time). `signal` is its private signal of the fundamental, price units. The order arrays hold
+(-1 the first time). `signal` is its private signal of the fundamental, price units. For its customer it is to
+trade `customer_quantity` lots (0 for none) on `customer_side`; the next lot size must not cost more, or bring
+less, than `customer_limit` price units; it was told so at step `customer_since`. The order arrays hold
 `visible_orders` resting orders in this instrument, oldest first, if the strategy asked for them.
 """
 
@@ -184,6 +214,7 @@ CODE_RULES = CodeRules(
         **dict.fromkeys(("ask_prices", "ask_depths"), "depth"),
         **dict.fromkeys(("visible_orders", "order_ids", "order_sides", "order_prices"), "orders"),
         "order_quantities": "orders",
+        **dict.fromkeys(("shouts", "shout_kinds", "shout_prices"), "shouts"),
     },
     written=frozenset({"memory"}),
 )

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from simlab.agents.checking import ORDER_SIDES, TIMES_IN_FORCE, chosen, whole
 from simlab.agents.compiled import DEPTH_LEVELS
 from simlab.agents.decisions import Asides
-from simlab.agents.hosts import Fill, Host, RestingOrder
+from simlab.agents.hosts import CustomerOrder, Fill, Host, RestingOrder
 from simlab.agents.strategy import Calling, Decider, Needs, Parameter, Unit, declare_class
 from simlab.core.types import MessageKind, Side, TimeInForce
 from simlab.errors import StrategyError
@@ -187,6 +187,13 @@ class InstrumentView:
     def orders(self) -> list[RestingOrder]:
         """Own resting orders in this instrument, oldest first."""
         return self._host.resting(self._agent, self._number)
+
+    @property
+    def customer_order(self) -> CustomerOrder | None:
+        """What is left to trade for a customer, if there is something."""
+        orders = self._host.customer_orders(np.array([self._agent]), np.array([self._number]))
+        side, limit_price, quantity, since = (int(it[0, 0]) for it in orders)
+        return CustomerOrder(Side(side), limit_price, quantity, since) if quantity > 0 else None
 
     @property
     def fills(self) -> list[Fill]:

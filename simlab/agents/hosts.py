@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from simlab.core.types import Reason, Side
 
-__all__ = ["BatchHost", "Fill", "Host", "RestingOrder"]
+__all__ = ["BatchHost", "CustomerOrder", "CustomerOrders", "Fill", "Host", "RestingOrder"]
 
 
 class Fill(NamedTuple):
@@ -33,6 +33,30 @@ class RestingOrder(NamedTuple):
     side: Side
     price: int
     quantity: int
+
+
+class CustomerOrder(NamedTuple):
+    """What an agent is to trade for its customer: `quantity` lots are left; `since` is a step.
+
+    The next lot size must not cost more, or bring less, than `limit_price`, price units.
+    """
+
+    side: Side
+    limit_price: int
+    quantity: int
+    since: int
+
+
+class CustomerOrders(NamedTuple):
+    """The customers' orders of a population: (n, m) int64 each, agents by instruments.
+
+    They are as in `CustomerOrder`; `quantity` is 0 where there is none.
+    """
+
+    side: NDArray[np.int64]
+    limit_price: NDArray[np.int64]
+    quantity: NDArray[np.int64]
+    since: NDArray[np.int64]
 
 
 class _AnyHost(Protocol):
@@ -61,6 +85,9 @@ class _AnyHost(Protocol):
 
     def fills(self, agent: int, instrument: int) -> list[Fill]:
         """Return an agent's latest fills since it last looked, oldest first."""
+
+    def customer_orders(self, agents: NDArray[np.int64], instruments: NDArray[np.int64]) -> CustomerOrders:
+        """Return what agents are to trade for customers in instruments."""
 
 
 class Host(_AnyHost, Protocol):

@@ -57,7 +57,10 @@ class Needs:
 
     Of compiled strategies, `depth`: levels of the book a side (0 to 10); `orders`: own resting orders;
     `signal`: the private signal of the fundamental value; `news`: the latest visible news. Best prices, last
-    trade, cash, inventory and fills since the last look are always there.
+    trade, cash, inventory, the customer's order and fills since the last look are always there. `shouts`: the
+    latest shouts and trades, one by one.
+
+    `customers` says, at every level, that a strategy has nothing to trade without customer orders.
 
     Of batch strategies, `fills`: own fills one by one; `history`: the book, trades and volume at the end of
     each step (`BatchObservation.history`). All else is there when it is asked for.
@@ -69,6 +72,8 @@ class Needs:
     news: bool = False
     fills: bool = False
     history: bool = False
+    shouts: bool = False
+    customers: bool = False
 
 
 @dataclass(frozen=True)

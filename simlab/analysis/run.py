@@ -69,6 +69,27 @@ class Run(recording.Run):
         trades, quotes, messages, depth = map(self.whole, ("trades", "quotes", "messages", "depth"))
         return quality(trades, quotes, messages, self.instruments(), depth)
 
+    def customer_units(self, *, period: int | None = None) -> pd.DataFrame:
+        """Return every lot that was to be traded for a customer, and what became of it.
+
+        See `simlab.analysis.quality.customer_units`; accounts and instruments are numbers.
+        """
+        from simlab.analysis.quality import customer_units
+
+        orders = self.frame("customer_orders", names=False)
+        return customer_units(self.whole("trades"), orders, self.instruments(), period=period)
+
+    def allocation(self, *, period: int | None = None) -> pd.DataFrame:
+        """Return how near each instrument came to the equilibrium of the customers' limit prices.
+
+        See `simlab.analysis.quality.allocation`; `period` as in `customer_units`.
+        """
+        from simlab.analysis.quality import allocation
+
+        table = allocation(self.customer_units(period=period))
+        names = self.instruments().set_index("instrument")["name"]
+        return table.assign(instrument=table["instrument"].map(names))
+
     def facts(self) -> pd.DataFrame:
         """Return which stylised facts the run shows; see `simlab.analysis.facts.card`."""
         from simlab.analysis.facts import card

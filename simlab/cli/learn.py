@@ -17,7 +17,7 @@ commands = typer.Typer()
 
 
 @commands.command(
-    epilog="Examples:\n\n    simlab train configs/ml/train.yaml runs/world-1-1 runs/world-2-1\n\n"
+    epilog="Examples:\n\n    simlab train configs/training/slow_news.yaml runs/slow_news-1-1\n\n"
     "    simlab train my.yaml runs/* --out models/first --json"
 )
 def train(
@@ -39,7 +39,7 @@ def train(
     """Train a model from recorded runs; write it with its card: scores, importances, what it is made of."""
     from rich.console import Console
 
-    from simlab.console.tables import rows_table
+    from simlab.console.tables import lines_table
     from simlab.runner.training import train as train_model
 
     console = Console(stderr=True)
@@ -49,12 +49,8 @@ def train(
     card = trained.card
     if not quiet:
         tables = Console(stderr=as_json)
-        tables.print(rows_table(f"{card['estimator']}: scores", card["scores"]))
-        tables.print(
-            rows_table(
-                "Importance of features", [{it["feature"]: it["importance"] for it in card["importances"]}]
-            )
-        )
+        tables.print(lines_table(f"{card['estimator']}: scores", card["scores"]))
+        tables.print(lines_table("By how much the score falls without a feature", card["importances"]))
     if as_json:
         print_json({"folder": trained.folder, **card})
     else:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from simlab.agents.strategy import Parameter
+from simlab.config.customers import build_customers
 from simlab.config.distributions import DrawError, draw_column
 from simlab.config.load import ConfigLike, load
 from simlab.config.models import (
@@ -25,7 +26,7 @@ from simlab.config.world import build_outside
 from simlab.core.types import SelfTrade
 from simlab.kernel.spec import Activation, Fallback, Latency, Population, RecordingPlan, SimulationSpec
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument
-from simlab.processes import Halt
+from simlab.processes import CustomerOrders, Halt
 
 __all__ = ["build", "validate"]
 
@@ -101,6 +102,7 @@ def _population(name: str, config: ExperimentConfig, problems: list[Problem]) ->
         joins=it.joins,
         leaves=it.leaves,
         fallback=tuple(fallback),
+        customers=_customers(name, config, problems),
     )
 
 
@@ -130,6 +132,17 @@ def _decider(
     return Fallback(
         strategy, table, options_of(path, it, strategy, config, config._source), parameter_names=names
     )
+
+
+def _customers(name: str, config: ExperimentConfig, problems: list[Problem]) -> CustomerOrders | None:
+    it = config.populations[name]
+    if it.customer_orders is None:
+        return None
+    try:
+        return build_customers(it.customer_orders, seed=config.seed, population=name, count=it.count)
+    except DrawError as error:
+        problems.append(Problem(("populations", name, "customer_orders"), str(error)))
+        return None
 
 
 def _activation(config: ActivationConfig) -> Activation:

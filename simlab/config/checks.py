@@ -158,6 +158,12 @@ def _population(
                     yield Problem(
                         (*path, key), "seats trade what and when somebody outside wants to; remove it"
                     )
+        if strategy.needs.customers and population.customer_orders is None:
+            yield Problem(
+                (*path, "customer_orders"),
+                f"missing; strategy {strategy.name!r} trades for customers: say on which `side`, at which"
+                " `limit_price`",
+            )
         yield from _decider(place, decider, strategy, traded, config, source)
 
 

@@ -9,7 +9,7 @@ distribution is truncated, not clipped.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,6 @@ __all__ = ["Distribution", "DrawError", "MeanStd", "ParameterValue", "draw_colum
 
 MAX_REDRAWS = 10_000
 """Draws of one value before it counts as impossible."""
-
-_FORMS = ("uniform", "normal", "lognormal", "exponential", "choice", "each")
 
 
 class DrawError(ValueError):
@@ -68,11 +66,13 @@ class Distribution(Model):
     each: tuple[Real, ...] | None = Field(None, min_length=1)
     """The agents' own values, first to last, as many as there are agents: nothing is drawn."""
 
+    FORMS: ClassVar[tuple[str, ...]] = ("uniform", "normal", "lognormal", "exponential", "choice", "each")
+
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        given = [name for name in _FORMS if getattr(self, name) is not None]
+        given = [name for name in self.FORMS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise PydanticCustomError("one_form", f"must have exactly one of {', '.join(_FORMS)}")
+            raise PydanticCustomError("one_form", f"must have exactly one of {', '.join(self.FORMS)}")
         if self.uniform is not None and self.uniform[0] > self.uniform[1]:
             raise PydanticCustomError("order", "uniform must be [low, high] with low at most high")
         return self
@@ -80,7 +80,7 @@ class Distribution(Model):
     @property
     def form(self) -> str:
         """The key that is given."""
-        return next(name for name in _FORMS if getattr(self, name) is not None)
+        return next(name for name in self.FORMS if getattr(self, name) is not None)
 
 
 ParameterValue = Annotated[

@@ -33,9 +33,9 @@ and begin the YAML file with
 - YAML 1.2 scalars: `true` and `false` are the only booleans (`on`, `off`, `yes`, `no` are text), `1e6` and
   `1_000_000` are numbers, keys are always text. A key written twice is an error, and so is an unknown key.
 - `extends: other.yaml` merges this file onto another, mapping by mapping; this file wins. Lists are replaced
-  whole, and so are `activation`, `latency`, each entry of `parameters`, and a `fundamental` whose `model`
-  differs. `null` in place of a mapping removes it. `name` is not taken over, so that two experiments do not
-  record under one name.
+  whole, and so are `activation`, `latency`, each entry of `parameters`, the `limit_price` and `units` of
+  `customer_orders`, and a `fundamental` whose `model` differs. `null` in place of a mapping removes it.
+  `name` is not taken over, so that two experiments do not record under one name.
 - `--set a.b.c=VALUE` puts one value on top; VALUE is YAML. List items are addressed by number:
   `shocks.0.step`. The path must exist in the file or be a key of this page.
 - A relative path is relative to the file it is written in. A strategy's file is looked for there first, then
@@ -85,6 +85,8 @@ _TITLES = {
     "LatencyRange": "populations.NAME.latency",
     "AccountConfig": "populations.NAME.account",
     "MessageRate": "populations.NAME.account.message_rate",
+    "CustomerOrdersConfig": "populations.NAME.customer_orders",
+    "ShiftConfig": "populations.NAME.customer_orders.shifts",
     "LlmConfig": "llm",
     "CassetteConfig": "llm.cassette",
     "BudgetConfig": "llm.budget",

@@ -35,6 +35,8 @@ _REPLACED_WHOLE: tuple[tuple[str, ...], ...] = (
     ("populations", "*", "parameters", "*"),
     ("populations", "*", "activation"),
     ("populations", "*", "latency"),
+    ("populations", "*", "customer_orders", "limit_price"),
+    ("populations", "*", "customer_orders", "units"),
 )
 
 

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from simlab.agents.registry import resolve
 from simlab.agents.strategy import Strategy
+from simlab.config.customers import CustomerOrdersConfig
 from simlab.config.distributions import ParameterValue
 from simlab.config.fields import (
     Flag,
@@ -408,6 +409,9 @@ class PopulationConfig(FallbackConfig):
     joins: Step = described(0, "First step in which it acts", "step")
     leaves: Step | None = described(None, "First step in which it no longer acts; never if null", "step")
     account: AccountConfig = described(AccountConfig(), "What its accounts start with and may do")
+    customer_orders: CustomerOrdersConfig | None = described(
+        None, "What its agents are given to trade for customers; nothing if not given"
+    )
 
     @model_validator(mode="after")
     def _leaves_after_joining(self) -> Self:

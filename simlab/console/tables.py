@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group
 from rich.table import Column, Table
 
-__all__ = ["books_table", "rows_table"]
+__all__ = ["books_table", "lines_table", "rows_table"]
 
 
 def rows_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -19,6 +19,16 @@ def rows_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(justify="right", no_wrap=True)
     for key in dict.fromkeys(key for row in rows for key in row):
         table.add_row(key, *(_cell(row.get(key)) for row in rows))
+    return table
+
+
+def lines_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return rows with the same keys as a table: one line a row, named by its first value."""
+    first, *others = rows[0]
+    columns = [Column(first, no_wrap=True), *(Column(name, justify="right") for name in others)]
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_cell(row[name]) for name in (first, *others)))
     return table
 
 

@@ -139,6 +139,7 @@ def _set_clock(spec: SimulationSpec, state: State) -> None:
     clock["hash"] = HASH_SEED
     clock["parameters"] = clock["looked"] = -1
     clock["simultaneous"] = spec.simultaneous
+    clock["listens"] = any(it.strategy.needs.shouts for it in spec.cast)
     for name in ("quotes_every", "depth_every", "accounts_every"):
         clock[name] = getattr(spec.recording, name)
 
@@ -160,6 +161,9 @@ def _ledger(spec: SimulationSpec) -> Ledger:
         stats=new_rows(len(spec.populations) + 1, Ledger.stats.dtype),
         fills=new_rows((each + 1) * count * FILL_LOG, Ledger.fills.dtype),
     )
+    if any(it.customers is not None for it in spec.populations):
+        ledger.customers = new_rows(len(ledger.positions), Ledger.customers.dtype)
+        ledger.customers["since"] = -1
     ledger.exchange["fees"] = agents + ExchangeAccount.FEES
     ledger.exchange["errors"] = agents + ExchangeAccount.ERRORS
     ledger.accounts["last_look"] = -1

@@ -1,4 +1,4 @@
-"""Deliver messages between two steps, and keep seats: what enters a market at a step's boundary."""
+"""Deliver messages and customers' orders between two steps, and keep seats: what enters at a boundary."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from simlab.engine.compiled.events import DONE
 from simlab.engine.compiled.matching import expire
 from simlab.errors import SimlabError
 from simlab.kernel.delivery import deliver, seal
+from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import Seat, State, find_state
+from simlab.market.ledger import Ledger
+from simlab.processes.customers import Desk
 
-__all__ = ["Batch", "batch_of", "deliver_now", "free_seat", "require_seats"]
+__all__ = ["Batch", "batch_of", "deliver_now", "desks_of", "free_seat", "place_orders", "require_seats"]
 
 
 class Batch(Tables):
@@ -61,6 +64,28 @@ def batch_of(state: State, messages: NDArray[Any]) -> Batch:
     copies["order_id"][new] = np.arange(next_id, next_id + count)
     state.clock["next_order_id"] += count
     return Batch(messages=copies.view(MESSAGE_WORDS))
+
+
+def desks_of(spec: SimulationSpec, state: State) -> list[Desk]:
+    """Return who works for customers: the agents of each such population, in each instrument they trade."""
+    desks = []
+    for row, it in zip(state.populations, spec.populations, strict=False):
+        if it.customers is not None:
+            at = int(row["instruments_at"])
+            for number in state.lists[at : at + int(row["instruments"])].tolist():
+                item = spec.instruments[number]
+                desks.append(
+                    Desk(it.customers, it.name, item.name, int(row["first"]), it.count, number, item.lot_size)
+                )
+    return desks
+
+
+def place_orders(ledger: Ledger, rows: NDArray[Any], step: int) -> None:
+    """Put customers' orders, ``(n,) ASSIGNMENT``, in the place of those that the accounts had before."""
+    at = rows["account"] * len(ledger.terms) + rows["instrument"]
+    for name in ("side", "limit", "limit_step", "quantity"):
+        ledger.customers[name][at] = rows[name]
+    ledger.customers["since"][at] = step
 
 
 def require_seats(state: State, messages: NDArray[Any]) -> None:

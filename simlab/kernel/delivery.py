@@ -10,6 +10,7 @@ from simlab.core.random import Role, block
 from simlab.core.rows import copy_row, unpacked
 from simlab.engine.compiled.events import DONE, emit_rejected, room_for
 from simlab.engine.compiled.matching import process
+from simlab.kernel.observing import hear
 from simlab.market.admission import admit
 from simlab.market.ledger import settle
 
@@ -42,6 +43,8 @@ def seal(state, first, old_price, old_quantity):
     last = book.counters.events
     settle(state.ledger, book.events, first, last, old_price, old_quantity, clock.step)
     clock.hash = _hash_events(clock.hash, book.events, first, last)
+    if clock.listens != 0:
+        hear(state, first, last)
 
 
 @jit_inside

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from simlab.core.types import MESSAGE_DTYPE, MESSAGE_WORDS, MessageKind, SelfTrade
 from simlab.errors import ConfigError, SimlabError, did_you_mean
-from simlab.kernel.boundary import Batch, batch_of, free_seat, require_seats
+from simlab.kernel.boundary import Batch, batch_of, desks_of, free_seat, place_orders, require_seats
 from simlab.kernel.inbox import MESSAGE_FIELDS, Entry, EntryKind, Inbox, Origin
 from simlab.kernel.listing import add_instrument, with_instrument
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import Seat, State
 from simlab.market.instruments import MAX_PRICE, Instrument
-from simlab.processes import NewsItem, Outside, OutsideState, ShockKind
+from simlab.processes import Customers, NewsItem, Outside, OutsideState, ShockKind
 
 __all__ = ["Door"]
 
@@ -44,6 +44,8 @@ class Door:
         Told of news.
     listed : callable (SimulationSpec) -> None
         Told of the specification with a new instrument.
+    assigned : callable (int, (n,) ASSIGNMENT) -> None
+        Told of the step and the orders that customers give in it.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class Door:
         deliver: Callable[[Batch], NDArray[Any]],
         published: Callable[[NewsItem], None],
         listed: Callable[[SimulationSpec], None],
+        assigned: Callable[[int, NDArray[Any]], None],
     ) -> None:
         self._spec, self._state = spec, state
-        self._deliver, self._published, self._listed = deliver, published, listed
+        self._deliver, self._published, self._listed, self._assigned = deliver, published, listed, assigned
         prices = {it.name: float(it.initial_price) for it in spec.instruments if it not in spec.added}
         self._outside = Outside(spec.outside, seed=spec.seed, initial_prices=prices)
         self._outside_state = self._outside.start()
+        self._customers = Customers(desks_of(spec, state), spec.seed)
         self._opened = -1
         """The step for which everything was let in last."""
         self._inbox = Inbox()
@@ -81,7 +85,8 @@ class Door:
     def next_stop(self, until: int) -> int:
         """Return up to which step the market may run without looking here again."""
         waiting = self._inbox.next_step
-        return min(until, self._outside_state.next_step, until if waiting is None else waiting)
+        bounds = (until, self._outside_state.next_step, until if waiting is None else waiting)
+        return self._customers.next_step(int(self._state.clock["customers_step"][0]), min(bounds))
 
     def open(self) -> None:
         """Let in what waits for the next step, after expiring what ends before it."""
@@ -90,6 +95,7 @@ class Door:
         if self.step >= self._outside_state.next_step and self.step < self._spec.steps:
             self._next_block()
         self._deliver(batch_of(self._state, np.zeros(0, MESSAGE_DTYPE)))
+        self._give_out()
         for entry in self._inbox.take(self.step):
             self._let_in(entry)
         self._opened = self.step
@@ -117,6 +123,21 @@ class Door:
             if shock.kind in (ShockKind.JOIN, ShockKind.LEAVE):
                 self._population(shock.population, f"shock at step {shock.step}")
             self._inbox.put_shock(shock, names, errors)
+
+    def _give_out(self) -> None:
+        """Give customers' orders to those who get some in this step; what they had on order is withdrawn."""
+        state, step = self._state, self.step
+        if state.clock["customers_step"][0] > step:
+            return
+        state.clock["customers_step"] = step + 1
+        rows = self._customers.at(step)
+        if not len(rows):
+            return
+        quoted = rows[state.book.owners["orders"][rows["account"]] > 0]
+        if len(quoted):
+            self._deliver(batch_of(state, _cancel_all(quoted["account"], quoted["instrument"])))
+        place_orders(state.ledger, rows, step)
+        self._assigned(step, rows)
 
     def submit(self, messages: NDArray[Any]) -> NDArray[Any]:
         """Deliver messages at once and return their events; see `simlab.kernel.interface.Market`."""
@@ -297,8 +318,8 @@ def _rows(instrument: int) -> slice:
     return slice(None) if instrument < 0 else slice(instrument, instrument + 1)
 
 
-def _cancel_all(accounts: NDArray[np.int64]) -> NDArray[Any]:
-    """Return messages that cancel all orders of accounts."""
+def _cancel_all(accounts: NDArray[np.int64], instruments: NDArray[np.int64] | int = -1) -> NDArray[Any]:
+    """Return messages that cancel all orders of accounts, in one instrument each or in all."""
     cancels = np.zeros(len(accounts), MESSAGE_DTYPE)
-    cancels["kind"], cancels["instrument"], cancels["account"] = MessageKind.CANCEL_ALL, -1, accounts
+    cancels["kind"], cancels["instrument"], cancels["account"] = MessageKind.CANCEL_ALL, instruments, accounts
     return cancels

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simlab.agents.batch import BatchObservation
 from simlab.agents.compiled import HISTORY_STEPS, mid_ago
-from simlab.agents.each import Fill, RestingOrder
+from simlab.agents.hosts import CustomerOrders, Fill, RestingOrder
 from simlab.core.jit import jit
 from simlab.core.random import Role, block, stream, unit
 from simlab.core.rows import record_reader, unpacked
@@ -235,6 +235,13 @@ class PopulationHost:
                 found.append(RestingOrder(what[0], Side(side_list & 1), *what[1:]))
             row = order["account_next"]
         return found
+
+    def customer_orders(self, agents: NDArray[np.int64], instruments: NDArray[np.int64]) -> CustomerOrders:
+        customers = self._state.ledger.customers
+        if not len(customers):
+            return CustomerOrders(*(np.zeros((len(agents), len(instruments)), np.int64) for _ in range(4)))
+        own = customers[agents[:, None] * len(self._state.views) + instruments[None, :]]
+        return CustomerOrders(*(own[name].copy() for name in ("side", "limit", "quantity", "since")))
 
     def random(self, agent: int) -> np.random.Generator:
         """Return an agent's own stream, made when it is first asked for."""

@@ -105,6 +105,8 @@ def _move(rows: NDArray[Any], heads: int) -> None:
 def _widen_ledger(ledger: Ledger, count: int) -> None:
     accounts = len(ledger.accounts)
     ledger.positions = _widened(ledger.positions, accounts, count, 1)
+    if len(ledger.customers):
+        ledger.customers = _widened(ledger.customers, accounts, count, 1)
     logs = len(ledger.fills) // (count * FILL_LOG) if count else 1
     ledger.fills = _widened(ledger.fills, logs, count, FILL_LOG)
     ledger.terms = _joined(ledger.terms, new_rows(1, ledger.terms.dtype))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from simlab.agents.compiled import DEPTH_LEVELS, HISTORY_STEPS, VISIBLE_ORDERS
+from simlab.agents.compiled import DEPTH_LEVELS, HISTORY_STEPS, SHOUTS, VISIBLE_ORDERS, Shout
 from simlab.agents.history import HISTORY_LEVELS
 from simlab.agents.strategy import MAX_PARAMETERS
 from simlab.core.jit import jit, jit_inline
 from simlab.core.numerics import normal_quantile
 from simlab.core.random import Role, block, open_unit
+from simlab.core.rows import unpacked
+from simlab.core.types import FLAG_MARKET, FLAG_PRIORITY_KEPT, EventKind, TimeInForce
 
 __all__ = [
     "forget_fills",
+    "hear",
     "remember_mid",
     "remember_step",
     "show_agent",
@@ -24,6 +27,9 @@ __all__ = [
 
 _SIGNAL = np.uint64(Role.SIGNAL)
 _HISTORY_MASK = HISTORY_STEPS - 1
+_SHOUT_MASK = SHOUTS - 1
+_TRADE = int(Shout.BUY)
+_NO_SHOUT = FLAG_MARKET | FLAG_PRIORITY_KEPT | TimeInForce.IOC | TimeInForce.FOK
 
 
 @jit_inline
@@ -119,6 +125,12 @@ def show_agent(state, p, agent, instrument):
     me.sold = position.sold
     me.fills = position.fills
     me.last_look = account.last_look
+    if len(ledger.customers) > 0:
+        customer = ledger.customers[agent * len(ledger.terms) + instrument]
+        me.customer_side = customer.side
+        me.customer_limit = customer.limit
+        me.customer_quantity = customer.quantity
+        me.customer_since = customer.since
     at = population.parameters_at + (agent - population.first) * population.parameters_each
     if at != state.clock.parameters:
         state.clock.parameters = at
@@ -137,6 +149,34 @@ def forget_fills(ledger, agent, instrument):
     position.bought = 0
     position.sold = 0
     position.fills = 0
+
+
+@jit
+def _tell(view, kind, price):
+    at = view.shouts & _SHOUT_MASK
+    view.shout_kinds[at] = kind
+    view.shout_prices[at] = price
+    view.shouts += 1
+
+
+@jit
+def hear(state, first, last):
+    """Remember the trades of a message's events, and after them the order that rests, if one does."""
+    events = state.book.events
+    resting, kind, price, view = 0, 0, 0, state.views[0]
+    for i in range(first, last):
+        event = events[i]
+        what, side, _, flags, instrument = unpacked(event.code)
+        if what == EventKind.FILL:
+            _tell(state.views[instrument], _TRADE + side, event.price)
+            resting -= event.quantity
+        elif what == EventKind.ACCEPTED or what == EventKind.REPLACED:
+            resting = event.quantity if (flags & _NO_SHOUT) == 0 else 0
+            kind, price, view = side, event.price, state.views[instrument]
+        elif event.order_id == events[first].order_id:
+            resting = 0  # it met an order of its own account
+    if resting > 0:
+        _tell(view, kind, price)
 
 
 @jit_inline

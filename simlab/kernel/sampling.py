@@ -13,7 +13,14 @@ from simlab.engine.compiled.tables import Book
 from simlab.kernel.state import State
 from simlab.market.instruments import Instrument
 
-__all__ = ["account_columns", "best_levels", "depth_columns", "instrument_columns", "quote_columns"]
+__all__ = [
+    "account_columns",
+    "assignment_columns",
+    "best_levels",
+    "depth_columns",
+    "instrument_columns",
+    "quote_columns",
+]
 
 _COPIED = (
     "name",
@@ -75,6 +82,13 @@ def account_columns(state: State, step: int) -> dict[str, Any]:
         "fees": np.repeat(ledger.accounts["fees"], count),
         "mark_price": np.tile(state.views["mid"], total),
     }
+
+
+def assignment_columns(step: int, rows: NDArray[Any]) -> dict[str, Any]:
+    """Return columns of the table of customers' orders, of those given out in one step."""
+    names = {"limit": "limit_price"}
+    columns: dict[str, Any] = {names.get(name, name): rows[name].copy() for name in rows.dtype.names or ()}
+    return {"step": np.full(len(rows), step, np.int64)} | columns
 
 
 def instrument_columns(instruments: Sequence[Instrument], *, first: int = 0) -> dict[str, list[Any]]:

@@ -23,7 +23,13 @@ from simlab.kernel.delivery import NEED_FLIGHT
 from simlab.kernel.door import Door
 from simlab.kernel.inbox import Entry
 from simlab.kernel.loop import Stop, advance
-from simlab.kernel.sampling import account_columns, depth_columns, instrument_columns, quote_columns
+from simlab.kernel.sampling import (
+    account_columns,
+    assignment_columns,
+    depth_columns,
+    instrument_columns,
+    quote_columns,
+)
 from simlab.kernel.snapshots import AccountSnapshot, BookSnapshot, account_of, book_of
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import Phase, State
@@ -69,9 +75,7 @@ class Simulation:
         self._set_samples()
         self.pulse: Callable[[], None] | None = None
         """Called whenever the compiled loop lets Python in, also in the midst of a step."""
-        self._door = Door(
-            spec, self.state, deliver=self._deliver, published=self._published, listed=self._listed
-        )
+        self._door = self._new_door()
         self._functions = bind_strategies(spec, self.state)
         self._callbacks = Callbacks(spec, self.state)
         self._tell_decisions()
@@ -79,6 +83,16 @@ class Simulation:
     def close(self) -> None:
         """Close what strategies keep open (clients, files); a market that goes on opens it again."""
         self._callbacks.close()
+
+    def _new_door(self) -> Door:
+        return Door(
+            self.spec,
+            self.state,
+            deliver=self._deliver,
+            published=self._published,
+            listed=self._listed,
+            assigned=self._assigned,
+        )
 
     def _tell_decisions(self) -> None:
         if self._sink is not None:
@@ -154,9 +168,7 @@ class Simulation:
         market = cls.__new__(cls)
         market.spec, market.state, market._sink, market.pulse = spec, state, sink, None
         market._set_samples()
-        market._door = Door(
-            spec, state, deliver=market._deliver, published=market._published, listed=market._listed
-        )
+        market._door = market._new_door()
         market._door.read_from(state)
         market._functions = bind_strategies(spec, state)
         memory = state.memory_of_strategies.tobytes()
@@ -400,6 +412,10 @@ class Simulation:
         if self._sink is not None:
             number = len(spec.instruments) - 1
             self._sink.rows("instruments", instrument_columns(spec.instruments[-1:], first=number))
+
+    def _assigned(self, step: int, rows: NDArray[Any]) -> None:
+        if self._sink is not None:
+            self._sink.rows("customer_orders", assignment_columns(step, rows))
 
     def _published(self, item: NewsItem) -> None:
         self._callbacks.news = self.news

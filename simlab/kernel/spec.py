@@ -13,7 +13,7 @@ from simlab.agents.strategy import Strategy
 from simlab.errors import ConfigError
 from simlab.market.instruments import AccountPolicy, Instrument
 from simlab.market.ledger import ExchangeAccount
-from simlab.processes import OutsideSpec
+from simlab.processes import CustomerOrders, OutsideSpec
 
 __all__ = [
     "Activation",
@@ -70,6 +70,7 @@ class Population:
     `instruments` are names; empty means all. `signal_noise` is the standard deviation, in price units, of an
     agent's private signal around the fundamental. The population is in the market in steps
     [`joins`, `leaves`). `fallback` are the strategies that decide, in turn, where those before pass on.
+    `customers` says what the agents are given to trade for customers.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Population:
     leaves: int | None = None
     parameter_names: tuple[str, ...] = ()
     fallback: tuple[Fallback, ...] = ()
+    customers: CustomerOrders | None = None
 
     def __post_init__(self) -> None:
         if not self.parameter_names:

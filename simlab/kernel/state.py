@@ -155,7 +155,7 @@ CLOCK = np.dtype(
         *_row("i8", "active", "cursor", "slot", "agent", "looked", "parameters"),
         *_row("i8", "out_count", "out_cursor", "repeat"),
         *_row("i8", "free_message", "top_message", "in_flight"),
-        *_row("i8", "inbox_number", "outside_step"),
+        *_row("i8", "inbox_number", "outside_step", "customers_step", "listens"),
         ("specification", "u8"),
         *_row("i8", "block_start", "quotes", "quotes_every", "depth_every", "accounts_every"),
     ]
@@ -164,7 +164,9 @@ CLOCK = np.dtype(
 
 `active` actors of the step stand in `State.places`, of which `cursor` have acted; `slot` is the next of the
 present agent's instruments. `looked` is a Python agent that is to forget the fills it saw, `parameters` the
-row that `State.me` shows; both -1 for none. `repeat` counts an agent's messages of one decision.
+row that `State.me` shows; both -1 for none. `repeat` counts an agent's messages of one decision. Customers'
+orders have been given out for all steps before `customers_step`. `listens` says that a strategy looks at
+shouts.
 """
 
 
@@ -252,7 +254,7 @@ _LEFT_OUT = {
 _COLUMNS_LEFT_OUT = {
     "address", "due_count", "active", "cursor", "slot", "agent", "looked", "parameters", "repeat",
     "out_cursor", "events", "quotes", "quotes_every", "depth_every", "accounts_every", "block_start",
-    "unused", "number", "inbox_number", "specification",
+    "unused", "number", "inbox_number", "specification", "customers_step",
 }  # fmt: skip
 
 

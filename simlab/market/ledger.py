@@ -90,6 +90,24 @@ STATS = np.dtype([("orders", "i8"), ("fills", "i8"), ("volume", "i8"), ("refused
 """What the accounts of one population did, in total; messages refused by reason."""
 
 
+CUSTOMER = np.dtype(
+    [
+        ("side", "i8"),
+        ("limit", "i8"),
+        ("limit_step", "i8"),
+        ("quantity", "i8"),
+        ("since", "i8"),
+        ("unused", "i8", (3,)),
+    ]
+)
+"""What an account may trade for its customer in one instrument, a cache line.
+
+`quantity` lots are left, 0 for none. The next lot size has the limit price `limit`, each further one is worth
+`limit_step` less to a customer who buys, or costs one who sells that much more. `since` is the step at which
+the account was given the order.
+"""
+
+
 class ExchangeAccount(IntEnum):
     """An account of the exchange's own; they are numbered after all agents, in this order."""
 
@@ -123,6 +141,8 @@ class Ledger(Tables):
     exchange = record(EXCHANGE)
     fills = table(OWN_FILL)
     """`FILL_LOG` rows for each account with a log and instrument, used in turn."""
+    customers = table(CUSTOMER)
+    """A row for each of `positions`, or none at all where nobody trades for customers."""
 
 
 @jit_inline
@@ -197,6 +217,17 @@ def _change_position(position, signed, unit):
 
 
 @jit_inline
+def _serve_customer(customer, side, quantity, lot_size):
+    """Take a fill out of what is left of a customer's order; the last unit's limit price stays."""
+    if customer.side != side or customer.quantity <= 0:
+        return
+    before = customer.quantity
+    customer.quantity = max(before - quantity, 0)
+    units = before // lot_size - max(customer.quantity // lot_size, 1)
+    customer.limit += (units if side == Side.SELL else -units) * customer.limit_step
+
+
+@jit_inline
 def _book_side(ledger, account_number, instrument, side, price, quantity, ppm, step, order_id):
     """Book one side of a fill; return the fee."""
     account = ledger.accounts[account_number]
@@ -213,6 +244,8 @@ def _book_side(ledger, account_number, instrument, side, price, quantity, ppm, s
     else:
         position.sold += quantity
     position.fills += 1
+    if len(ledger.customers) > 0:
+        _serve_customer(ledger.customers[row], side, quantity, ledger.terms[instrument].lot_size)
     stats = ledger.stats[account.population]
     stats.fills += 1
     stats.volume += quantity

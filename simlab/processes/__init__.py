@@ -1,9 +1,10 @@
-"""Fundamental value, news and shocks: what happens to the market from outside.
+"""Fundamental value, news, shocks and customers' orders: what happens to the market from outside.
 
 Owns the specifications of outside processes, their state, and the code that makes blocks of steps from the
 two. Knows only core and errors.
 """
 
+from simlab.processes.customers import CustomerOrders, Customers, LimitPrices, Timing
 from simlab.processes.fundamental import FundamentalSpec
 from simlab.processes.happenings import NewsItem, OutsideBlock, Shock, ShockKind
 from simlab.processes.news import PoissonNews, ScheduledNews
@@ -11,12 +12,15 @@ from simlab.processes.outside import Outside, OutsideSpec, OutsideState
 from simlab.processes.shocks import FatFinger, FundamentalJump, Halt, Join, Leave
 
 __all__ = [
+    "CustomerOrders",
+    "Customers",
     "FatFinger",
     "FundamentalJump",
     "FundamentalSpec",
     "Halt",
     "Join",
     "Leave",
+    "LimitPrices",
     "NewsItem",
     "Outside",
     "OutsideBlock",
@@ -26,4 +30,5 @@ __all__ = [
     "ScheduledNews",
     "Shock",
     "ShockKind",
+    "Timing",
 ]

@@ -231,6 +231,10 @@ class Run:
         """Read the news."""
         return self.frame("news", **options)
 
+    def customer_orders(self, **options: Any) -> pd.DataFrame:
+        """Read what accounts were given to trade for customers."""
+        return self.frame("customer_orders", **options)
+
     def decisions(self, **options: Any) -> pd.DataFrame:
         """Read what agents noted about their decisions."""
         return self.frame("decisions", **options)

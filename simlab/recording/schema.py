@@ -250,6 +250,20 @@ _NEWS = Table(
     ),
 )
 
+_CUSTOMER_ORDERS = Table(
+    "customer_orders",
+    "What accounts were given to trade for their customers; a new order takes the place of the last one",
+    (
+        _STEP,
+        _ACCOUNT,
+        _INSTRUMENT,
+        _category("side", _names(Side), "What the customer wants"),
+        Column("limit_price", "int64", "price units", "What the first lot size is worth, or costs"),
+        Column("limit_step", "int64", "price units", "What each further one is worth less, or costs more"),
+        Column("quantity", "int64", "lots", "Size of the order"),
+    ),
+)
+
 _DECISIONS = Table(
     "decisions",
     "Who decided what, and why: of agents that explain themselves, or fall back on another strategy",
@@ -318,6 +332,7 @@ TABLES: dict[str, Table] = {
         _DEPTH,
         _ACCOUNTS,
         _NEWS,
+        _CUSTOMER_ORDERS,
         _DECISIONS,
         _AGENTS,
         _INSTRUMENTS,

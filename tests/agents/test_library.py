@@ -93,42 +93,6 @@ def test_noise_cancels_instead_of_adding_at_its_largest_number_of_orders() -> No
         assert [kind for kind, *_ in answers("noise", case)] == [CANCEL]
 
 
-@pytest.mark.parametrize("side", Side)
-def test_zi_constrained_never_trades_at_a_loss(side: Side) -> None:
-    prices = []
-    for seed in range(300):
-        case = make_case("zi_constrained", seed=seed, side=side, value=10_000, low=9_900, high=10_100)
-        [(kind, sent_side, price, quantity)] = answers("zi_constrained", case)
-        assert (kind, sent_side, quantity) == (LIMIT, side, 1)
-        prices.append(price)
-    low, high = (9_900, 10_000) if side == Side.BUY else (10_000, 10_100)
-    assert low <= min(prices) < low + 5
-    assert high - 5 < max(prices) <= high
-    assert np.mean(prices) == pytest.approx((low + high) / 2, abs=8)
-
-
-def test_zi_unconstrained_uses_the_whole_range() -> None:
-    prices = [
-        answers("zi_unconstrained", make_case("zi_unconstrained", seed=seed, low=9_900, high=10_100))[0][2]
-        for seed in range(300)
-    ]
-    assert min(prices) < 9_910
-    assert max(prices) > 10_090
-
-
-def test_zi_withdraws_its_order_and_stops_when_it_has_traded_its_units() -> None:
-    case = make_case("zi_constrained", units=2)
-    case.me[0].open_orders = 1
-    assert [kind for kind, *_ in answers("zi_constrained", case)] == [CANCEL_ALL, LIMIT]
-    case.me[0].open_orders, case.me[0].bought = 0, 1
-    assert [kind for kind, *_ in answers("zi_constrained", case)] == [LIMIT]
-    assert answers("zi_constrained", case) == []
-
-
-def test_zi_names_no_price_when_the_value_lies_outside_its_range() -> None:
-    assert answers("zi_constrained", make_case("zi_constrained", value=100, low=9_900, high=10_100)) == []
-
-
 @pytest.mark.parametrize(
     ("signal", "expected"),
     [

@@ -126,8 +126,8 @@ def test_each_is_checked_against_the_range_with_its_path() -> None:
         "steps": 1,
         "instruments": {"ACME": {"initial_price": 100}},
         "populations": {
-            "buyers": {"strategy": "zi_constrained", "count": 2, "parameters": {"value": {"each": [75, -1]}}}
+            "buyers": {"strategy": "noise", "count": 2, "parameters": {"offset": {"each": [75, -1]}}}
         },
     }
-    with pytest.raises(ConfigError, match=r"populations\.buyers\.parameters\.value\.each"):
+    with pytest.raises(ConfigError, match=r"populations\.buyers\.parameters\.offset\.each"):
         load(market)

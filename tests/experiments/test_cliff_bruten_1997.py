@@ -23,10 +23,10 @@ def values(instrument: str) -> pd.DataFrame:
         load(FOLDER / "experiment.yaml").model_dump(mode="json", exclude_none=True)["populations"].items()
     ):
         if population["instruments"] == [instrument]:
-            given = population["parameters"]["value"]
+            orders = population["customer_orders"]
+            given = orders["limit_price"]
             each = given["each"] if isinstance(given, dict) else [given] * population["count"]
-            side = "sell" if population["parameters"]["side"] else "buy"
-            rows += [(f"{name}/{i}", side, 0, value) for i, value in enumerate(each)]
+            rows += [(f"{name}/{i}", orders["side"], 0, value) for i, value in enumerate(each)]
     return pd.DataFrame(rows, columns=["account", "side", "unit", "value"])
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import simlab
 from simlab.analysis.quality import equilibrium
-from simlab.config import load
 from simlab.runner.study import Lab, Study, Trial
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "gode_sunder_1993"
@@ -21,13 +22,23 @@ def efficiencies(*, constrained: float = 99.0, unconstrained: float = 70.0) -> d
     return {"ZI-C": constrained + noise, "ZI-U": unconstrained + noise**2}
 
 
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Return all units that are given out in the first period."""
+    run = simlab.run(FOLDER / "experiment.yaml", steps=1, out=tmp_path_factory.mktemp("given"))
+    names = run.instruments()["name"]
+    units = run.customer_units()
+    return units.assign(instrument=units["instrument"].map(names)).drop(columns="period")
+
+
 @pytest.mark.parametrize(
     ("market", "price", "quantity"),
     list(zip(MARKETS, (69, 69, 106, 170, 131), (24, 24, 6, 15, 24), strict=True)),
 )
-def test_schedules_have_the_papers_equilibria(market: str, price: int, quantity: int) -> None:
-    config = load(FOLDER / "experiment.yaml").model_dump(mode="json", exclude_none=True)
-    units = ANALYSIS["schedule"](config, market)
+def test_schedules_have_the_papers_equilibria(
+    given: pd.DataFrame, market: str, price: int, quantity: int
+) -> None:
+    units = given[given["instrument"] == market]
     [found] = equilibrium(units).itertuples()
     assert found.low <= price <= found.high
     assert found.quantity == quantity
@@ -50,11 +61,10 @@ def test_claims_follow_the_rules_of_the_readme() -> None:
     assert [claim.holds for claim in alike] == [True] * 5 + [False] * 2
 
 
-def test_efficiency_without_a_budget_follows_from_the_schedules() -> None:
-    config = load(FOLDER / "experiment.yaml").model_dump(mode="json", exclude_none=True)
+def test_efficiency_without_a_budget_follows_from_the_schedules(given: pd.DataFrame) -> None:
     expected = []
     for market in MARKETS:
-        units = ANALYSIS["schedule"](config, market)
+        units = given[given["instrument"] == market]
         of_all = np.where(units["side"] == "buy", units["value"], -units["value"]).sum()
         expected.append(100 * of_all / equilibrium(units)["surplus"][0])
     with Lab(FOLDER) as lab:

@@ -366,7 +366,7 @@ ARGUMENTS = dict.fromkeys(("uniform", "past_return", "depth", "mids", "history")
     "refusal": (0, MessageKind.CANCEL_ALL),
     "resource": ("key", list),
 }
-MADE_ANEW = ("uniform", "mids", "history", "numbers", "available", "open_orders")
+MADE_ANEW = ("uniform", "mids", "history", "numbers", "available", "open_orders", "customer_orders")
 """What is made whenever it is asked for, and belongs to whoever asked."""
 MEANT_TO_BE_SHARED = ("shared", "resource")
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simlab.agents.compiled import DEPTH_LEVELS, ME_DTYPE, VIEW_DTYPE, VISIBLE_ORDERS
+from simlab.agents.compiled import DEPTH_LEVELS, ME_DTYPE, SHOUTS, VIEW_DTYPE, VISIBLE_ORDERS, Shout
+from simlab.agents.hosts import CustomerOrder
 from simlab.agents.strategy import Parameter, Strategy
 from simlab.core.random import RNG_DTYPE, Role, name_key, reset
 from simlab.core.types import Side
@@ -66,7 +67,14 @@ def random_case(strategy: Strategy, seed: int) -> Case:
     return Case(view, me, _stream(seed, int(view[0].step)))
 
 
-def plain_case(strategy: Strategy, *, seed: int = 0, step: int = 0, **parameters: float) -> Case:
+def plain_case(
+    strategy: Strategy,
+    *,
+    seed: int = 0,
+    step: int = 0,
+    customer: CustomerOrder | None = None,
+    **parameters: float,
+) -> Case:
     """Return an ordinary market and an agent without inventory or orders, to change and to decide on.
 
     The best bid is 9,999 and the best ask 10,001, 50 lots each; the mid price has always been 10,000, and so
@@ -78,6 +86,8 @@ def plain_case(strategy: Strategy, *, seed: int = 0, step: int = 0, **parameters
     seed : int
         Seed of the stream that the decision draws from.
     step : int
+    customer : CustomerOrder, optional
+        What the agent is to trade for a customer.
     **parameters : float
         By name; the others have their defaults.
 
@@ -97,6 +107,9 @@ def plain_case(strategy: Strategy, *, seed: int = 0, step: int = 0, **parameters
     view, me = blank(VIEW_DTYPE), blank(ME_DTYPE)
     _plain(view[0], me[0], step)
     agent = me[0]
+    if customer is not None:
+        agent.customer_side, agent.customer_limit = customer.side, customer.limit_price
+        agent.customer_quantity, agent.customer_since = customer.quantity, customer.since
     names = [parameter.name for parameter in strategy.parameters]
     for name in parameters:
         if name not in names:
@@ -115,7 +128,7 @@ def _plain(market: np.record, agent: np.record, step: int) -> None:
     market.mid, market.initial_price, market.mids = 10_000.0, 10_000, 10_000.0
     market.last_price, market.last_quantity = 10_000, 1
     market.last_side, market.news_step, agent.last_look = -1, -1, -1
-    agent.agent, agent.signal = ACCOUNT, 10_000.0
+    agent.agent, agent.signal, agent.customer_since = ACCOUNT, 10_000.0, -1
 
 
 def _clear(market: np.record, *sides: str) -> None:
@@ -210,6 +223,7 @@ def draw_market(view: np.record, generator: np.random.Generator) -> None:
     view.last_side = generator.integers(-1, 2)
     view.volume = generator.choice([0, 1000, 10**12])
     view.trades = view.volume // 10
+    _draw_shouts(view, generator)
     view.news_step = view.step if generator.random() < 0.2 else -1
     view.news_sentiment = generator.uniform(-1.0, 1.0)
 
@@ -228,6 +242,24 @@ def _draw_levels(
     view[f"{side}_depths"][: ticks.size] = depths
 
 
+def _draw_shouts(view: np.record, generator: np.random.Generator) -> None:
+    """Draw the latest shouts and trades, around the mid price."""
+    view.shouts = generator.choice([0, 1, 20, SHOUTS - 1, SHOUTS, 1000])
+    known = min(int(view.shouts), SHOUTS)
+    ticks = np.maximum(view.mid // view.tick_size + generator.integers(-20, 21, known), 1)
+    view.shout_prices[:known] = np.minimum(ticks, HIGHEST_PRICE // view.tick_size) * view.tick_size
+    view.shout_kinds[:known] = generator.integers(0, len(Shout), known)
+
+
+def _draw_customer(me: np.record, view: np.record, generator: np.random.Generator) -> None:
+    """Draw what the agent is to trade for a customer; a limit price need not be on a tick."""
+    me.customer_side = generator.integers(2)
+    me.customer_quantity = view.lot_size * generator.choice([0, 1, 1, 5])
+    limit = view.mid + generator.normal(0.0, float(generator.choice([1.0, 50.0, 1e5])))
+    me.customer_limit = int(min(max(limit, -100.0), HIGHEST_PRICE))
+    me.customer_since = max(0, int(view.step) - int(generator.integers(0, 100)))
+
+
 def draw_account(me: np.record, view: np.record, generator: np.random.Generator) -> None:
     """Draw an agent's account in a market."""
     me.agent = ACCOUNT
@@ -242,6 +274,7 @@ def draw_account(me: np.record, view: np.record, generator: np.random.Generator)
     me.open_orders = count + generator.choice([0, 0, 3])
     me.order_ids[:count] = 1 + np.arange(count)
     me.order_sides[:count] = generator.integers(0, 2, count)
+    _draw_customer(me, view, generator)
     middle = int(view.mid // view.tick_size)
     ticks = middle + np.where(me.order_sides[:count] == Side.BUY, -1, 1) * generator.integers(1, 4, count)
     me.order_prices[:count] = np.clip(ticks, 1, HIGHEST_PRICE // view.tick_size) * view.tick_size

@@ -17,8 +17,8 @@ from simlab.agents.conformance.cases import (
     draw_parameter,
     put_into,
 )
-from simlab.agents.each import Fill, RestingOrder
 from simlab.agents.history import HISTORY_DTYPE, HISTORY_LEVELS
+from simlab.agents.hosts import CustomerOrders, Fill, RestingOrder
 from simlab.agents.strategy import Strategy
 from simlab.core.types import Reason, Side
 
@@ -187,6 +187,12 @@ class DrawnMarket:
         columns = (own.order_ids, own.order_sides, own.order_prices, own.order_quantities)
         rows = zip(*(column[:count].tolist() for column in columns), strict=True)
         return [RestingOrder(order_id, Side(side), *rest) for order_id, side, *rest in rows]
+
+    def customer_orders(self, agents: NDArray[np.int64], instruments: NDArray[np.int64]) -> CustomerOrders:
+        own = [[self._own(agent, i) for i in instruments.tolist()] for agent in agents.tolist()]
+        names = ("side", "limit", "quantity", "since")
+        columns = ([[int(it[f"customer_{name}"]) for it in row] for row in own] for name in names)
+        return CustomerOrders(*(np.array(it, np.int64).reshape(len(agents), -1) for it in columns))
 
     def random(self, agent: int) -> np.random.Generator:
         return self._streams.setdefault(agent, np.random.default_rng([self.seed, agent]))

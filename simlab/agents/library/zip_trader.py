@@ -1,6 +1,6 @@
 """Learn a profit margin from what others shout and pay: the zero-intelligence-plus traders of Cliff.
 
-A trader has a schedule of units, as the zero-intelligence traders do, and a margin mu. It names the price
+A trader trades the units of its customer's order one by one, with a margin mu. It names the price
 p = value (1 - mu) to buy its next unit, p = cost (1 + mu) to sell it. After each event it may move the price
 towards a target tau, by the Widrow-Hoff rule with momentum::
 
@@ -12,19 +12,18 @@ likewise a little below. A seller (a buyer is its mirror image)
 
 - raises its price after a trade at q, when p <= q: it could have had more;
 - lowers it after a trade at q that a seller accepted, when p > q and it has units left: it lost the trade;
-- lowers it after an offer at q that nobody accepted, when p >= q and it has units left.
+- lowers it after an ask at q that nobody accepted at once, when p >= q and it has units left.
 
-An event is inferred from the best prices and the last trade since the trader last looked, as in the Bristol
-Stock Exchange: a new trade is a shout that was accepted, by the aggressor; a best price that has gone or has
-been bettered without a trade is a shout that was not. So traders should look often (every step), see few
-events between two looks, and let shouts end soon (`lifetime`): a book of resting orders teaches nothing.
+It hears every order that came to rest (a shout that nobody accepted at once) and every trade (a shout that
+was accepted, by the aggressor) since it last looked, up to the latest 128, in order.
 
 At a look a trader takes the best opposite price at once if it is as good as p. Otherwise it names p with the
 probability `shout_rate`, and leaves its last order alone if it does not.
 
-Simplifications: an inferred event stands for all since the last look; a shout that does not better the best
-price goes unseen. The price moves on a continuous scale; it is rounded to the nearest tick that makes no loss
-when it is named. A trader without units learns from trades with the value of its last unit.
+Simplifications: a shout stands in an order book, and may be accepted later; let it end soon (`lifetime`) for
+shouts that are gone when nobody accepts. The price moves on a continuous scale; it is rounded to the nearest
+tick that makes no loss when it is named. A trader without units learns from trades with the value of its last
+unit.
 
 References
 ----------
@@ -36,24 +35,25 @@ auction markets, technical report HPL-97-141, Hewlett-Packard Laboratories, Bris
 
 from __future__ import annotations
 
-from simlab.agents.compiled import Parameter, cancel_all, compiled_strategy, limit
-from simlab.agents.library.quoting import opposite_depth, to_price
-from simlab.agents.library.schedules import (
+from simlab.agents.compiled import Needs, Parameter, Shout, compiled_strategy
+from simlab.agents.library.shouting import (
     LIFETIME,
-    PERIOD,
-    VALUE_STEP,
-    last_step,
-    unit_value,
-    units_traded,
+    first_unheard,
+    has_unit,
+    heard_kind,
+    heard_price,
+    meets,
+    nearest_price,
+    shout,
 )
 from simlab.core.jit import jit
 from simlab.core.random import uniform
 
-__all__ = ["moved_margin", "zip_trader"]
+__all__ = ["direction", "moved_margin", "zip_trader"]
 
-_SIDE, _VALUE, _UNITS, _VALUE_STEP, _PERIOD, _LIFETIME, _SHOUT_RATE = range(7)
-_MARGIN_0, _BETA, _GAMMA, _C_R, _C_A = range(7, 12)
-_MARGIN, _CHANGE, _BEST_BID, _BEST_ASK, _TRADES = range(1, 6)  # memory; 0 counts the units
+_LIFETIME, _SHOUT_RATE, _MARGIN_0, _BETA, _GAMMA, _C_R, _C_A = range(7)
+_MARGIN, _CHANGE, _HEARD = range(3)  # memory
+_TRADE = int(Shout.BUY)
 
 
 @jit
@@ -78,82 +78,47 @@ def _limit_price(side, worth, margin):
 
 
 @jit
-def _nearest_tick(view, side, worth, price):
-    """Round a price to the nearest tick that is not beyond the value of the unit."""
-    rounded = to_price(view, 0, price + 0.5 * view.tick_size)
-    worst = to_price(view, side, worth)
-    return min(rounded, worst) if side == 0 else max(rounded, worst)
+def direction(side, price, kind, at, active):
+    """Return 1 to raise the price after an event at the price `at`, -1 to lower it, 0 to leave it.
 
+    `kind` is a `Shout`; `active` says whether there are units left.
 
-@jit
-def _direction(view, me, side, price, active):
-    """Return 1 to raise the price, -1 to lower it, 0 to leave it, and the price of the event."""
+    Example
+    -------
+    >>> direction(1, 100.0, Shout.BUY, 110.0, True), direction(1, 100.0, Shout.ASK, 90.0, True)
+    (1, -1)
+    """
     better = 1 if side == 1 else -1  # the direction in which this side earns more
-    if view.trades != int(me.memory[_TRADES]):
-        at = float(view.last_price)
+    if kind >= _TRADE:
         if better * (at - price) >= 0.0:
-            return better, at
-        return (-better, at) if active and view.last_side == side else (0, at)
-    at = me.memory[_BEST_BID] if side == 0 else me.memory[_BEST_ASK]
-    depth = view.bid_depth if side == 0 else view.ask_depth
-    best = view.best_bid if side == 0 else view.best_ask
-    refused = at > 0.0 and (depth == 0 or best != at)
-    return (-better, at) if refused and active and better * (price - at) >= 0.0 else (0, at)
+            return better
+        return -better if active and kind - _TRADE == side else 0
+    return -better if active and kind == side and better * (price - at) >= 0.0 else 0
 
 
 @jit
 def _learn(view, me, rng, side, worth, active):
-    margin = me.memory[_MARGIN]
-    price = _limit_price(side, worth, margin)
-    direction, at = _direction(view, me, side, price, active)
-    if direction == 0:
-        return
-    relative = uniform(rng) * me.parameters[_C_R]
-    absolute = uniform(rng) * me.parameters[_C_A]
-    target = at * (1.0 + direction * relative) + direction * absolute
+    """Move the margin by all that happened since the last look."""
     gamma = me.parameters[_GAMMA]
-    change = gamma * me.memory[_CHANGE] + (1.0 - gamma) * me.parameters[_BETA] * (target - price)
-    me.memory[_CHANGE] = change
-    me.memory[_MARGIN] = moved_margin(side, worth, margin, change)
-
-
-@jit
-def _remember(view, me):
-    me.memory[_BEST_BID] = view.best_bid if view.bid_depth > 0 else 0.0
-    me.memory[_BEST_ASK] = view.best_ask if view.ask_depth > 0 else 0.0
-    me.memory[_TRADES] = view.trades
-
-
-@jit
-def _shout(view, me, rng, orders, side, price):
-    """Take the best opposite price if it is good enough; else name the own price, now and then."""
-    best = view.best_ask if side == 0 else view.best_bid
-    meets = price >= best if side == 0 else price <= best
-    takes = opposite_depth(view, side) > 0 and meets
-    if not takes and uniform(rng) >= me.parameters[_SHOUT_RATE]:
-        return
-    if me.open_orders > 0:
-        cancel_all(orders, view)
-    until = last_step(view.step, int(me.parameters[_PERIOD]), int(me.parameters[_LIFETIME]))
-    limit(orders, view, side, price, view.lot_size, 0, 0, until)
+    for number in range(first_unheard(view, me.memory[_HEARD]), view.shouts):
+        margin, at = me.memory[_MARGIN], heard_price(view, number)
+        price = _limit_price(side, worth, margin)
+        way = direction(side, price, heard_kind(view, number), at, active)
+        if way == 0:
+            continue
+        relative = uniform(rng) * me.parameters[_C_R]
+        absolute = uniform(rng) * me.parameters[_C_A]
+        target = at * (1.0 + way * relative) + way * absolute
+        change = gamma * me.memory[_CHANGE] + (1.0 - gamma) * me.parameters[_BETA] * (target - price)
+        me.memory[_CHANGE] = change
+        me.memory[_MARGIN] = moved_margin(side, worth, margin, change)
+    me.memory[_HEARD] = view.shouts
 
 
 @compiled_strategy(
     "zip",
     "Learns its profit margin from shouts and trades (zero-intelligence plus).",
     (
-        Parameter("side", 0, "1", "0 a buyer, 1 a seller.", 0, 1, True),
-        Parameter(
-            "value",
-            10_000,
-            "price units",
-            "What the first unit is worth to a buyer, or costs a seller.",
-            1,
-            2e9,
-        ),
-        Parameter("units", 10, "lot sizes", "Units to trade in a period; then it stops.", 0, 10**6, True),
-        VALUE_STEP,
-        PERIOD,
         LIFETIME,
         Parameter("shout_rate", 0.1, "1", "Chance of naming its price at a look.", 0.0, 1.0),
         Parameter("margin", 0.2, "1", "Profit margin it starts with, as a share of the value.", 1e-3, 0.999),
@@ -162,23 +127,20 @@ def _shout(view, me, rng, orders, side, price):
         Parameter("c_r", 0.05, "1", "Largest relative distance of a target from the price.", 0.0, 1.0),
         Parameter("c_a", 5, "price units", "Largest absolute distance on top of it.", 0.0, 1e6),
     ),
+    needs=Needs(shouts=True, customers=True),
     source="Cliff (1997), HPL-97-91; Cliff and Bruten (1997), HPL-97-141",
 )
 def zip_trader(view, me, rng, orders):
     """Learn from what has happened since the last look, then take, name a price, or wait."""
-    side = int(me.parameters[_SIDE])
-    units = int(me.parameters[_UNITS])
-    unit = units_traded(view, me, side, int(me.parameters[_PERIOD]))
-    if view.halted:
+    if view.halted or me.customer_since < 0:
         return
-    active = unit < units
-    worth = unit_value(side, max(min(unit, units - 1), 0), me.parameters[_VALUE], me.parameters[_VALUE_STEP])
-    worth = max(worth, 1.0)  # a unit that is worth nothing has no margin
+    side, active = me.customer_side, has_unit(view, me)
+    worth = max(float(me.customer_limit), 1.0)  # a unit that is worth nothing has no margin
     if me.memory[_MARGIN] == 0.0:
         me.memory[_MARGIN] = me.parameters[_MARGIN_0]
-        _remember(view, me)
+        me.memory[_HEARD] = view.shouts
     _learn(view, me, rng, side, worth, active)
-    _remember(view, me)
     if active:
-        price = _nearest_tick(view, side, worth, _limit_price(side, worth, me.memory[_MARGIN]))
-        _shout(view, me, rng, orders, side, price)
+        price = nearest_price(view, me, _limit_price(side, worth, me.memory[_MARGIN]))
+        if meets(view, side, price) or uniform(rng) < me.parameters[_SHOUT_RATE]:
+            shout(orders, view, me, price, int(me.parameters[_LIFETIME]))

@@ -33,6 +33,15 @@ CARD_FILE = "card.json"
 FORMAT = 1
 """Version of the card's layout."""
 
+_TRUSTED = (
+    *CHECKED_TYPES,
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+)
+"""Types that skops leaves to its caller: those that are looked into, and plain Python that holds numbers."""
+
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _LARGEST = 1 << 28
 """Bytes of a model's file, and of what is packed in it."""
@@ -117,7 +126,7 @@ def _loaded(folder: Path, card_text: bytes, content: bytes) -> TrainedModel:
     card = _checked_card(folder, card_text, content)
     features = FeatureSet(card["features"]["names"])
     _require_trusted(content, str(folder))
-    estimator = library("skops.io").loads(content, trusted=list(CHECKED_TYPES))
+    estimator = library("skops.io").loads(content, trusted=list(_TRUSTED))
     if getattr(estimator, "n_features_in_", None) != len(features):
         raise StrategyError(
             f"{folder}: the model takes {getattr(estimator, 'n_features_in_', 'no')} features and its card"
@@ -182,7 +191,7 @@ def _require_trusted(content: bytes, what: str) -> None:
         raise StrategyError(f"{what}: the model is no file that skops wrote ({error})") from None
     if size > _LARGEST:
         raise StrategyError(f"{what}: the model is of {size:,} bytes; the most is {_LARGEST:,}")
-    untrusted = sorted(set(types) - set(CHECKED_TYPES))
+    untrusted = sorted(set(types) - set(_TRUSTED))
     if untrusted:
         raise StrategyError(
             f"{what}: the model holds types that are not trusted, which a file could use to do harm:"

@@ -7,6 +7,7 @@ ones together, `quality`. May import `tables`, `statistics` and `libraries`.
 from __future__ import annotations
 
 from simlab.analysis.quality.allocation import allocative_efficiency, equilibrium, smiths_alpha
+from simlab.analysis.quality.customers import allocation, customer_profits, customer_units
 from simlab.analysis.quality.depth import book_shape, depth_shape, whole_samples
 from simlab.analysis.quality.efficiency import efficiency, resilience, signature_plot, variance_ratio
 from simlab.analysis.quality.impact import kyle_lambda, ofi, ofi_regression, trade_imbalance_regression
@@ -19,8 +20,11 @@ from simlab.analysis.quality.volatility import volatility
 
 __all__ = [
     "ImpactCurve",
+    "allocation",
     "allocative_efficiency",
     "book_shape",
+    "customer_profits",
+    "customer_units",
     "depth_shape",
     "efficiency",
     "equilibrium",

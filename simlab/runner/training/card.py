@@ -27,7 +27,8 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
         "## Scores",
         f"On the last {split['test_share']:.0%} of every run, {split['rows_scored']:,} rows; learned from"
         f" {split['rows_learned']:,} rows before, with a gap of {label['horizon']} steps between. `edge` is"
-        " the mean move in the direction forecast, over the rows where there is one (`share`).",
+        " the mean move in the direction forecast, over the rows where there is one (`share`); `model,"
+        " before` is on the rows that were learned from.",
         _table(card["scores"]),
         "## Features",
         f"Version {card['features']['version']} of the features; importance is by how much the"

@@ -41,7 +41,7 @@ def score_rows(
     before = labels(learn.move, kind, dead_zone)
     persistence = labels(score.past, kind, dead_zone)
     rows = []
-    for who, data in (("model", score), ("model, on what it learned from", learn)):
+    for who, data in (("model", score), ("model, before", learn)):
         truth = labels(data.move, kind, dead_zone)
         with single_threaded():
             guess = estimator.predict(data.x)

@@ -69,6 +69,7 @@ def random_case(strategy: Strategy, seed: int) -> Case:
 
 def plain_case(
     strategy: Strategy,
+    /,
     *,
     seed: int = 0,
     step: int = 0,
@@ -248,12 +249,14 @@ def _draw_shouts(view: np.record, generator: np.random.Generator) -> None:
     known = min(int(view.shouts), SHOUTS)
     ticks = np.maximum(view.mid // view.tick_size + generator.integers(-20, 21, known), 1)
     view.shout_prices[:known] = np.minimum(ticks, HIGHEST_PRICE // view.tick_size) * view.tick_size
+    view.shout_steps[:known] = np.maximum(view.step - generator.integers(0, 30, known), 0)
     view.shout_kinds[:known] = generator.integers(0, len(Shout), known)
 
 
 def _draw_customer(me: np.record, view: np.record, generator: np.random.Generator) -> None:
     """Draw what the agent is to trade for a customer; a limit price need not be on a tick."""
     me.customer_side = generator.integers(2)
+    me.customer_limit_step = generator.choice([0, 0, 3])
     me.customer_quantity = view.lot_size * generator.choice([0, 1, 1, 5])
     limit = view.mid + generator.normal(0.0, float(generator.choice([1.0, 50.0, 1e5])))
     me.customer_limit = int(min(max(limit, -100.0), HIGHEST_PRICE))

@@ -279,7 +279,7 @@ def test_spoofing_moves_the_price_among_those_who_read_the_book(tmp_path: Any) -
 
 @pytest.mark.parametrize("strategy", PERSONALITIES, ids=lambda it: it.name)
 def test_a_character_is_a_strategy_by_another_name(strategy: Any) -> None:
-    assert pickle.loads(pickle.dumps(strategy)) is STRATEGIES[strategy.name]
+    assert pickle.loads(pickle.dumps(strategy)) == STRATEGIES[strategy.name] == strategy
     check_strategy(strategy, range(3))
     base = {"steps": 5, "instruments": {"A": {"initial_price": 10_000}}}
     config = simlab.validate(base | {"populations": {"p": {"strategy": strategy.name, "count": 2}}})

@@ -16,8 +16,10 @@ from simlab.agents.library.almgren_chriss import left_to_trade, urgency
 from simlab.agents.library.gueant import distances
 from simlab.agents.library.personalities import PERSONALITIES
 from simlab.agents.library.vwap import scheduled
-from simlab.core.types import MessageKind, Side
+from simlab.core.types import EventKind, MessageKind, Side
 from simlab.errors import ConfigError
+from simlab.kernel import Simulation
+from simlab.kernel.conformance import messages
 
 LIMIT, MARKET, CANCEL, REPLACE, CANCEL_ALL = MessageKind
 RICH = {"cash": 10**12, "short_selling": "free"}
@@ -166,6 +168,41 @@ def test_vwap_measures_the_curve_of_the_sessions_before(tmp_path: Any) -> None:
     assert second[99] > 150  # most of the volume came in the first quarter
 
 
+def test_vwap_counts_all_fills_and_goes_on_until_it_is_done(tmp_path: Any) -> None:
+    """A slice of 40 lots is filled by 40 orders; what the book lacks is bought later, after the end too."""
+    lots_of_one = {
+        "strategy": "noise",
+        "count": 120,
+        "parameters": {"limit_share": 1, "market_share": 0, "cancel_share": 0, "max_size": 1, "offset": 2},
+        "account": RICH,
+    }
+    execution = {"strategy": "vwap", "parameters": {"quantity": 480, "end": 36, "slices": 1}, "account": RICH}
+    market = recorded(tmp_path, {"crowd": lots_of_one, "buyer": execution}, steps=40)
+    assert market.trades().groupby("taker_order_id").size().max() > 30
+    assert bought(market, "buyer")[-1] == 480
+    sparse = {"crowd": lots_of_one | {"count": 12}, "buyer": execution | {"activation": {"period": 12}}}
+    done = bought(recorded(tmp_path, sparse, steps=240), "buyer")
+    assert done[35] < 300
+    assert done[-1] == 480
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"curve": [1, -1, 3]}, "none below 0"),
+        ({"curve": []}, "the relative volume of each bucket"),
+        ({"curve": [1, 2], "sessions": 0}, "1 session or more"),
+        ({"curve": "u"}, "curve"),
+    ],
+)
+def test_vwap_says_what_is_wrong_with_a_curve(options: dict[str, Any], said: str) -> None:
+    population = {"strategy": "vwap", "options": options}
+    with pytest.raises(ConfigError, match=said):
+        simlab.validate(
+            {"steps": 5, "instruments": {"A": {"initial_price": 9}}, "populations": {"p": population}}
+        )
+
+
 def test_arbitrage_brings_prices_together(tmp_path: Any) -> None:
     two = {
         name: {"initial_price": 10_000, "fundamental": {"model": "constant", "initial": value}}
@@ -200,6 +237,88 @@ def test_arbitrage_brings_prices_together(tmp_path: Any) -> None:
     assert row["pnl_mean"] > 0
 
 
+def arbitrage_market(**changed: Any) -> tuple[Simulation, int, int]:
+    """Return a market of a fund and a share, the account of an arbitrageur and that of somebody else."""
+    arbitrage = {
+        "strategy": "arbitrage",
+        "parameters": {"threshold": 20, "size": 8},
+        "options": {"weights": {"FUND": 1, "SHARE": -2}, "value": 0},
+        "account": RICH,
+    }
+    for name, value in changed.items():
+        arbitrage[name] = {**arbitrage[name], **value}  # type: ignore[dict-item]
+    content = {
+        "steps": 50,
+        "instruments": {
+            "FUND": {"initial_price": 200, "multiplier": 10},
+            "SHARE": {"initial_price": 1000, "lot_size": 4},
+        },
+        "populations": {"arbitrage": arbitrage, "others": {"strategy": "outside", "account": RICH}},
+    }
+    market = Simulation(simlab.build(simlab.load(content)))
+    return market, 0, market.take_seat("others")
+
+
+def offer(market: Simulation, account: int, instrument: int, side: Side, price: int, quantity: int) -> None:
+    order = {"kind": LIMIT, "side": side, "price": price, "quantity": quantity, "instrument": instrument}
+    [answer] = market.submit(messages(order | {"account": account}))[:1]
+    assert answer["kind"] == EventKind.ACCEPTED
+
+
+def holding(market: Simulation, account: int) -> list[int]:
+    return [it.inventory for it in market.account(account).positions]
+
+
+@pytest.mark.parametrize(
+    ("fund_ask", "share_bid", "share_depth", "held"),
+    [
+        # A fund costs 10 x 198 = 1,980, two shares bring 2 x 1,000 = 2,000: no more than the threshold
+        (198, 1000, 40, [0, 0]),
+        (197, 1000, 40, [8, -16]),
+        (197, 1000, 12, [6, -12]),
+        (197, 1000, 8, [4, -8]),
+    ],
+)
+def test_arbitrage_counts_money_lots_and_what_is_there(
+    fund_ask: int, share_bid: int, share_depth: int, held: list[int]
+) -> None:
+    market, arbitrageur, other = arbitrage_market()
+    offer(market, other, 0, Side.SELL, fund_ask, 30)
+    offer(market, other, 1, Side.BUY, share_bid, share_depth)
+    market.advance(1)
+    assert holding(market, arbitrageur) == held
+    market.audit()
+
+
+def test_arbitrage_sends_whole_lot_sizes_of_every_leg_or_nothing() -> None:
+    for size, held in ((1, [0, 0]), (3, [2, -4])):
+        market, arbitrageur, other = arbitrage_market(parameters={"size": size})
+        offer(market, other, 0, Side.SELL, 197, 30)
+        offer(market, other, 1, Side.BUY, 1000, 40)
+        market.advance(1)
+        assert holding(market, arbitrageur) == held
+
+
+def test_arbitrage_sends_no_leg_that_the_rules_refuse() -> None:
+    """With money for three units it buys two, in whole lot sizes; with none to sell short it does nothing."""
+    for account, held in (({"cash": 6_500}, [2, -4]), ({"short_selling": "none"}, [0, 0])):
+        market, arbitrageur, other = arbitrage_market(account=account)
+        offer(market, other, 0, Side.SELL, 197, 30)
+        offer(market, other, 1, Side.BUY, 1000, 40)
+        market.advance(1)
+        assert holding(market, arbitrageur) == held
+
+
+def test_arbitrage_trades_away_a_leg_that_came_alone() -> None:
+    market, arbitrageur, other = arbitrage_market(account={"inventory": {"FUND": 6, "SHARE": -8}})
+    offer(market, other, 0, Side.BUY, 150, 30)
+    market.advance(1)
+    assert holding(market, arbitrageur) == [4, -8]
+    market.halt(5, instrument=1)
+    market.advance(3)
+    assert holding(market, arbitrageur) == [4, -8]
+
+
 def test_arbitrage_wants_two_legs() -> None:
     with pytest.raises(ConfigError, match="needs lots of two instruments or more, and there are 1"):
         simlab.validate(
@@ -228,8 +347,29 @@ def test_a_news_trader_is_late_and_then_leaves(
 ) -> None:
     case = case_of("news_trader", step=100, size=10)
     case.view[0].news_step, case.view[0].news_sentiment = 100 - age, sentiment
-    case.me[0].inventory = inventory
+    case.me[0].inventory = case.me[0].bought = inventory
     assert sent("news_trader", case) == expected
+
+
+def test_a_news_trader_keeps_news_that_waits_and_sells_only_what_it_bought_on_it() -> None:
+    case = case_of("news_trader", delay=10, window=5, size=4, scaled=0)
+    case.me[0].inventory = 50  # from before
+    sentiments, sides = {0: 0.5, 8: -0.9, 9: 0.05, 40: 0.2}, {}
+    for step in range(60):
+        case.view[0].step = step
+        if step in sentiments:
+            case.view[0].news_step, case.view[0].news_sentiment = step, sentiments[step]
+        messages = sent("news_trader", case)
+        bought = [quantity if side == Side.BUY else -quantity for _, side, _, quantity in messages]
+        case.me[0].bought, case.me[0].sold = max(sum(bought), 0), max(-sum(bought), 0)
+        case.me[0].inventory += sum(bought)
+        if bought:
+            sides[step] = bought[0]
+    on_news = dict.fromkeys(range(10, 15), 4) | dict.fromkeys(range(18, 23), -4)
+    closing = dict.fromkeys(range(15, 18), -4) | dict.fromkeys(range(23, 26), 4)
+    late = dict.fromkeys(range(50, 55), 4) | dict.fromkeys(range(55, 60), -4)
+    assert sides == on_news | closing | late
+    assert case.me[0].inventory == 50
 
 
 def test_a_spoofer_shows_layers_and_takes_them_away() -> None:
@@ -253,7 +393,16 @@ def test_a_spoofer_shows_layers_and_takes_them_away() -> None:
     assert [it[0] for it in sent("spoofer", case)] == [CANCEL] * 3
 
 
-def test_spoofing_moves_the_price_among_those_who_read_the_book(tmp_path: Any) -> None:
+def test_a_spoofer_takes_all_away_before_it_changes_sides() -> None:
+    case = case_of("spoofer", step=0, inventory_limit=20)
+    case.me[0].inventory = 20
+    assert [it[0] for it in sent("spoofer", case)] == [CANCEL_ALL]
+    turned = sent("spoofer", case)
+    assert turned == [*((LIMIT, Side.BUY, 9_998 - i, 100) for i in range(3)), (LIMIT, Side.SELL, 10_001, 5)]
+
+
+def spoofed_market(tmp_path: Any, layers: int, seed: int, **parameters: float) -> simlab.Run:
+    """Return a market of those who read the book, with one who bids at the best price, honestly or not."""
     readers = {
         "strategy": "order_imbalance",
         "count": 10,
@@ -262,19 +411,48 @@ def test_spoofing_moves_the_price_among_those_who_read_the_book(tmp_path: Any) -
         "account": RICH,
     }
     slow = MAKER | {"parameters": {"size": 20, "half_spread": 3, "skew": 0.05}}
-    crowd = {"maker": slow, "noise": NOISE, "readers": readers}
-    spoofer = {
-        "strategy": "spoofer",
-        "parameters": {"inventory_limit": 10**6, "layer_size": 400},
-        "account": RICH,
-    }
-    honest = spoofer | {"parameters": spoofer["parameters"] | {"layer_size": 1}}
-    fair, spoofed = (recorded(tmp_path, crowd | {"spoofer": it}, steps=1500) for it in (honest, spoofer))
-    prices = [run.trades()["price"].mean() for run in (fair, spoofed)]
-    assert prices[1] < prices[0] - 2  # it shows sell orders and buys
-    messages = spoofed.messages()
-    own = messages[messages["account"].astype(str).str.startswith("spoofer") & (messages["side"] == "sell")]
-    assert (own["event"] == "cancelled").sum() > 0.9 * (own["event"] == "accepted").sum()
+    given = {"inventory_limit": 10**6, "layer_size": 400, "layers": layers} | parameters
+    spoofer = {"strategy": "spoofer", "parameters": given, "account": RICH}
+    crowd = {"maker": slow, "noise": NOISE, "readers": readers, "spoofer": spoofer}
+    return recorded(tmp_path, crowd, steps=800, seed=seed)
+
+
+def test_spoofing_moves_the_price_among_those_who_read_the_book(tmp_path: Any) -> None:
+    """The one who wants to buy shows sell orders: the price falls, in each of several pairs of runs."""
+    falls = []
+    for seed in range(1, 5):
+        honest, spoofed = (spoofed_market(tmp_path, layers, seed) for layers in (0, 3))
+        falls.append(honest.trades()["price"].mean() - spoofed.trades()["price"].mean())
+    assert min(falls) > 0
+    assert np.mean(falls) > 2
+
+
+def test_a_recording_tells_the_layers_from_the_genuine_orders(tmp_path: Any) -> None:
+    """The sides change over and over; the ids of layers are those of post-only orders, whatever the side."""
+    messages = spoofed_market(tmp_path, 3, 1, inventory_limit=30, size=3, layer_size=400).messages()
+    own = messages[messages["account"].astype(str).str.startswith("spoofer")]
+    accepted = own[own["event"] == "accepted"]
+    layers = accepted[accepted["post_only"]]
+    assert set(layers["side"]) == set(accepted["side"]) == {"buy", "sell"}
+    assert set(layers["quantity"]) == {400}
+    assert accepted[~accepted["post_only"]]["quantity"].max() <= 3
+    of_layers = own[own["order_id"].isin(layers["order_id"])]
+    ended = of_layers.groupby("order_id", observed=True)["event"].last()
+    assert (ended == "cancelled").mean() > 0.9  # few were reached before they were gone
+    assert not (of_layers["event"] == "replaced").any()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "instruments"),
+    [
+        ("vwap", {"curve": [3, 1, 2]}, None),
+        ("vwap", {"sessions": 3}, None),
+        ("arbitrage", {"weights": {"A": 1, "B": -2}}, ("A", "B")),
+        ("arbitrage", {"weights": {"C": 3, "A": -1, "B": -1}, "value": 50}, ("A", "B", "C")),
+    ],
+)
+def test_strategies_in_python_keep_the_contract(name: str, options: dict[str, Any], instruments: Any) -> None:
+    check_strategy(STRATEGIES[name], range(24), options=options, coarse=True, instruments=instruments)
 
 
 @pytest.mark.parametrize("strategy", PERSONALITIES, ids=lambda it: it.name)

@@ -16,10 +16,8 @@ from simlab.agents.library.almgren_chriss import left_to_trade, urgency
 from simlab.agents.library.gueant import distances
 from simlab.agents.library.personalities import PERSONALITIES
 from simlab.agents.library.vwap import scheduled
-from simlab.core.types import EventKind, MessageKind, Side
+from simlab.core.types import MessageKind, Side
 from simlab.errors import ConfigError
-from simlab.kernel import Simulation
-from simlab.kernel.conformance import messages
 
 LIMIT, MARKET, CANCEL, REPLACE, CANCEL_ALL = MessageKind
 RICH = {"cash": 10**12, "short_selling": "free"}
@@ -66,6 +64,43 @@ def test_imbalance_enters_and_leaves(bids: list[int], asks: list[int], inventory
     depth(case, bids, asks)
     case.me[0].inventory = inventory
     assert sent("order_imbalance", case) == expected
+
+
+def test_imbalance_pays_where_queues_tell_what_is_coming() -> None:
+    """After the value has jumped, patient traders queue up on the side to which the price will go."""
+    jumps = {"model": "mean_reverting", "jump_rate": 0.003, "jump_scale": 40}
+    patient = {
+        "strategy": "value",
+        "count": 20,
+        "parameters": {"threshold": 2, "aggressive_threshold": 1e6, "size": 40, "inventory_limit": 10_000},
+        "activation": {"rate": 0.05},
+        "account": RICH,
+    }
+    reading = {"levels": 5, "weight": 1, "entry": 0.6, "size": 2, "inventory_limit": 20}
+    crowd = NOISE | {"count": 50, "parameters": {"max_size": 5}, "activation": {"rate": 0.2}}
+    populations = {
+        "noise": crowd,
+        "patient": patient,
+        "readers": {
+            "strategy": "order_imbalance",
+            "count": 3,
+            "parameters": reading,
+            "activation": {"rate": 0.2},
+            "account": RICH,
+        },
+    }
+
+    def earned(fundamental: dict[str, Any], seed: int) -> float:
+        share = {"initial_price": 10_000, "fundamental": fundamental}
+        content = {"steps": 2_000, "seed": seed, "instruments": {"ACME": share}, "populations": populations}
+        outcome = simlab.run(content, record=False)
+        assert isinstance(outcome, simlab.Outcome)
+        [row] = [it for it in outcome.summary["populations"] if it["population"] == "readers"]
+        return float(row["pnl_mean"])
+
+    for seed in (1, 2, 3):
+        assert earned(jumps, seed) > 500
+        assert abs(earned({"model": "constant"}, seed)) < 200
 
 
 @pytest.mark.parametrize("inventory", [-7, 0, 12])
@@ -235,99 +270,6 @@ def test_arbitrage_brings_prices_together(tmp_path: Any) -> None:
     assert gap(together) < 0.5 * gap(apart)
     [row] = [it for it in together.manifest["populations"] if it["population"] == "arbitrage"]
     assert row["pnl_mean"] > 0
-
-
-def arbitrage_market(**changed: Any) -> tuple[Simulation, int, int]:
-    """Return a market of a fund and a share, the account of an arbitrageur and that of somebody else."""
-    arbitrage = {
-        "strategy": "arbitrage",
-        "parameters": {"threshold": 20, "size": 8},
-        "options": {"weights": {"FUND": 1, "SHARE": -2}, "value": 0},
-        "account": RICH,
-    }
-    for name, value in changed.items():
-        arbitrage[name] = {**arbitrage[name], **value}  # type: ignore[dict-item]
-    content = {
-        "steps": 50,
-        "instruments": {
-            "FUND": {"initial_price": 200, "multiplier": 10},
-            "SHARE": {"initial_price": 1000, "lot_size": 4},
-        },
-        "populations": {"arbitrage": arbitrage, "others": {"strategy": "outside", "account": RICH}},
-    }
-    market = Simulation(simlab.build(simlab.load(content)))
-    return market, 0, market.take_seat("others")
-
-
-def offer(market: Simulation, account: int, instrument: int, side: Side, price: int, quantity: int) -> None:
-    order = {"kind": LIMIT, "side": side, "price": price, "quantity": quantity, "instrument": instrument}
-    [answer] = market.submit(messages(order | {"account": account}))[:1]
-    assert answer["kind"] == EventKind.ACCEPTED
-
-
-def holding(market: Simulation, account: int) -> list[int]:
-    return [it.inventory for it in market.account(account).positions]
-
-
-@pytest.mark.parametrize(
-    ("fund_ask", "share_bid", "share_depth", "held"),
-    [
-        # A fund costs 10 x 198 = 1,980, two shares bring 2 x 1,000 = 2,000: no more than the threshold
-        (198, 1000, 40, [0, 0]),
-        (197, 1000, 40, [8, -16]),
-        (197, 1000, 12, [6, -12]),
-        (197, 1000, 8, [4, -8]),
-    ],
-)
-def test_arbitrage_counts_money_lots_and_what_is_there(
-    fund_ask: int, share_bid: int, share_depth: int, held: list[int]
-) -> None:
-    market, arbitrageur, other = arbitrage_market()
-    offer(market, other, 0, Side.SELL, fund_ask, 30)
-    offer(market, other, 1, Side.BUY, share_bid, share_depth)
-    market.advance(1)
-    assert holding(market, arbitrageur) == held
-    market.audit()
-
-
-def test_arbitrage_sends_whole_lot_sizes_of_every_leg_or_nothing() -> None:
-    for size, held in ((1, [0, 0]), (3, [2, -4])):
-        market, arbitrageur, other = arbitrage_market(parameters={"size": size})
-        offer(market, other, 0, Side.SELL, 197, 30)
-        offer(market, other, 1, Side.BUY, 1000, 40)
-        market.advance(1)
-        assert holding(market, arbitrageur) == held
-
-
-def test_arbitrage_sends_no_leg_that_the_rules_refuse() -> None:
-    """With money for three units it buys two, in whole lot sizes; with none to sell short it does nothing."""
-    for account, held in (({"cash": 6_500}, [2, -4]), ({"short_selling": "none"}, [0, 0])):
-        market, arbitrageur, other = arbitrage_market(account=account)
-        offer(market, other, 0, Side.SELL, 197, 30)
-        offer(market, other, 1, Side.BUY, 1000, 40)
-        market.advance(1)
-        assert holding(market, arbitrageur) == held
-
-
-def test_arbitrage_trades_away_a_leg_that_came_alone() -> None:
-    market, arbitrageur, other = arbitrage_market(account={"inventory": {"FUND": 6, "SHARE": -8}})
-    offer(market, other, 0, Side.BUY, 150, 30)
-    market.advance(1)
-    assert holding(market, arbitrageur) == [4, -8]
-    market.halt(5, instrument=1)
-    market.advance(3)
-    assert holding(market, arbitrageur) == [4, -8]
-
-
-def test_arbitrage_wants_two_legs() -> None:
-    with pytest.raises(ConfigError, match="needs lots of two instruments or more, and there are 1"):
-        simlab.validate(
-            {
-                "steps": 5,
-                "instruments": {"A": {"initial_price": 100}},
-                "populations": {"p": {"strategy": "arbitrage", "options": {"weights": {"A": 1}}}},
-            }
-        )
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,21 @@ class Run(recording.Run):
 
         return transfers(*self._ledger_tables(), by=by)
 
+    def decisions(self, **options: Any) -> pd.DataFrame:
+        """Return who decided what and why, and what became of it; see `simlab.analysis.quality.outcomes`.
+
+        Takes what `simlab.recording.Run.frame` takes. Where only some columns are asked for, they are read as
+        they were recorded.
+        """
+        recorded = super().decisions(**options)
+        if options.get("columns") is not None or recorded.empty:
+            return recorded
+        from simlab.analysis.quality import outcomes
+
+        plain = super().decisions(**options | {"names": False})
+        made = outcomes(plain, self.whole("messages"), self.whole("trades"))
+        return recorded.assign(**{name: made[name] for name in ("filled", "refused", "outcome")})
+
     def quality(self) -> pd.DataFrame:
         """Return the most used measures of market quality; see `simlab.analysis.quality.quality`."""
         from simlab.analysis.quality import quality

@@ -17,7 +17,7 @@ commands = typer.Typer()
 
 
 @commands.command(
-    epilog="Examples:\n\n    simlab train configs/training/slow_news.yaml runs/slow_news-1-1 runs/slow_news-2-1\n\n"
+    epilog="Examples:\n\n    simlab train configs/training/slow_news.yaml runs/slow_news-1-1\n\n"
     "    simlab train my.yaml runs/* --out models/first --json"
 )
 def train(

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["refusal_lines", "summary_tables"]
+__all__ = ["decision_lines", "refusal_lines", "summary_tables"]
 
 
 def summary_tables(summary: Mapping[str, Any], price_units: Mapping[str, float]) -> Group:
@@ -27,7 +27,8 @@ def summary_tables(summary: Mapping[str, Any], price_units: Mapping[str, float])
     """
     populations = _populations(summary["populations"], price_units)
     refusals = [Text(line) for line in refusal_lines(summary["populations"])]
-    return Group(populations, *refusals, _instruments(summary["instruments"], price_units))
+    deciders = [Text(line) for line in decision_lines(summary["populations"])]
+    return Group(populations, *refusals, *deciders, _instruments(summary["instruments"], price_units))
 
 
 def refusal_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -53,6 +54,32 @@ def refusal_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             what = "1 message" if refused == 1 else f"{refused:,} messages"
             verb = "was" if refused == 1 else "were"
             lines.append(f"{what} of {row['population']} {verb} refused{f': {why}' if why else ''}")
+    return lines
+
+
+def decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each population that says who decided, and one for who before did not, and why.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        The populations of a summary, with the keys ``decisions`` and ``fallbacks`` where there are any.
+
+    Example
+    -------
+    >>> row = {"population": "p", "decisions": {"llm": 18, "ml": 2}, "fallbacks": {"llm timeout": 2}}
+    >>> decision_lines([row])
+    ['20 decisions of p: 18 by llm, 2 by ml', '2 decisions of p were passed on: 2 llm timeout']
+    """
+    lines = []
+    for row in rows:
+        if decided := row.get("decisions"):
+            named = ((n, "nobody" if name == "none" else name) for name, n in decided.items())
+            who = ", ".join(f"{n:,} by {name}" for n, name in named)
+            lines.append(f"{sum(decided.values()):,} decisions of {row['population']}: {who}")
+        if passed := row.get("fallbacks"):
+            why = ", ".join(f"{n:,} {reason}" for reason, n in passed.items())
+            lines.append(f"{sum(passed.values()):,} decisions of {row['population']} were passed on: {why}")
     return lines
 
 

@@ -290,7 +290,8 @@ class Callbacks:
             return
         turns = decide_in_turn(first, self._chains[p], self._ask)
         self._explains[p] = True
-        self.decisions.add(p, int(self._state.clock["step"][0]), turns)
+        said = bool(first.asides) or len(self._chains[p]) > 1
+        self.decisions.add(p, int(self._state.clock["step"][0]), turns, written=said)
         self._state.agents["thinking"][first.agents] = thinking(turns)
         put_messages(self._state, gathered(turns))
 

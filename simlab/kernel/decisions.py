@@ -106,8 +106,8 @@ class Decisions:
         if self.sink is not None and columns["step"]:
             self.sink(columns)
 
-    def add(self, p: int, step: int, turns: Sequence[Turn]) -> None:
-        """Write down what was decided for agents of a population in one moment."""
+    def add(self, p: int, step: int, turns: Sequence[Turn], *, written: bool = True) -> None:
+        """Count what was decided for agents of a population at once; write it down if `written`."""
         tally = self._tallies.setdefault(p, Tally())
         stories: dict[int, list[str]] = {}
         for turn, last in zip(turns, [False] * (len(turns) - 1) + [True], strict=True):
@@ -117,7 +117,8 @@ class Decisions:
                 stories.setdefault(int(turn.agents[position]), []).append(_story(name, why))
             decided = np.setdiff1d(np.arange(len(turn.agents)), turn.passed)
             tally.decisions[name] += len(decided)
-            self._write(step, turn, decided, name, stories)
+            if written:
+                self._write(step, turn, decided, name, stories)
             if last and len(turn.passed):
                 tally.decisions[_NOBODY] += len(turn.passed)
                 self._write(step, turn, turn.passed, _NOBODY, stories)

@@ -284,7 +284,9 @@ _DECISIONS = Table(
         Column("cached", "int32", "calls", "Of the calls, those that a cassette answered", nullable=True),
         Column("facts", "string", "JSON", "Whatever else the strategy noted", nullable=True),
         Column("first_order", "int64", "order id", "Id of the first order sent", nullable=True),
-        Column("orders", "int32", "orders", "Orders sent; their ids follow one another"),
+        Column(
+            "orders", "int32", "orders", "Orders sent; those of an account until its next decision's first"
+        ),
     ),
 )
 

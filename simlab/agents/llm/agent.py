@@ -27,6 +27,7 @@ from simlab.agents.batch import BatchObservation, BatchOrders, batch_strategy
 from simlab.agents.llm import feed
 from simlab.agents.llm.memory import Deed, Entry, Memory
 from simlab.agents.llm.options import NAMES, Options
+from simlab.agents.llm.settings import check_settings
 from simlab.agents.strategy import Decider, Needs, Strategy
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class LanguageModels:
         from simlab.agents.llm.prompts import Prompts
 
         Prompts.of(Options.of(**options)).check()
+        if options.get("llm") is not None:
+            check_settings(options["llm"])
 
     @staticmethod
     def provenance(options: dict[str, Any]) -> dict[str, str]:
@@ -190,9 +193,15 @@ async def _all(turns: Sequence[Turn]) -> list[Outcome]:
     from simlab.agents.llm.graph import decided
 
     generator = random.getstate()  # LangGraph draws ids from it, which are nobody's business in a run
+    deciding: list[asyncio.Future[Outcome]] = []
     try:
-        outcomes = await asyncio.gather(*map(decided, turns), return_exceptions=True)
+        for turn in turns:
+            deciding.append(asyncio.ensure_future(decided(turn)))
+            await asyncio.sleep(0)  # so that the first are asked while the last still look
+        outcomes = await asyncio.gather(*deciding, return_exceptions=True)
     finally:
+        for it in deciding:
+            it.cancel()  # nothing, but where this is cancelled itself
         random.setstate(generator)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from simlab.analysis.quality.allocation import allocative_efficiency, equilibrium, smiths_alpha
 from simlab.analysis.quality.customers import allocation, customer_profits, customer_units
+from simlab.analysis.quality.decisions import outcomes
 from simlab.analysis.quality.depth import book_shape, depth_shape, whole_samples
 from simlab.analysis.quality.efficiency import efficiency, resilience, signature_plot, variance_ratio
 from simlab.analysis.quality.impact import kyle_lambda, ofi, ofi_regression, trade_imbalance_regression
@@ -35,6 +36,7 @@ __all__ = [
     "ofi",
     "ofi_regression",
     "order_to_trade_ratio",
+    "outcomes",
     "quality",
     "queue_outcomes",
     "resilience",

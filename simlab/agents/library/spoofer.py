@@ -26,7 +26,7 @@ Mathematical Finance 27(1-2), 67-98 (spoof orders on one side to trade on the ot
 from __future__ import annotations
 
 from simlab.agents.compiled import Needs, Parameter, cancel, cancel_all, compiled_strategy, limit
-from simlab.agents.library.quoting import capacity, quote, to_price, touch
+from simlab.agents.library.quoting import capacity, lowest_price, quote, to_price, touch
 from simlab.core.jit import jit
 
 __all__ = ["spoofer"]
@@ -64,7 +64,7 @@ def _show_layers(view, me, orders, side):
     away = -view.tick_size if side == 0 else view.tick_size
     for i in range(int(me.parameters[_LAYERS])):
         price = touch(view, side) + away * (int(me.parameters[_DISTANCE]) + i)
-        if price > 0:
+        if price >= lowest_price(view):
             quantity = int(me.parameters[_LAYER_SIZE])
             limit(orders, view, side, to_price(view, side, float(price)), quantity, 0, 1)
 

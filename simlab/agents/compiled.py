@@ -114,6 +114,7 @@ VIEW_DTYPE = np.dtype(
         ("volume", "i8"),
         ("trades", "i8"),
         ("initial_price", "i8"),
+        ("price_low", "i8"),
         ("news_step", "i8"),
         ("news_sentiment", "f8"),
         ("bid_levels", "i8"),
@@ -133,7 +134,8 @@ VIEW_DTYPE = np.dtype(
 """The market of one instrument.
 
 `bid_depth` 0 says that there is no bid (`best_bid` is then 0); likewise for the ask. `mid` is the last known
-mid price (the initial price before there was one). `last_side` is the last trade's aggressor (Side), -1
+mid price (the initial price before there was one). `price_low` is the lowest price that an order may have.
+`last_side` is the last trade's aggressor (Side), -1
 before any. `volume` and `trades` count from the start. `bid_prices` and the like hold `bid_levels` levels,
 best first, if the strategy asked for depth. `news_step` is the step of the latest visible news, -1 for none.
 

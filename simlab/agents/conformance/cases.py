@@ -123,7 +123,7 @@ def plain_case(
 
 def _plain(market: np.record, agent: np.record, step: int) -> None:
     """Make a market and an account ordinary."""
-    market.step, market.tick_size, market.lot_size = step, 1, 1
+    market.step, market.tick_size, market.lot_size, market.price_low = step, 1, 1, 1
     market.best_bid, market.best_ask = 9_999, 10_001
     market.bid_depth = market.ask_depth = 50
     market.mid, market.initial_price, market.mids = 10_000.0, 10_000, 10_000.0
@@ -216,7 +216,7 @@ def draw_market(view: np.record, generator: np.random.Generator) -> None:
     if sides in ("both", "ask") and ask > bid:
         _draw_levels(view, "ask", ask, 1, generator)
     view.mid = 0.5 * (bid + ask) * tick
-    view.initial_price = 10_000
+    view.initial_price, view.price_low = 10_000, 1
     walk = np.cumsum(generator.normal(0.0, float(generator.choice([0.0, 1e-5, 1e-3])), view.mids.size))
     view.mids = view.mid * np.exp(walk - walk[-1])
     view.last_price = bid * tick if generator.random() < 0.8 else 0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 
+collect_ignore = ["conftest.py"]
+"""Not a module with examples: those of the folders below, of the same name, would be taken for it."""
+
 
 def pytest_configure() -> None:
     """Let Ctrl-C be heard, here and in every process that a test starts.

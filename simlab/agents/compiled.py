@@ -114,6 +114,7 @@ VIEW_DTYPE = np.dtype(
         ("volume", "i8"),
         ("trades", "i8"),
         ("initial_price", "i8"),
+        ("price_low", "i8"),
         ("news_step", "i8"),
         ("news_sentiment", "f8"),
         ("bid_levels", "i8"),
@@ -126,19 +127,21 @@ VIEW_DTYPE = np.dtype(
         ("shouts", "i8"),
         ("shout_kinds", "i8", (SHOUTS,)),
         ("shout_prices", "i8", (SHOUTS,)),
+        ("shout_steps", "i8", (SHOUTS,)),
     ],
     align=True,
 )
 """The market of one instrument.
 
 `bid_depth` 0 says that there is no bid (`best_bid` is then 0); likewise for the ask. `mid` is the last known
-mid price (the initial price before there was one). `last_side` is the last trade's aggressor (Side), -1
+mid price (the initial price before there was one). `price_low` is the lowest price that an order may have.
+`last_side` is the last trade's aggressor (Side), -1
 before any. `volume` and `trades` count from the start. `bid_prices` and the like hold `bid_levels` levels,
 best first, if the strategy asked for depth. `news_step` is the step of the latest visible news, -1 for none.
 
 If somebody in the market asked for them, `shouts` counts all shouts and trades from the start, and number `n`
-of them, one of the latest `SHOUTS`, is in the row `n` modulo `SHOUTS` of `shout_kinds` (a `Shout`) and
-`shout_prices`.
+of them, one of the latest `SHOUTS`, is in the row `n` modulo `SHOUTS` of `shout_kinds` (a `Shout`),
+`shout_prices` and `shout_steps`.
 """
 
 ME_DTYPE = np.dtype(
@@ -154,6 +157,7 @@ ME_DTYPE = np.dtype(
         ("signal", "f8"),
         ("customer_side", "i8"),
         ("customer_limit", "i8"),
+        ("customer_limit_step", "i8"),
         ("customer_quantity", "i8"),
         ("customer_since", "i8"),
         ("visible_orders", "i8"),
@@ -172,7 +176,8 @@ ME_DTYPE = np.dtype(
 `bought`, `sold` (lots) and `fills` are of this instrument since the agent last looked, at step `last_look`
 (-1 the first time). `signal` is its private signal of the fundamental, price units. For its customer it is to
 trade `customer_quantity` lots (0 for none) on `customer_side`; the next lot size must not cost more, or bring
-less, than `customer_limit` price units; it was told so at step `customer_since`. The order arrays hold
+less, than `customer_limit` price units, and each further one `customer_limit_step` less, or more; it was told
+so at step `customer_since`. The order arrays hold
 `visible_orders` resting orders in this instrument, oldest first, if the strategy asked for them.
 """
 
@@ -214,7 +219,7 @@ CODE_RULES = CodeRules(
         **dict.fromkeys(("ask_prices", "ask_depths"), "depth"),
         **dict.fromkeys(("visible_orders", "order_ids", "order_sides", "order_prices"), "orders"),
         "order_quantities": "orders",
-        **dict.fromkeys(("shouts", "shout_kinds", "shout_prices"), "shouts"),
+        **dict.fromkeys(("shouts", "shout_kinds", "shout_prices", "shout_steps"), "shouts"),
     },
     written=frozenset({"memory"}),
 )

@@ -42,7 +42,7 @@ def render(strategies: Iterable[Strategy]) -> str:
     for strategy in strategies:
         modules.setdefault(strategy.defined_in, []).append(strategy)
     rows = [
-        f"| [`{strategy.name}`](#{strategy.name}) | {strategy.level} | {strategy.summary} |"
+        f"| [`{strategy.name}`](#{strategy.name.replace('/', '')}) | {strategy.level} | {strategy.summary} |"
         for members in modules.values()
         for strategy in members
     ]
@@ -65,6 +65,8 @@ def _module_section(module: str, members: list[Strategy]) -> str:
 
 def _strategy_section(strategy: Strategy) -> str:
     lines = [f"### {strategy.name}", "", strategy.summary]
+    if strategy.base is not None:
+        return "\n".join([*lines, "", _preset(strategy, strategy.base), ""])
     if strategy.source:
         lines += ["", f"Source: {strategy.source}."]
     lines += ["", f"Sees, beyond best prices and its own account: {_needs(strategy.needs)}."]
@@ -75,6 +77,17 @@ def _strategy_section(strategy: Strategy) -> str:
         lines += ["", "| Parameter | Default | Unit | Bounds | Meaning |", "|---|---|---|---|---|"]
         lines += [_row(parameter) for parameter in strategy.parameters]
     return "\n".join([*lines, ""])
+
+
+def _preset(strategy: Strategy, base: Strategy) -> str:
+    """Say what a preset is one of, and which defaults differ."""
+    of = f"A preset of [`{base.name}`](#{base.name})"
+    own = [
+        f"`{it.name}` {_number(it.default)}"
+        for it, there in zip(strategy.parameters, base.parameters, strict=True)
+        if it.default != there.default
+    ]
+    return f"{of}, whose defaults it keeps." if not own else f"{of}, with the defaults {', '.join(own)}."
 
 
 def _row(parameter: Parameter) -> str:

@@ -101,11 +101,10 @@ def strategies_in(file: str | Path, *, folder: str | Path | None = None) -> dict
     text = str(file)
     path = _find_file(text, text, Path(folder) if folder is not None else Path.cwd())
     module = _load_file(path, text)
-    found = {name: _attribute(module, name, text, defined_in=str(path)) for name in _offered(module)}
     own = {
-        f"{text}:{name}": it
-        for name, it in found.items()
-        if getattr(it.code, "__module__", module.__name__) == module.__name__
+        f"{text}:{name}": _attribute(module, name, text, defined_in=str(path))
+        for name in _offered(module)
+        if _declared_in(module, name)
     }
     if not own:
         raise PluginError(f"{path} declares no strategy; {_DECLARE}")
@@ -283,7 +282,17 @@ def _attribute(module: ModuleType, attribute: str, text: str, *, defined_in: str
             f"strategy {text!r}: {attribute!r} is a {type(getattr(module, attribute)).__name__}, not a"
             f" strategy; {_DECLARE}"
         )
+    if found.base is not None and found.base.defined_in == module.__name__:
+        found = replace(found, base=replace(found.base, defined_in=defined_in))
     return replace(found, defined_in=defined_in)
+
+
+def _declared_in(module: ModuleType, name: str) -> bool:
+    """Return whether a module declares the strategy that it offers under a name, and does not import it."""
+    found = as_strategy(getattr(module, name))
+    if found is not None and found.base is not None:
+        return found.defined_in == module.__name__
+    return getattr(getattr(found, "code", None), "__module__", module.__name__) == module.__name__
 
 
 def _offered(module: ModuleType) -> list[str]:

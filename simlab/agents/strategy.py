@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 from simlab.agents.arguments import Option, Parameter, Unit, arguments_of
@@ -135,6 +136,9 @@ class Strategy:
     population. What a run itself writes does not belong there: runs that differ in it are two treatments.
     """
 
+    base: Strategy | None = field(default=None, repr=False)
+    """What it is a preset of: the same code, with other defaults. None for a strategy of its own."""
+
     def __post_init__(self) -> None:
         if self.check is None:
             object.__setattr__(self, "check", getattr(self.make, "check_options", None))
@@ -151,12 +155,15 @@ class Strategy:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle where the code is: it is found again there, as a YAML file's strategy is."""
-        from simlab.agents.registry import found_again, resolve
+        """Pickle where the code is: it is found again there, as a YAML file's strategy is.
 
-        if "/" in self.name and not self.defined_in.endswith(".py"):
-            return resolve, (self.name,)  # a preset, which is known by its name alone
+        Of a preset, what it is a preset of, and what differs.
+        """
+        from simlab.agents.registry import found_again
 
+        if self.base is not None:
+            differs = ("name", "summary", "parameters", "defined_in", "base")
+            return partial(replace, **{it: getattr(self, it) for it in differs}), (self.base,)
         place = (
             self.defined_in if self.defined_in.endswith(".py") or self.code is None else self.code.__module__
         )

@@ -69,13 +69,30 @@ class Run(recording.Run):
         they were recorded.
         """
         recorded = super().decisions(**options)
-        if options.get("columns") is not None or recorded.empty:
+        if options.get("columns") is not None:
             return recorded
         from simlab.analysis.quality import outcomes
 
         plain = super().decisions(**options | {"names": False})
         made = outcomes(plain, self.whole("messages"), self.whole("trades"))
         return recorded.assign(**{name: made[name] for name in ("filled", "refused", "outcome")})
+
+    def decision_gains(self, *, horizon: int | None = 10) -> pd.DataFrame:
+        """Return the decisions as `decisions` does, and what they earned; see `simlab.analysis.pnl`."""
+        from simlab.analysis.pnl import decision_gains
+
+        made = decision_gains(self._plain_decisions(), *self._ledger_tables(), horizon=horizon)
+        columns = ("fills", "volume", "markout", "gain", "fees")
+        return self.decisions().assign(**{name: made[name] for name in columns})
+
+    def pnl_by_source(self, *, horizon: int | None = 10) -> pd.DataFrame:
+        """Return what each population earned by whose decisions; see `simlab.analysis.pnl`."""
+        from simlab.analysis.pnl import pnl_by_source
+
+        return pnl_by_source(self._plain_decisions(), *self._ledger_tables(), horizon=horizon)
+
+    def _plain_decisions(self) -> pd.DataFrame:
+        return self.frame("decisions", names=False)
 
     def quality(self) -> pd.DataFrame:
         """Return the most used measures of market quality; see `simlab.analysis.quality.quality`."""

@@ -20,11 +20,12 @@ Name = Annotated[str, typer.Argument(help="A model, as `simlab models list` name
 @commands.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """List the models that can be had, and which are on this machine."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from simlab.agents.llm.local import MODELS, model_file
 
-    table = Table("name", "size", "licence", "on this machine", "what it is")
+    place = Column("on this machine", overflow="fold")
+    table = Table("name", "size", "licence", place, "what it is")
     rows = []
     for it in MODELS.values():
         file = model_file(it.name)

@@ -28,6 +28,7 @@ def strategy_table(strategies: Mapping[str, Strategy]) -> Table:
 def strategy_details(strategy: Strategy) -> Group:
     """Return a strategy's summary, source and file; parameters with units and ranges; options with types."""
     lines = [f"{strategy.name} ({strategy.level.value})", strategy.summary]
+    lines += [f"Preset of: {strategy.base.name}"] if strategy.base is not None else []
     lines += [f"Source: {strategy.source}"] if strategy.source else []
     lines += [f"Defined in: {strategy.defined_in}"]
     file = source_file(strategy)
@@ -57,6 +58,7 @@ def strategy_as_dict(strategy: Strategy) -> dict[str, Any]:
         "level": strategy.level.value,
         "summary": strategy.summary,
         "source": strategy.source,
+        "preset_of": strategy.base.name if strategy.base is not None else None,
         "defined_in": strategy.defined_in,
         "file": source_file(strategy),
         "options": [

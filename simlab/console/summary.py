@@ -69,17 +69,19 @@ def decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     -------
     >>> row = {"population": "p", "decisions": {"llm": 18, "ml": 2}, "fallbacks": {"llm timeout": 2}}
     >>> decision_lines([row])
-    ['20 decisions of p: 18 by llm, 2 by ml', '2 decisions of p were passed on: 2 llm timeout']
+    ['20 decisions of p: 18 by llm, 2 by ml', 'Decisions of p were passed on 2 times: 2 llm timeout']
     """
     lines = []
     for row in rows:
         if decided := row.get("decisions"):
             named = ((n, "nobody" if name == "none" else name) for name, n in decided.items())
             who = ", ".join(f"{n:,} by {name}" for n, name in named)
-            lines.append(f"{sum(decided.values()):,} decisions of {row['population']}: {who}")
+            count = sum(decided.values())
+            lines.append(f"{count:,} decision{'' if count == 1 else 's'} of {row['population']}: {who}")
         if passed := row.get("fallbacks"):
             why = ", ".join(f"{n:,} {reason}" for reason, n in passed.items())
-            lines.append(f"{sum(passed.values()):,} decisions of {row['population']} were passed on: {why}")
+            times = "once" if sum(passed.values()) == 1 else f"{sum(passed.values()):,} times"
+            lines.append(f"Decisions of {row['population']} were passed on {times}: {why}")
     return lines
 
 

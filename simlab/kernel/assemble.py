@@ -120,6 +120,7 @@ def views_of(instruments: Sequence[Instrument], *, first: int = 0) -> NDArray[An
     views["instrument"] = first + np.arange(len(instruments))
     for name in ("tick_size", "lot_size", "initial_price"):
         views[name] = [getattr(item, name) for item in instruments]
+    views["price_low"] = [item.price_band[0] for item in instruments]
     views["last_price"] = views["mid"] = views["initial_price"]
     views["mids"] = np.repeat(views["mid"][:, None], HISTORY_STEPS, axis=1)
     views["last_side"] = views["news_step"] = -1

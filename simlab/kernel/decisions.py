@@ -20,8 +20,12 @@ __all__ = ["Decisions", "Tally", "Turn", "decide_in_turn", "gathered", "thinking
 _NOBODY = "none"
 _MOST_ROWS = 4096
 _NOTED = ("reason", "request", "calls", "tokens_in", "tokens_out", "cost", "ms", "cached", "facts")
+_SUMMED = ("calls", "tokens_in", "tokens_out", "cost", "ms", "cached")
+_CARRIED = ("request", *_SUMMED)
+"""What was spent on a decision that was passed on stays with it: the reason does not, nobody acted on it."""
 _COLUMNS = (
-    "step", "account", "source", "strategy", "action", "fallback", *_NOTED, "first_order", "orders",
+    "step", "account", "source", "strategy", "action", "fallback", *_NOTED,
+    "first_order", "last_order", "orders",
 )  # fmt: skip
 
 
@@ -110,23 +114,35 @@ class Decisions:
         """Count what was decided for agents of a population at once; write it down if `written`."""
         tally = self._tallies.setdefault(p, Tally())
         stories: dict[int, list[str]] = {}
+        spent: dict[int, dict[str, Any]] = {}
         for turn, last in zip(turns, [False] * (len(turns) - 1) + [True], strict=True):
             name = str(self._spec.cast[turn.row].strategy.decider)
             for position, why in turn.asides.passed.items():
                 tally.fallbacks[f"{name} {why.kind}"] += 1
                 stories.setdefault(int(turn.agents[position]), []).append(_story(name, why))
+            noted = _noted(turn, spent)
             decided = np.setdiff1d(np.arange(len(turn.agents)), turn.passed)
             tally.decisions[name] += len(decided)
             if written:
-                self._write(step, turn, decided, name, stories)
+                self._write(step, turn, decided, name, stories, noted)
             if last and len(turn.passed):
                 tally.decisions[_NOBODY] += len(turn.passed)
-                self._write(step, turn, turn.passed, _NOBODY, stories)
+                self._write(step, turn, turn.passed, _NOBODY, stories, noted)
+            for position in turn.passed.tolist():
+                spent[int(turn.agents[position])] = {
+                    name: noted[name][position] for name in _CARRIED if name in noted
+                }
         if len(self._columns["step"]) >= _MOST_ROWS:
             self.flush()
 
     def _write(
-        self, step: int, turn: Turn, positions: NDArray[np.int64], source: str, stories: dict[int, list[str]]
+        self,
+        step: int,
+        turn: Turn,
+        positions: NDArray[np.int64],
+        source: str,
+        stories: dict[int, list[str]],
+        noted: dict[str, list[Any]],
     ) -> None:
         if self.sink is None or not len(positions):
             return
@@ -136,20 +152,20 @@ class Decisions:
         columns["source"] += [source] * count
         columns["strategy"] += [self._spec.cast[turn.row].strategy.name] * count
         columns["fallback"] += ["; ".join(stories[it]) if it in stories else None for it in agents]
-        noted = turn.asides.facts(len(turn.agents)) if turn.asides.notes else {}
         for name in _NOTED:
             values = noted.get(name)
             columns[name] += [None] * count if values is None else [values[it] for it in positions.tolist()]
         told = self._actions(turn)
         for agent in agents:
-            action, first, orders = told.get(agent, ("hold", None, 0))
+            action, ids = told.get(agent, ("hold", ()))
             columns["action"].append(action)
-            columns["first_order"].append(first)
-            columns["orders"].append(orders)
+            columns["first_order"].append(min(ids, default=None))
+            columns["last_order"].append(max(ids, default=None))
+            columns["orders"].append(len(ids))
 
-    def _actions(self, turn: Turn) -> dict[int, tuple[str, int | None, int]]:
-        """Return what was sent for each agent that sent anything: in words, its first order, their number."""
-        told: dict[int, tuple[str, int | None, int]] = {}
+    def _actions(self, turn: Turn) -> dict[int, tuple[str, list[int]]]:
+        """Return what was sent for each agent that sent anything: in words, and the ids of new orders."""
+        told: dict[int, tuple[str, list[int]]] = {}
         several = len(self._spec.instruments) > 1
         names = [item.name for item in self._spec.instruments]
         fields = ("account", "kind", "side", "price", "quantity", "order_id", "instrument")
@@ -158,18 +174,25 @@ class Decisions:
             what = _action(kind, side, price, quantity, order_id)
             if several and instrument >= 0 and kind <= MessageKind.MARKET:
                 what += f" {names[instrument]}"
-            is_new = kind <= MessageKind.MARKET
-            before = told.get(account)
-            if before is None:
-                told[account] = (what, order_id if is_new else None, int(is_new))
-            else:
-                text, first, orders = before
-                told[account] = (
-                    f"{text}; {what}",
-                    order_id if first is None and is_new else first,
-                    orders + is_new,
-                )
+            text, ids = told.get(account, ("", []))
+            if kind <= MessageKind.MARKET:
+                ids.append(order_id)
+            told[account] = (f"{text}; {what}" if text else what, ids)
         return told
+
+
+def _noted(turn: Turn, spent: dict[int, dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return what was noted, with what those before had spent on the same decision, by position."""
+    count = len(turn.agents)
+    noted = turn.asides.facts(count) if turn.asides.notes else {}
+    for position, agent in enumerate(turn.agents.tolist() if spent else ()):
+        for name, before in spent.get(agent, {}).items():
+            column = noted.setdefault(name, [None] * count)
+            if column[position] is None:
+                column[position] = before
+            elif name in _SUMMED and before is not None:
+                column[position] += before
+    return noted
 
 
 def _story(name: str, why: Passed) -> str:

@@ -129,6 +129,7 @@ def show_agent(state, p, agent, instrument):
         customer = ledger.customers[agent * len(ledger.terms) + instrument]
         me.customer_side = customer.side
         me.customer_limit = customer.limit
+        me.customer_limit_step = customer.limit_step
         me.customer_quantity = customer.quantity
         me.customer_since = customer.since
     at = population.parameters_at + (agent - population.first) * population.parameters_each
@@ -152,23 +153,24 @@ def forget_fills(ledger, agent, instrument):
 
 
 @jit
-def _tell(view, kind, price):
+def _tell(view, step, kind, price):
     at = view.shouts & _SHOUT_MASK
     view.shout_kinds[at] = kind
     view.shout_prices[at] = price
+    view.shout_steps[at] = step
     view.shouts += 1
 
 
 @jit
 def hear(state, first, last):
     """Remember the trades of a message's events, and after them the order that rests, if one does."""
-    events = state.book.events
+    events, step = state.book.events, state.clock.step
     resting, kind, price, view = 0, 0, 0, state.views[0]
     for i in range(first, last):
         event = events[i]
         what, side, _, flags, instrument = unpacked(event.code)
         if what == EventKind.FILL:
-            _tell(state.views[instrument], _TRADE + side, event.price)
+            _tell(state.views[instrument], step, _TRADE + side, event.price)
             resting -= event.quantity
         elif what == EventKind.ACCEPTED or what == EventKind.REPLACED:
             resting = event.quantity if (flags & _NO_SHOUT) == 0 else 0
@@ -176,7 +178,7 @@ def hear(state, first, last):
         elif event.order_id == events[first].order_id:
             resting = 0  # it met an order of its own account
     if resting > 0:
-        _tell(view, kind, price)
+        _tell(view, step, kind, price)
 
 
 @jit_inline

@@ -283,10 +283,15 @@ _DECISIONS = Table(
         Column("ms", "float64", "ms", "How long the decision took", nullable=True),
         Column("cached", "int32", "calls", "Of the calls, those that a cassette answered", nullable=True),
         Column("facts", "string", "JSON", "Whatever else the strategy noted", nullable=True),
-        Column("first_order", "int64", "order id", "Id of the first order sent", nullable=True),
+        Column("first_order", "int64", "order id", "Lowest id of the orders sent", nullable=True),
         Column(
-            "orders", "int32", "orders", "Orders sent; those of an account until its next decision's first"
+            "last_order",
+            "int64",
+            "order id",
+            "Highest of them; the account's ids between belong to no other decision",
+            nullable=True,
         ),
+        Column("orders", "int32", "orders", "Orders sent"),
     ),
 )
 

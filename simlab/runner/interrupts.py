@@ -31,10 +31,14 @@ class Interrupts(AbstractContextManager["Interrupts"]):
     ----------
     describe : callable
         Says what is under way, for the message of the second Ctrl-C. It is called from another thread.
+    heard : int
+        How often Ctrl-C was pressed. Whoever steps looks at it: the exception that Python raises at the first
+        gets lost where it comes up in a callback of a library, such as LLVM's while compiled code is loaded.
     """
 
     def __init__(self) -> None:
         self.describe: Callable[[], str] = lambda: ""
+        self.heard = 0
         self._ends: tuple[int, int] | None = None
         self._thread: threading.Thread | None = None
 
@@ -67,13 +71,12 @@ class Interrupts(AbstractContextManager["Interrupts"]):
         self._ends = None
 
     def _watch(self, reading: int) -> None:
-        heard = 0
         while received := os.read(reading, 64):
             for number in received:
                 if number != signal.SIGINT:
                     continue
-                heard += 1
-                if heard == 1:
+                self.heard += 1
+                if self.heard == 1:
                     _say("stopping after this decision; press Ctrl-C again to end at once")
                 else:
                     self._end()
@@ -83,8 +86,10 @@ class Interrupts(AbstractContextManager["Interrupts"]):
             what = self.describe()
         except Exception:  # the run is in the midst of anything; the process ends whatever it can say
             what = ""
-        _say(f"ended at once{f': {what}' if what else ''}")
-        os._exit(EXIT_INTERRUPTED)
+        try:
+            _say(f"ended at once{f': {what}' if what else ''}")
+        finally:  # nobody may be listening any more
+            os._exit(EXIT_INTERRUPTED)
 
 
 def _say(text: str) -> None:

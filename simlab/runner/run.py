@@ -153,7 +153,7 @@ def _stepped(
         if author is not None:
             author.begin(simulation)
         bar.begin(simulation)
-        _advance(simulation, bar, author)
+        _advance(simulation, bar, author, interrupts)
     simulation.finish()
     simulation.audit()
     outcome = Outcome(
@@ -172,7 +172,9 @@ def _stepped(
     return outcome
 
 
-def _advance(simulation: Simulation, bar: Progress, author: Author | None) -> None:
+def _advance(
+    simulation: Simulation, bar: Progress, author: Author | None, interrupts: Interrupts | None
+) -> None:
     """Step to the end in slices of about a tenth of a second, between which Ctrl-C is heard."""
     steps, total = 1, simulation.spec.steps
     try:
@@ -184,5 +186,7 @@ def _advance(simulation: Simulation, bar: Progress, author: Author | None) -> No
             bar.update(simulation)
             if author is not None:
                 author.keep_up()
+            if interrupts is not None and interrupts.heard:
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted at step {simulation.step} of {total}") from None

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+import simlab
 from simlab.agents.conformance import Case, decide, plain_case
 from simlab.agents.library import STRATEGIES
 from simlab.agents.library.avellaneda_stoikov import reservation_and_spread
@@ -189,6 +190,50 @@ def test_quotes_are_rounded_outwards_to_ticks(tick: int, expected: list[int]) ->
     case = make_case("market_maker", half_spread=3)
     case.view[0].tick_size = tick
     assert [price for _, _, price, _ in answers("market_maker", case)] == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "mid", "expected"),
+    [
+        (1, 2.0, [5, 10]),
+        (0, 2.0, [0, 5]),
+        (-12, 2.0, [-5, 5]),
+        (-12, -9.0, [-10, -5]),
+        (-2000, -60.0, [-65, -55]),
+    ],
+)
+def test_quotes_go_below_zero_where_the_band_does(low: int, mid: float, expected: list[int]) -> None:
+    case = make_case("market_maker", half_spread=3)
+    case.view[0].tick_size, case.view[0].price_low, case.view[0].mid = 5, low, mid
+    assert [price for _, _, price, _ in answers("market_maker", case)] == expected
+
+
+def test_built_in_strategies_trade_at_prices_below_zero() -> None:
+    account = {"cash": 10**9, "short_selling": "free"}
+    value = {"model": "mean_reverting", "mean": -60, "reversion": 0.01, "volatility": 1.0}
+    spread = {"initial_price": 20, "price_band": [-2000, 2000], "tick_size": 5, "fundamental": value}
+    crowd = {
+        "noise": (40, {}),
+        "value": (10, {}),
+        "market_maker": (2, {"half_spread": 5}),
+        "gueant_lehalle_fernandez_tapia": (1, {}),
+        "order_imbalance": (3, {}),
+        "spoofer": (1, {}),
+        "almgren_chriss": (1, {"quantity": 200, "end": 600}),
+        "vwap": (1, {"quantity": 200, "end": 600}),
+    }
+    populations = {
+        name: {"strategy": name, "count": count, "parameters": given, "activation": {"rate": 0.3}}
+        | {"account": account, "signal_noise": 3}
+        for name, (count, given) in crowd.items()
+    }
+    content = {"steps": 800, "instruments": {"A": spread}, "populations": populations}
+    outcome = simlab.run(content, record=False)
+    assert isinstance(outcome, simlab.Outcome)
+    rows = outcome.summary["populations"]
+    assert outcome.summary["instruments"][0]["last_price"] < -20
+    assert min(row["volume"] for row in rows) > 0
+    assert sum(row["refused"] for row in rows) == 0
 
 
 @pytest.mark.parametrize("inventory", [-40, 0, 25])

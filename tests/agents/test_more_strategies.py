@@ -66,6 +66,43 @@ def test_imbalance_enters_and_leaves(bids: list[int], asks: list[int], inventory
     assert sent("order_imbalance", case) == expected
 
 
+def test_imbalance_pays_where_queues_tell_what_is_coming() -> None:
+    """After the value has jumped, patient traders queue up on the side to which the price will go."""
+    jumps = {"model": "mean_reverting", "jump_rate": 0.003, "jump_scale": 40}
+    patient = {
+        "strategy": "value",
+        "count": 20,
+        "parameters": {"threshold": 2, "aggressive_threshold": 1e6, "size": 40, "inventory_limit": 10_000},
+        "activation": {"rate": 0.05},
+        "account": RICH,
+    }
+    reading = {"levels": 5, "weight": 1, "entry": 0.6, "size": 2, "inventory_limit": 20}
+    crowd = NOISE | {"count": 50, "parameters": {"max_size": 5}, "activation": {"rate": 0.2}}
+    populations = {
+        "noise": crowd,
+        "patient": patient,
+        "readers": {
+            "strategy": "order_imbalance",
+            "count": 3,
+            "parameters": reading,
+            "activation": {"rate": 0.2},
+            "account": RICH,
+        },
+    }
+
+    def earned(fundamental: dict[str, Any], seed: int) -> float:
+        share = {"initial_price": 10_000, "fundamental": fundamental}
+        content = {"steps": 2_000, "seed": seed, "instruments": {"ACME": share}, "populations": populations}
+        outcome = simlab.run(content, record=False)
+        assert isinstance(outcome, simlab.Outcome)
+        [row] = [it for it in outcome.summary["populations"] if it["population"] == "readers"]
+        return float(row["pnl_mean"])
+
+    for seed in (1, 2, 3):
+        assert earned(jumps, seed) > 500
+        assert abs(earned({"model": "constant"}, seed)) < 200
+
+
 @pytest.mark.parametrize("inventory", [-7, 0, 12])
 def test_gueants_quotes_are_those_of_the_closed_form(inventory: int) -> None:
     gamma, sigma, a, k = 0.02, 0.4, 0.8, 0.35
@@ -166,6 +203,41 @@ def test_vwap_measures_the_curve_of_the_sessions_before(tmp_path: Any) -> None:
     assert second[99] > 150  # most of the volume came in the first quarter
 
 
+def test_vwap_counts_all_fills_and_goes_on_until_it_is_done(tmp_path: Any) -> None:
+    """A slice of 40 lots is filled by 40 orders; what the book lacks is bought later, after the end too."""
+    lots_of_one = {
+        "strategy": "noise",
+        "count": 120,
+        "parameters": {"limit_share": 1, "market_share": 0, "cancel_share": 0, "max_size": 1, "offset": 2},
+        "account": RICH,
+    }
+    execution = {"strategy": "vwap", "parameters": {"quantity": 480, "end": 36, "slices": 1}, "account": RICH}
+    market = recorded(tmp_path, {"crowd": lots_of_one, "buyer": execution}, steps=40)
+    assert market.trades().groupby("taker_order_id").size().max() > 30
+    assert bought(market, "buyer")[-1] == 480
+    sparse = {"crowd": lots_of_one | {"count": 12}, "buyer": execution | {"activation": {"period": 12}}}
+    done = bought(recorded(tmp_path, sparse, steps=240), "buyer")
+    assert done[35] < 300
+    assert done[-1] == 480
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"curve": [1, -1, 3]}, "none below 0"),
+        ({"curve": []}, "the relative volume of each bucket"),
+        ({"curve": [1, 2], "sessions": 0}, "1 session or more"),
+        ({"curve": "u"}, "curve"),
+    ],
+)
+def test_vwap_says_what_is_wrong_with_a_curve(options: dict[str, Any], said: str) -> None:
+    population = {"strategy": "vwap", "options": options}
+    with pytest.raises(ConfigError, match=said):
+        simlab.validate(
+            {"steps": 5, "instruments": {"A": {"initial_price": 9}}, "populations": {"p": population}}
+        )
+
+
 def test_arbitrage_brings_prices_together(tmp_path: Any) -> None:
     two = {
         name: {"initial_price": 10_000, "fundamental": {"model": "constant", "initial": value}}
@@ -200,17 +272,6 @@ def test_arbitrage_brings_prices_together(tmp_path: Any) -> None:
     assert row["pnl_mean"] > 0
 
 
-def test_arbitrage_wants_two_legs() -> None:
-    with pytest.raises(ConfigError, match="needs lots of two instruments or more, and there are 1"):
-        simlab.validate(
-            {
-                "steps": 5,
-                "instruments": {"A": {"initial_price": 100}},
-                "populations": {"p": {"strategy": "arbitrage", "options": {"weights": {"A": 1}}}},
-            }
-        )
-
-
 @pytest.mark.parametrize(
     ("age", "sentiment", "inventory", "expected"),
     [
@@ -228,8 +289,29 @@ def test_a_news_trader_is_late_and_then_leaves(
 ) -> None:
     case = case_of("news_trader", step=100, size=10)
     case.view[0].news_step, case.view[0].news_sentiment = 100 - age, sentiment
-    case.me[0].inventory = inventory
+    case.me[0].inventory = case.me[0].bought = inventory
     assert sent("news_trader", case) == expected
+
+
+def test_a_news_trader_keeps_news_that_waits_and_sells_only_what_it_bought_on_it() -> None:
+    case = case_of("news_trader", delay=10, window=5, size=4, scaled=0)
+    case.me[0].inventory = 50  # from before
+    sentiments, sides = {0: 0.5, 8: -0.9, 9: 0.05, 40: 0.2}, {}
+    for step in range(60):
+        case.view[0].step = step
+        if step in sentiments:
+            case.view[0].news_step, case.view[0].news_sentiment = step, sentiments[step]
+        messages = sent("news_trader", case)
+        bought = [quantity if side == Side.BUY else -quantity for _, side, _, quantity in messages]
+        case.me[0].bought, case.me[0].sold = max(sum(bought), 0), max(-sum(bought), 0)
+        case.me[0].inventory += sum(bought)
+        if bought:
+            sides[step] = bought[0]
+    on_news = dict.fromkeys(range(10, 15), 4) | dict.fromkeys(range(18, 23), -4)
+    closing = dict.fromkeys(range(15, 18), -4) | dict.fromkeys(range(23, 26), 4)
+    late = dict.fromkeys(range(50, 55), 4) | dict.fromkeys(range(55, 60), -4)
+    assert sides == on_news | closing | late
+    assert case.me[0].inventory == 50
 
 
 def test_a_spoofer_shows_layers_and_takes_them_away() -> None:
@@ -253,7 +335,16 @@ def test_a_spoofer_shows_layers_and_takes_them_away() -> None:
     assert [it[0] for it in sent("spoofer", case)] == [CANCEL] * 3
 
 
-def test_spoofing_moves_the_price_among_those_who_read_the_book(tmp_path: Any) -> None:
+def test_a_spoofer_takes_all_away_before_it_changes_sides() -> None:
+    case = case_of("spoofer", step=0, inventory_limit=20)
+    case.me[0].inventory = 20
+    assert [it[0] for it in sent("spoofer", case)] == [CANCEL_ALL]
+    turned = sent("spoofer", case)
+    assert turned == [*((LIMIT, Side.BUY, 9_998 - i, 100) for i in range(3)), (LIMIT, Side.SELL, 10_001, 5)]
+
+
+def spoofed_market(tmp_path: Any, layers: int, seed: int, **parameters: float) -> simlab.Run:
+    """Return a market of those who read the book, with one who bids at the best price, honestly or not."""
     readers = {
         "strategy": "order_imbalance",
         "count": 10,
@@ -262,24 +353,53 @@ def test_spoofing_moves_the_price_among_those_who_read_the_book(tmp_path: Any) -
         "account": RICH,
     }
     slow = MAKER | {"parameters": {"size": 20, "half_spread": 3, "skew": 0.05}}
-    crowd = {"maker": slow, "noise": NOISE, "readers": readers}
-    spoofer = {
-        "strategy": "spoofer",
-        "parameters": {"inventory_limit": 10**6, "layer_size": 400},
-        "account": RICH,
-    }
-    honest = spoofer | {"parameters": spoofer["parameters"] | {"layer_size": 1}}
-    fair, spoofed = (recorded(tmp_path, crowd | {"spoofer": it}, steps=1500) for it in (honest, spoofer))
-    prices = [run.trades()["price"].mean() for run in (fair, spoofed)]
-    assert prices[1] < prices[0] - 2  # it shows sell orders and buys
-    messages = spoofed.messages()
-    own = messages[messages["account"].astype(str).str.startswith("spoofer") & (messages["side"] == "sell")]
-    assert (own["event"] == "cancelled").sum() > 0.9 * (own["event"] == "accepted").sum()
+    given = {"inventory_limit": 10**6, "layer_size": 400, "layers": layers} | parameters
+    spoofer = {"strategy": "spoofer", "parameters": given, "account": RICH}
+    crowd = {"maker": slow, "noise": NOISE, "readers": readers, "spoofer": spoofer}
+    return recorded(tmp_path, crowd, steps=800, seed=seed)
+
+
+def test_spoofing_moves_the_price_among_those_who_read_the_book(tmp_path: Any) -> None:
+    """The one who wants to buy shows sell orders: the price falls, in each of several pairs of runs."""
+    falls = []
+    for seed in range(1, 5):
+        honest, spoofed = (spoofed_market(tmp_path, layers, seed) for layers in (0, 3))
+        falls.append(honest.trades()["price"].mean() - spoofed.trades()["price"].mean())
+    assert min(falls) > 0
+    assert np.mean(falls) > 2
+
+
+def test_a_recording_tells_the_layers_from_the_genuine_orders(tmp_path: Any) -> None:
+    """The sides change over and over; the ids of layers are those of post-only orders, whatever the side."""
+    messages = spoofed_market(tmp_path, 3, 1, inventory_limit=30, size=3, layer_size=400).messages()
+    own = messages[messages["account"].astype(str).str.startswith("spoofer")]
+    accepted = own[own["event"] == "accepted"]
+    layers = accepted[accepted["post_only"]]
+    assert set(layers["side"]) == set(accepted["side"]) == {"buy", "sell"}
+    assert set(layers["quantity"]) == {400}
+    assert accepted[~accepted["post_only"]]["quantity"].max() <= 3
+    of_layers = own[own["order_id"].isin(layers["order_id"])]
+    ended = of_layers.groupby("order_id", observed=True)["event"].last()
+    assert (ended == "cancelled").mean() > 0.9  # few were reached before they were gone
+    assert not (of_layers["event"] == "replaced").any()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "instruments"),
+    [
+        ("vwap", {"curve": [3, 1, 2]}, None),
+        ("vwap", {"sessions": 3}, None),
+        ("arbitrage", {"weights": {"A": 1, "B": -2}}, ("A", "B")),
+        ("arbitrage", {"weights": {"C": 3, "A": -1, "B": -1}, "value": 50}, ("A", "B", "C")),
+    ],
+)
+def test_strategies_in_python_keep_the_contract(name: str, options: dict[str, Any], instruments: Any) -> None:
+    check_strategy(STRATEGIES[name], range(24), options=options, coarse=True, instruments=instruments)
 
 
 @pytest.mark.parametrize("strategy", PERSONALITIES, ids=lambda it: it.name)
 def test_a_character_is_a_strategy_by_another_name(strategy: Any) -> None:
-    assert pickle.loads(pickle.dumps(strategy)) is STRATEGIES[strategy.name]
+    assert pickle.loads(pickle.dumps(strategy)) == STRATEGIES[strategy.name] == strategy
     check_strategy(strategy, range(3))
     base = {"steps": 5, "instruments": {"A": {"initial_price": 10_000}}}
     config = simlab.validate(base | {"populations": {"p": {"strategy": strategy.name, "count": 2}}})

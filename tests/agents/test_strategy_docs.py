@@ -31,6 +31,8 @@ def test_every_declaration_is_shown() -> None:
         assert strategy.source in text
         for parameter in strategy.parameters:
             assert f"| `{parameter.name}` |" in text
+    conservative = text.partition("### personality/conservative")[2].partition("###")[0]
+    assert "A preset of [`value`](#value), with the defaults `threshold` 20" in conservative
 
 
 def test_required_parameters_and_options_are_shown() -> None:

@@ -175,11 +175,14 @@ def test_interrupting_leaves_a_readable_run_that_says_so(market: Path) -> None:
         text=True,
         env=os.environ | {"COLUMNS": "200"},
     ) as process:
-        messages = market.parent / "runs" / "small-5-1" / "agents"
-        while process.poll() is None and not any(messages.glob("*.parquet")):
-            os.sched_yield()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=300)
+        try:
+            messages = market.parent / "runs" / "small-5-1" / "agents"
+            while process.poll() is None and not any(messages.glob("*.parquet")):
+                os.sched_yield()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=250)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "stopped: interrupted " in err
     assert "Traceback" not in err

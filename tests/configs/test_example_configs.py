@@ -119,3 +119,17 @@ def test_zero_intelligence_finds_the_competitive_price(tmp_path: Path) -> None:
     prices = _run("zero_intelligence", tmp_path).trades()["price"]
     assert prices.between(50, 150).all()
     assert prices[len(prices) // 2 :].mean() == pytest.approx(100, abs=10)
+
+
+def test_the_double_auction_finds_the_equilibrium_and_finds_it_again(tmp_path: Path) -> None:
+    run = _run("double_auction", tmp_path)
+    days = run.allocation()
+    assert days["price"].between(9_900, 10_100)[:10].all()
+    assert days["price"].between(12_900, 13_100)[10:].all()
+    assert days["efficiency"].mean() > 0.9
+    assert days["efficiency"].max() <= 1
+    prices = run.trades().groupby(run.trades()["step"] // 300)["price"].mean()
+    assert prices[5:9].mean() == pytest.approx(10_000, rel=0.03)
+    assert prices[15:].mean() == pytest.approx(13_000, rel=0.03)
+    profits = run.customer_units().groupby("account")["profit"].sum()
+    assert profits.min() >= 0

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import simlab
 from simlab.console import summary_tables
-from simlab.console.summary import refusal_lines
+from simlab.console.summary import decision_lines, refusal_lines
 
 POOR = {
     "steps": 20,
@@ -54,3 +54,29 @@ def test_refusals_of_a_run_are_shown_and_recorded(tmp_path: Path) -> None:
     assert run.summary == outcome.summary
     messages = run.messages()
     assert int((messages["event"] == "rejected").sum()) == outcome.refused
+
+
+@pytest.mark.parametrize(
+    ("row", "lines"),
+    [
+        ({}, []),
+        ({"decisions": {}, "fallbacks": {}}, []),
+        ({"decisions": {"heuristic": 1}}, ["1 decision of p: 1 by heuristic"]),
+        (
+            {"decisions": {"llm": 1_900, "ml": 99, "none": 1}, "fallbacks": {"llm timeout": 1}},
+            [
+                "2,000 decisions of p: 1,900 by llm, 99 by ml, 1 by nobody",
+                "Decisions of p were passed on once: 1 llm timeout",
+            ],
+        ),
+        (  # one decision may be passed on twice
+            {"decisions": {"heuristic": 1}, "fallbacks": {"llm refusal": 1, "ml warming up": 1}},
+            [
+                "1 decision of p: 1 by heuristic",
+                "Decisions of p were passed on 2 times: 1 llm refusal, 1 ml warming up",
+            ],
+        ),
+    ],
+)
+def test_who_decided_is_told_and_why_others_did_not(row: dict[str, object], lines: list[str]) -> None:
+    assert decision_lines([{"population": "p", **row}]) == lines

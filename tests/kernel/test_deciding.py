@@ -143,6 +143,40 @@ def test_each_in_turn_decides_for_whom_those_before_pass_on() -> None:
     run.audit()
 
 
+@batch_strategy("costly", "Notes what it spent, decides for nobody.", decider=Decider.LLM)
+class Costly:
+    def decide(self, observation, orders) -> None:
+        everyone = np.arange(len(observation.agents))
+        spent = {"calls": 2, "tokens_in": [100 + i for i in observation.index], "cost": 0.5, "ms": 10.0}
+        orders.note(everyone, reason="not acted on", request="asked", **spent)
+        orders.pass_on(everyone, "refusal")
+
+
+@batch_strategy("cheap", "Notes and decides.", decider=Decider.ML)
+class Cheap:
+    def decide(self, observation, orders) -> None:
+        orders.note(observation.index == 1, reason="own", ms=1.5)
+        orders.pass_on(observation.index == 2, "unsure")
+        orders.limit(observation.index < 2, "buy", 90, 1)
+
+
+def test_what_was_spent_before_a_decision_was_passed_on_stays_with_it() -> None:
+    told = Tables()
+    run = market(Costly, Cheap, counts_up, count=3, steps=1, sink=told)
+    run.advance()
+    run.finish()
+    rows = told.decisions
+    place = {account: i for i, account in enumerate(rows["account"])}
+    by_agent = {name: [values[place[it]] for it in range(3)] for name, values in rows.items()}
+    assert by_agent["source"] == ["ml", "ml", "heuristic"]
+    assert by_agent["calls"] == [2, 2, 2]
+    assert by_agent["tokens_in"] == [100, 101, 102]
+    assert by_agent["ms"] == [10.0, 11.5, 10.0]
+    assert by_agent["request"] == ["asked"] * 3
+    assert by_agent["reason"] == [None, "own", None]
+    assert by_agent["cached"] == [None] * 3
+
+
 def test_messages_arrive_in_the_order_of_the_agents_places() -> None:
     told = Tables()
     run = market(Picky, counts_up, count=7, steps=1, sink=told)

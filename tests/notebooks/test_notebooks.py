@@ -13,7 +13,13 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("configs", "strategies", "notebooks")
-NAMES = ["01_first_look", "02_who_earns_what", "03_your_own_strategy", "04_market_design"]
+NAMES = [
+    "01_first_look",
+    "02_who_earns_what",
+    "03_your_own_strategy",
+    "04_market_design",
+    "05_reasons_and_trades",
+]
 FIGURE = "application/vnd.plotly.v1+json"
 TIMEOUT_S = 600  # of one cell; the first may have to compile simlab
 

@@ -19,6 +19,8 @@ import simlab
 from simlab.errors import RecordingError
 
 STRATEGIES = """
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -41,6 +43,17 @@ class Breaking:
         orders.limit("buy", 99, 1)
         if observation.step == 40:
             raise ValueError("it broke")
+
+
+@agent_strategy("swallowing", "Keeps the exception of an interrupt at step 3 to itself.")
+class Swallowing:
+    def decide(self, observation, orders):
+        if observation.step == 3:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(60)
+            except KeyboardInterrupt:
+                pass
 
 
 @agent_strategy("witness", "Leaves a file at step 8.")
@@ -169,8 +182,16 @@ def test_a_second_interrupt_ends_what_the_first_cannot(market: Callable[[str], P
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "ended at once: step 9 was under way" in err
-    if hasattr(simlab.runner.author.Simulation, "deciding"):
-        assert "mine/0" in err
+    assert "mine/0" in err
+
+
+def test_an_interrupt_that_somebody_swallows_still_ends_the_run(market: Callable[[str], Path]) -> None:
+    path = market("Swallowing")
+    with _process("-m", "simlab.cli", "run", "market.yaml", "--quiet", cwd=path.parent) as process:
+        _, err = process.communicate(timeout=250)
+    assert process.returncode == 130, err
+    assert "stopped: interrupted at step " in err
+    assert simlab.open(path.parent / "runs" / "market-1-1").reached > 3
 
 
 def test_where_nothing_can_be_written_is_said_before_the_work(market: Callable[[str], Path]) -> None:

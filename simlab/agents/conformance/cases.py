@@ -69,6 +69,7 @@ def random_case(strategy: Strategy, seed: int) -> Case:
 
 def plain_case(
     strategy: Strategy,
+    /,
     *,
     seed: int = 0,
     step: int = 0,
@@ -122,7 +123,7 @@ def plain_case(
 
 def _plain(market: np.record, agent: np.record, step: int) -> None:
     """Make a market and an account ordinary."""
-    market.step, market.tick_size, market.lot_size = step, 1, 1
+    market.step, market.tick_size, market.lot_size, market.price_low = step, 1, 1, 1
     market.best_bid, market.best_ask = 9_999, 10_001
     market.bid_depth = market.ask_depth = 50
     market.mid, market.initial_price, market.mids = 10_000.0, 10_000, 10_000.0
@@ -215,7 +216,7 @@ def draw_market(view: np.record, generator: np.random.Generator) -> None:
     if sides in ("both", "ask") and ask > bid:
         _draw_levels(view, "ask", ask, 1, generator)
     view.mid = 0.5 * (bid + ask) * tick
-    view.initial_price = 10_000
+    view.initial_price, view.price_low = 10_000, 1
     walk = np.cumsum(generator.normal(0.0, float(generator.choice([0.0, 1e-5, 1e-3])), view.mids.size))
     view.mids = view.mid * np.exp(walk - walk[-1])
     view.last_price = bid * tick if generator.random() < 0.8 else 0
@@ -248,12 +249,14 @@ def _draw_shouts(view: np.record, generator: np.random.Generator) -> None:
     known = min(int(view.shouts), SHOUTS)
     ticks = np.maximum(view.mid // view.tick_size + generator.integers(-20, 21, known), 1)
     view.shout_prices[:known] = np.minimum(ticks, HIGHEST_PRICE // view.tick_size) * view.tick_size
+    view.shout_steps[:known] = np.maximum(view.step - generator.integers(0, 30, known), 0)
     view.shout_kinds[:known] = generator.integers(0, len(Shout), known)
 
 
 def _draw_customer(me: np.record, view: np.record, generator: np.random.Generator) -> None:
     """Draw what the agent is to trade for a customer; a limit price need not be on a tick."""
     me.customer_side = generator.integers(2)
+    me.customer_limit_step = generator.choice([0, 0, 3])
     me.customer_quantity = view.lot_size * generator.choice([0, 1, 1, 5])
     limit = view.mid + generator.normal(0.0, float(generator.choice([1.0, 50.0, 1e5])))
     me.customer_limit = int(min(max(limit, -100.0), HIGHEST_PRICE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,14 +56,23 @@ class DrawnMarket:
         Let ticks and lots be larger than 1.
     situation : str, optional
         One of `simlab.agents.conformance.cases.SITUATIONS`, which the market and all accounts are in.
+    instruments : sequence of str, optional
+        Their names; one or two, by the seed, if not given.
     """
 
     def __init__(
-        self, strategy: Strategy, seed: int, *, coarse: bool = False, situation: str | None = None
+        self,
+        strategy: Strategy,
+        seed: int,
+        *,
+        coarse: bool = False,
+        situation: str | None = None,
+        instruments: Sequence[str] | None = None,
     ) -> None:
         generator = np.random.default_rng(seed)
         self.seed = seed
-        self.instruments = {name: i for i, name in enumerate(_NAMES[: 1 + seed // 2 % 2])}
+        names = _NAMES[: 1 + seed // 2 % 2] if instruments is None else instruments
+        self.instruments = {name: i for i, name in enumerate(names)}
         self.numbers = np.arange(len(self.instruments))
         self.accounts = _ACCOUNTS.copy()
         self.views = [_view(generator, i, coarse) for i in self.instruments.values()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ def check_strategy(
     *,
     options: Mapping[str, Any] | None = None,
     coarse: bool = False,
+    instruments: Sequence[str] | None = None,
 ) -> None:
     """Check that a strategy of any level keeps the contract: it respects what a market can take, always
     answers the same to the same, whatever comes later, draws from its own stream only, and survives an empty
@@ -54,6 +55,9 @@ def check_strategy(
         The options that a population would give; for strategies written in Python.
     coarse : bool
         Try a strategy written in Python also where ticks and lots are larger than 1, and require whole ones.
+    instruments : sequence of str, optional
+        What is traded in every market, for a strategy written in Python that names its instruments; one or
+        two if not given.
 
     Raises
     ------
@@ -68,9 +72,9 @@ def check_strategy(
     if found.level is Calling.COMPILED:
         check_compiled_strategy(found, seeds)
     elif found.level is Calling.BATCH:
-        check_batch_strategy(found, seeds, options=options, coarse=coarse)
+        check_batch_strategy(found, seeds, options=options, coarse=coarse, instruments=instruments)
     else:
-        check_agent_strategy(found, seeds, options=options, coarse=coarse)
+        check_agent_strategy(found, seeds, options=options, coarse=coarse, instruments=instruments)
 
 
 def check_agent_strategy(
@@ -79,6 +83,7 @@ def check_agent_strategy(
     *,
     options: Mapping[str, Any] | None = None,
     coarse: bool = False,
+    instruments: Sequence[str] | None = None,
 ) -> None:
     """Check a strategy that decides for one agent.
 
@@ -94,6 +99,8 @@ def check_agent_strategy(
     options : mapping, optional
     coarse : bool
         Try it also where ticks and lots are larger than 1, and require whole ones.
+    instruments : sequence of str, optional
+        What is traded in every market; one or two if not given.
 
     Raises
     ------
@@ -112,7 +119,7 @@ def check_agent_strategy(
     AssertionError: strategy 'mid_bidder' fails with StrategyError('price ... is not a whole number of ...
     """
     require(strategy.level is Calling.AGENT, strategy, f"is of level {strategy.level}, not agent")
-    _check(strategy, seeds, dict(options or {}), coarse, _answer_alone)
+    _check(strategy, seeds, dict(options or {}), coarse, instruments, _answer_alone)
 
 
 def check_batch_strategy(
@@ -121,27 +128,33 @@ def check_batch_strategy(
     *,
     options: Mapping[str, Any] | None = None,
     coarse: bool = False,
+    instruments: Sequence[str] | None = None,
 ) -> None:
     """Check a strategy that decides for a population at once; see `check_agent_strategy`."""
     require(strategy.level is Calling.BATCH, strategy, f"is of level {strategy.level}, not batch")
-    _check(strategy, seeds, dict(options or {}), coarse, _answer_together)
+    _check(strategy, seeds, dict(options or {}), coarse, instruments, _answer_together)
 
 
 def _check(
-    strategy: Strategy, seeds: Iterable[int], options: dict[str, Any], coarse: bool, answer: _Answer
+    strategy: Strategy,
+    seeds: Iterable[int],
+    options: dict[str, Any],
+    coarse: bool,
+    instruments: Sequence[str] | None,
+    answer: _Answer,
 ) -> None:
     check_declaration(strategy)
     loop = EventLoop()
     try:
         for situation in SITUATIONS:
             for seed in range(2):
-                market = DrawnMarket(strategy, seed, situation=situation)
+                market = DrawnMarket(strategy, seed, situation=situation, instruments=instruments)
                 _check_market(strategy, market, situation, options, answer, loop)
         for seed in seeds:
-            market = DrawnMarket(strategy, seed, coarse=coarse)
+            market = DrawnMarket(strategy, seed, coarse=coarse, instruments=instruments)
             _check_market(strategy, market, f"seed {seed}", options, answer, loop)
         for seed in range(4):
-            _check_hindsight(strategy, seed, options, answer, loop)
+            _check_hindsight(strategy, seed, options, instruments, answer, loop)
     finally:
         loop.close()
 
@@ -173,7 +186,12 @@ def _check_market(
 
 
 def _check_hindsight(
-    strategy: Strategy, seed: int, options: dict[str, Any], answer: _Answer, loop: EventLoop
+    strategy: Strategy,
+    seed: int,
+    options: dict[str, Any],
+    instruments: Sequence[str] | None,
+    answer: _Answer,
+    loop: EventLoop,
 ) -> None:
     """Let one live through a market, and then another through the same that ends in another way.
 
@@ -182,7 +200,7 @@ def _check_hindsight(
     """
     answers: list[list[bytes]] = []
     for future in (1, 2):
-        market = DrawnMarket(strategy, seed, situation="an ordinary market")
+        market = DrawnMarket(strategy, seed, situation="an ordinary market", instruments=instruments)
         its = _made(strategy, market, copy.deepcopy(options), f"seed {seed}")
         sent = []
         for step in range(_KNOWN + _LATER):

@@ -11,12 +11,14 @@ Example
 
 from __future__ import annotations
 
+from simlab.agents.library.adaptive_aggressive import adaptive_aggressive
 from simlab.agents.library.almgren_chriss import almgren_chriss
 from simlab.agents.library.arbitrage import Arbitrage
 from simlab.agents.library.avellaneda_stoikov import avellaneda_stoikov
 from simlab.agents.library.benchmark import benchmark
 from simlab.agents.library.chiarella_iori import chiarella_iori
 from simlab.agents.library.execution import participation, twap
+from simlab.agents.library.gjerstad_dickhaut import gd, gdx, hbl
 from simlab.agents.library.gueant import gueant_lehalle_fernandez_tapia
 from simlab.agents.library.market_maker import market_maker
 from simlab.agents.library.news_trader import news_trader
@@ -27,6 +29,7 @@ from simlab.agents.library.outside import outside
 from simlab.agents.library.personalities import PERSONALITIES
 from simlab.agents.library.poisson_flow import poisson_flow, power_law_placement
 from simlab.agents.library.replay import Replay
+from simlab.agents.library.simple_shouters import giveaway, przi, shaver, sniper
 from simlab.agents.library.spoofer import spoofer
 from simlab.agents.library.trend import mean_reversion, momentum
 from simlab.agents.library.value import value
@@ -47,6 +50,14 @@ STRATEGIES: dict[str, Strategy] = {
         zi_unconstrained,
         zi_constrained,
         zip_trader,
+        gd,
+        gdx,
+        adaptive_aggressive,
+        hbl,
+        giveaway,
+        shaver,
+        sniper,
+        przi,
         value,
         momentum,
         mean_reversion,

@@ -1,18 +1,18 @@
-"""Trade a quantity along the trajectory that Almgren and Chriss found optimal: the more averse to risk, the
-sooner.
+"""Trade a quantity along the optimal trajectory of Almgren and Chriss: the more averse to risk, the sooner.
 
 What is left to trade after t of T steps is::
 
     x(t) = X sinh(kappa (T - t)) / sinh(kappa T)
+    cosh(kappa tau) = 1 + (tau^2 / 2) lambda sigma^2 / eta',    eta' = eta - gamma tau / 2
 
-where, with slices of tau steps, kappa follows from ``cosh(kappa tau) = 1 + (tau^2 / 2) lambda sigma^2 /
-eta~`` and ``eta~ = eta - gamma tau / 2``. lambda is the risk aversion, sigma the volatility, eta the
-temporary and gamma the permanent impact. Without risk aversion it is a straight line, which is `twap`. The
-agent acts once a slice, with a market order for what is due by its end; what the book could not fill is due
-in the next slice.
+with slices of tau steps. lambda is the risk aversion, sigma the volatility, eta the temporary and gamma the
+permanent impact. Without risk aversion it is a straight line, which is `twap`; where eta' is not above 0
+there is nothing to wait for, and all is due in the first slice. The agent acts once a slice, with a market
+order for what is due by its end; what the book could not fill is due in the next slice, after `end` too.
 
-Simplifications: the paper's impact is linear and its trades are slices at one price; here the book decides.
-The parameters are given, not estimated. After `end` all that is left is sent, slice by slice.
+Simplifications: the paper's impact is linear and a slice has one price; here the book decides. The
+parameters are given, not estimated. It counts its own fills, so with a latency longer than a slice it sends
+before it knows and trades more than planned.
 
 References
 ----------
@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 
 from simlab.agents.compiled import Parameter, compiled_strategy, market
+from simlab.agents.library.execution import current_slice
 from simlab.agents.library.quoting import add_fills, opposite_depth
 from simlab.core.jit import jit
 from simlab.core.numerics import exp, log
@@ -33,8 +34,9 @@ __all__ = ["almgren_chriss", "left_to_trade", "urgency"]
 
 _SIDE, _QUANTITY, _START, _END, _SLICES, _RISK_AVERSION, _SIGMA, _ETA, _GAMMA = range(9)
 _NEXT_SLICE = 1  # memory: number of the first slice that has not been acted on; 0 counts the fills
+_NO_COST = 1e-12
 _MOST_URGENT = 500.0
-"""kappa T beyond which all is traded in the first slice: exp of more has no number."""
+"""kappa T beyond which sinh is taken as half an exponential, which for larger numbers has no value."""
 
 
 @jit
@@ -57,7 +59,7 @@ def urgency(tau, risk_aversion, sigma, eta, gamma):
     >>> round(urgency(1.0, 1e-6, 0.95, 2.5e-6, 2.5e-7), 2)  # the example of the paper: 0.61 a day
     0.61
     """
-    cost = max(eta - 0.5 * gamma * tau, 1e-12)
+    cost = max(eta - 0.5 * gamma * tau, _NO_COST)
     bend = 0.5 * tau * tau * risk_aversion * sigma * sigma / cost
     # arcosh(1 + b), written so that small b loses no digits
     return log(1.0 + bend + math.sqrt(bend * (bend + 2.0))) / tau
@@ -102,15 +104,12 @@ def almgren_chriss(view, me, rng, orders):
     """Act once in each slice for what is due by its end."""
     side = int(me.parameters[_SIDE])
     done = add_fills(me, side)
-    elapsed = view.step - int(me.parameters[_START])
-    if view.halted or elapsed < 0 or opposite_depth(view, side) == 0:
-        return
-    duration = max(int(me.parameters[_END]) - int(me.parameters[_START]), 1)
-    slices = int(me.parameters[_SLICES])
-    index = elapsed * slices // duration
-    if index < int(me.memory[_NEXT_SLICE]):
+    start, end, slices = int(me.parameters[_START]), int(me.parameters[_END]), int(me.parameters[_SLICES])
+    index = current_slice(view.step, start, end, slices)
+    if view.halted or index < int(me.memory[_NEXT_SLICE]) or opposite_depth(view, side) == 0:
         return
     me.memory[_NEXT_SLICE] = index + 1
+    duration = max(end - start, 1)
     tau = duration / slices
     kappa = urgency(
         tau, me.parameters[_RISK_AVERSION], me.parameters[_SIGMA], me.parameters[_ETA], me.parameters[_GAMMA]

@@ -27,7 +27,7 @@ from simlab.agents.compiled import Needs, Parameter, compiled_strategy, market
 from simlab.agents.library.quoting import add_fills, opposite_depth, quote, touch
 from simlab.core.jit import jit
 
-__all__ = ["participation", "twap"]
+__all__ = ["current_slice", "participation", "twap"]
 
 _SIDE, _QUANTITY, _START, _END, _SLICES, _PASSIVE = range(6)
 _RATE, _INTERVAL = 3, 4
@@ -37,6 +37,20 @@ _BASE_VOLUME, _NEXT_STEP = 1, 2  # memory: market volume at the start plus one; 
 _SIDE_PARAMETER = Parameter("side", 0, "1", "0 to buy, 1 to sell.", 0, 1, True)
 _QUANTITY_PARAMETER = Parameter("quantity", 1000, "lots", "Quantity to trade in all.", 0, 10**9, True)
 _START_PARAMETER = Parameter("start", 0, "steps", "First step it trades.", 0, 10**12, True)
+
+
+@jit
+def current_slice(step, start, end, slices):
+    """Return which of equal slices of the time from `start` to `end` a step is in, -1 before `start`.
+
+    After `end` they are counted on. An end that does not lie after the start leaves one step for all.
+
+    Example
+    -------
+    >>> [current_slice(step, 10, 80, 7) for step in (9, 10, 79, 80)]
+    [-1, 0, 6, 7]
+    """
+    return (step - start) * slices // max(end - start, 1) if step >= start else -1
 
 
 @jit
@@ -71,15 +85,10 @@ def twap(view, me, rng, orders):
     """Act once in each slice for what is due by its end."""
     side = int(me.parameters[_SIDE])
     done = add_fills(me, side)
-    elapsed = view.step - int(me.parameters[_START])
-    if view.halted or elapsed < 0:
-        return
     slices = int(me.parameters[_SLICES])
-    # An end that does not lie after the start leaves one step for everything.
-    duration = max(int(me.parameters[_END]) - int(me.parameters[_START]), 1)
-    index = elapsed * slices // duration
+    index = current_slice(view.step, int(me.parameters[_START]), int(me.parameters[_END]), slices)
     passive = me.parameters[_PASSIVE] == 1.0
-    if index < int(me.memory[_NEXT_SLICE]) or not (passive or opposite_depth(view, side) > 0):
+    if view.halted or index < int(me.memory[_NEXT_SLICE]) or not (passive or opposite_depth(view, side) > 0):
         return
     me.memory[_NEXT_SLICE] = index + 1
     due = max(_scheduled(int(me.parameters[_QUANTITY]), slices, index) - done, 0)

@@ -3,11 +3,13 @@
 With inventory q (lots), quotes of `size` lots D, and fills that arrive at the rate A exp(-k distance), the
 bid stands below the mid price, and the ask above it, by::
 
-    bid distance = c1 + (D / 2 + q) sigma c2,    ask distance = c1 + (D / 2 - q) sigma c2 c1 = ln(1 + gamma
-    D / k) / (gamma D),        c2 = sqrt(gamma / (2 A D k) (1 + gamma D / k)^(1 + k / (gamma D)))
+    bid distance = c1 + (q + D / 2) sigma c2
+    ask distance = c1 - (q - D / 2) sigma c2
+    c1 = ln(1 + gamma D / k) / (gamma D)
+    c2 = sqrt(gamma / (2 A D k) (1 + gamma D / k)^(1 + k / (gamma D)))
 
-which is the closed form that the optimal quotes come to when the end is far away, for D = 1 that of the
-first paper.
+This approximates what the optimal quotes come to when the end is far away. The paper trades one share at a
+time (D = 1); quotes of D lots are the same problem with gamma D in place of gamma and q / D in place of q.
 
 Simplifications: sigma, A and k are given, not estimated; quotes are rounded outwards to ticks; the
 inventory limit of the paper is kept by not quoting the side that would pass it. A quote that would cross
@@ -16,9 +18,9 @@ the mid price is not held back.
 References
 ----------
 Gueant, Lehalle and Fernandez-Tapia (2013), Dealing with the inventory risk: a solution to the market making
-problem, Mathematics and Financial Economics 7(4), 477-507, proposition 3 (asymptotics) and section 5
-(closed form). Gueant (2017), Optimal market making, Applied Mathematical Finance 24(2), 112-154, section 4
-(with a trade size).
+problem, Mathematics and Financial Economics 7(4), 477-507 (the closed-form approximation of the asymptotic
+quotes). Gueant (2017), Optimal market making, Applied Mathematical Finance 24(2), 112-154 (the same with a
+trade size).
 """
 
 from __future__ import annotations
@@ -86,7 +88,5 @@ def gueant_lehalle_fernandez_tapia(view, me, rng, orders):
     below, above = distances(
         me.inventory, me.parameters[_GAMMA], me.parameters[_SIGMA], me.parameters[_A], me.parameters[_K], size
     )
-    quote_both(
-        orders, view, me, view.mid - below, view.mid + above, size, int(me.parameters[_INVENTORY_LIMIT]),
-        int(me.parameters[_POST_ONLY]),
-    )  # fmt: skip
+    limit, post_only = int(me.parameters[_INVENTORY_LIMIT]), int(me.parameters[_POST_ONLY])
+    quote_both(orders, view, me, view.mid - below, view.mid + above, size, limit, post_only)

@@ -8,16 +8,17 @@ From `entry` on the agent takes at the best opposite price, with an immediate-or
 inventory limit. A position is closed, in the same way, when the imbalance no longer speaks for it: when it
 has fallen below `exit` in the position's direction.
 
-Simplifications: the paper estimates how the imbalance moves between regimes and prices it into limit and
-market orders by dynamic programming; here it is thresholds, as in the paper's naive benchmark. Depth
-includes the agent's own orders, of which it has none resting.
+Simplifications: the first paper models how the imbalance moves between regimes, and what then trades, as a
+Markov chain, and solves for where to place limit orders; here the same measure triggers market orders, by
+thresholds. Weighing levels is an addition, with `levels` 1 it is the papers' imbalance of the best queues.
+The agent has no resting orders that could count in what it measures.
 
 References
 ----------
 Cartea, Donnelly and Jaimungal (2018), Enhancing trading strategies with order book signals, Applied
-Mathematical Finance 25(1), 1-35, section 2 (volume imbalance, and what it says of the next market order).
+Mathematical Finance 25(1), 1-35 (volume imbalance, and what it says of the next market order and price).
 Lipton, Pesavento and Sotiropoulos (2013), Trade arrival dynamics and quote imbalance in a limit order book,
-arXiv:1312.0514, section 2.
+arXiv:1312.0514.
 """
 
 from __future__ import annotations

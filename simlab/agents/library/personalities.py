@@ -1,49 +1,23 @@
 """Have characters by name: strategies of the library with parameters that make a trader of a kind.
 
 Each is one of the other strategies with defaults of its own; a population may set any of its parameters, as
-it may those of the strategy itself.
+it may those of the strategy itself. The names are those of the system of language models that simlab grew
+out of, where a character was a line in a prompt.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from simlab.agents.library.market_maker import market_maker
 from simlab.agents.library.news_trader import news_trader
 from simlab.agents.library.noise import noise
 from simlab.agents.library.trend import mean_reversion, momentum
 from simlab.agents.library.value import value
+from simlab.agents.presets import preset
 from simlab.agents.strategy import Strategy
 
-__all__ = ["PERSONALITIES", "preset"]
+__all__ = ["PERSONALITIES"]
 
 _PREFIX = "personality/"
-
-
-def preset(strategy: Strategy, name: str, summary: str, **defaults: float) -> Strategy:
-    """Return a strategy under another name, with other defaults.
-
-    Raises
-    ------
-    KeyError
-        When the strategy has no such parameter.
-
-    Example
-    -------
-    >>> bold = preset(value, "bold", "Takes at once.", aggressive_threshold=0)
-    >>> bold.parameters[1].default, bold.make is value.make
-    (0, True)
-    """
-    unknown = set(defaults) - {it.name for it in strategy.parameters}
-    if unknown:
-        raise KeyError(f"{strategy.name} has no parameter {sorted(unknown)}")
-    parameters = tuple(
-        replace(it, default=defaults[it.name]) if it.name in defaults else it for it in strategy.parameters
-    )
-    return replace(
-        strategy, name=name, summary=f"{summary} A preset of `{strategy.name}`.", parameters=parameters,
-        defined_in=__name__,
-    )  # fmt: skip
 
 
 _CHARACTERS: dict[str, tuple[Strategy, str, dict[str, float]]] = {

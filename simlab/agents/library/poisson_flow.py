@@ -35,7 +35,7 @@ models, Quantitative Finance 2(4), 251-256.
 from __future__ import annotations
 
 from simlab.agents.compiled import Parameter, compiled_strategy, limit, market
-from simlab.agents.library.quoting import MAX_PRICE, opposite_depth, touch
+from simlab.agents.library.quoting import MAX_PRICE, lowest_price, opposite_depth, touch
 from simlab.core.jit import jit
 from simlab.core.numerics import exp, log
 from simlab.core.random import exponential, integers, uniform
@@ -90,7 +90,7 @@ def _send_market(view, me, orders, side):
 
 @jit
 def _send_limit(view, me, rng, orders, side, price):
-    if view.tick_size <= price <= MAX_PRICE:
+    if lowest_price(view) <= price <= MAX_PRICE:
         limit(orders, view, side, price, _size(view, me), 0, 0, _draw_expiry(view, me, rng))
 
 

@@ -1,7 +1,7 @@
 """Put prices and sizes into orders: what the built-in strategies share.
 
 All functions are compiled, take the view, the account and the `orders` of a decision, and never name a
-price outside [one tick, `MAX_PRICE`].
+price above `MAX_PRICE`, nor below one tick, or below the price band where that reaches to zero or below.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ import math
 from simlab.agents.compiled import cancel, limit, replace
 from simlab.core.jit import jit
 
-__all__ = ["MAX_PRICE", "add_fills", "capacity", "opposite_depth", "quote", "quote_both", "to_price", "touch"]
+__all__ = [
+    "MAX_PRICE",
+    "add_fills",
+    "capacity",
+    "lowest_price",
+    "opposite_depth",
+    "quote",
+    "quote_both",
+    "to_price",
+    "touch",
+]
 
 MAX_PRICE = 2**31 - 1
 """Highest price that a built-in strategy sends, price units."""
@@ -21,16 +31,23 @@ _MOST_QUOTES = 8
 
 
 @jit
-def to_price(view, side, value):
-    """Round a float price to a tick, at least one: down to buy, up to sell; NaN gives one tick."""
+def lowest_price(view):
+    """Return the lowest price to name: one tick, or that of a price band that reaches to zero or below."""
     tick = view.tick_size
+    return tick if view.price_low > 0 else -(-view.price_low // tick) * tick
+
+
+@jit
+def to_price(view, side, value):
+    """Round a float price to a tick: down to buy, up to sell; the lowest price for NaN and what is below."""
+    tick, lowest = view.tick_size, lowest_price(view)
     highest = MAX_PRICE // tick * tick
-    if not value > 0.0:
-        return tick
+    if not value > lowest:
+        return lowest
     if value >= highest:
         return highest
     ticks = math.floor(value / tick) if side == 0 else math.ceil(value / tick)
-    return max(int(ticks), 1) * tick
+    return max(int(ticks) * tick, lowest)
 
 
 @jit
@@ -127,7 +144,7 @@ def quote_both(orders, view, me, bid, ask, size, inventory_limit, post_only):
     bid_price = to_price(view, 0, bid)
     ask_price = to_price(view, 1, ask)
     if bid_price >= ask_price:
-        bid_price = max(ask_price - tick, tick)
+        bid_price = max(ask_price - tick, lowest_price(view))
         ask_price = max(ask_price, bid_price + tick)
     buy = min(size, capacity(me, 0, inventory_limit))
     sell = min(size, capacity(me, 1, inventory_limit))

@@ -19,6 +19,7 @@ __all__ = [
     "has_unit",
     "heard_kind",
     "heard_price",
+    "holds_best",
     "meets",
     "nearest_price",
     "shout",
@@ -82,6 +83,16 @@ def meets(view, side, price):
     if side == 0:
         return view.ask_depth > 0 and price >= view.best_ask
     return view.bid_depth > 0 and price <= view.best_bid
+
+
+@jit
+def holds_best(view, me):
+    """Return whether an own order is at the best price of its side; reads the visible orders."""
+    best = view.best_bid if me.customer_side == 0 else view.best_ask
+    for i in range(me.visible_orders):
+        if me.order_sides[i] == me.customer_side and me.order_prices[i] == best:
+            return True
+    return False
 
 
 @jit

@@ -1,30 +1,32 @@
 """Spoof, for research on how to detect it: show orders that are not meant to trade, to move others' quotes.
 
-In each cycle of `cycle` steps the agent rests a genuine order of `size` lots at the best price of its side,
-and for the first `hold` steps shows `layers` large orders of `layer_size` lots on the other side, from
-`distance` ticks behind the best price on, one tick apart. They pretend that the price is about to move
+The agent rests a genuine order of `size` lots at the best price of its side, and in each cycle of `cycle`
+steps shows, for the first `hold` steps, `layers` large orders of `layer_size` lots on the other side, one
+tick apart, the first `distance` ticks behind the best price. They pretend that the price is about to move
 towards the genuine order. When the market comes within `retreat` ticks of one of them all are cancelled at
-once, so that they hardly ever trade. After `hold` steps they go too. What was filled on the genuine side is
-kept, up to the inventory limit; then the sides change.
+once, so that they hardly ever trade; after `hold` steps they go too. What was filled on the genuine side is
+kept; when the inventory limit is reached all orders are withdrawn and the sides change, so that it sells high
+what it has bought low.
 
-It is known which orders are which: those of its account on the side of the genuine order are genuine, all
-others are layers; `side` says which it is, and changes when the inventory limit is reached. In a recording
-the layers are also the account's orders that stand behind the best price and are of `layer_size`.
+The truth is in the recording: the layers, which must never take, are post-only, and the genuine orders are
+not. ``messages.query("event == 'accepted' and post_only")`` has the ids of the layers of a spoofer's account.
+With `layers` 0 the same trader spoofs nobody: the control for an experiment.
 
-Simplifications: the source's spoofer sends one spoof order and lifts it when it is transacted against.
-Spoofing is against the law in most markets; there are none to be disturbed here.
+Simplifications: the first source's spoofer shows one large order, one tick behind the best price, moves it
+along with the price so that it does not trade, and has no genuine order. Spoofing is against the law in most
+markets; here there are none to be disturbed.
 
 References
 ----------
-Wang and Wellman (2017), Spoofing the limit order book: an agent-based model, AAMAS 2017, 651-659, section
-4. Cartea, Jaimungal and Wang (2020), Spoofing and price manipulation in order-driven markets, Applied
-Mathematical Finance 27(1-2), 67-98 (layers, and how far behind the best price they stand).
+Wang and Wellman (2017), Spoofing the limit order book: an agent-based model, AAMAS 2017, 651-659.
+Cartea, Jaimungal and Wang (2020), Spoofing and price manipulation in order-driven markets, Applied
+Mathematical Finance 27(1-2), 67-98 (spoof orders on one side to trade on the other).
 """
 
 from __future__ import annotations
 
-from simlab.agents.compiled import Needs, Parameter, cancel, compiled_strategy, limit
-from simlab.agents.library.quoting import capacity, quote, to_price, touch
+from simlab.agents.compiled import Needs, Parameter, cancel, cancel_all, compiled_strategy, limit
+from simlab.agents.library.quoting import capacity, lowest_price, quote, to_price, touch
 from simlab.core.jit import jit
 
 __all__ = ["spoofer"]
@@ -62,8 +64,9 @@ def _show_layers(view, me, orders, side):
     away = -view.tick_size if side == 0 else view.tick_size
     for i in range(int(me.parameters[_LAYERS])):
         price = touch(view, side) + away * (int(me.parameters[_DISTANCE]) + i)
-        if price > 0:
-            limit(orders, view, side, to_price(view, side, float(price)), int(me.parameters[_LAYER_SIZE]))
+        if price >= lowest_price(view):
+            quantity = int(me.parameters[_LAYER_SIZE])
+            limit(orders, view, side, to_price(view, side, float(price)), quantity, 0, 1)
 
 
 @compiled_strategy(
@@ -72,7 +75,7 @@ def _show_layers(view, me, orders, side):
     (
         Parameter("side", 0, "1", "Side of its genuine orders at first: 0 to buy, 1 to sell.", 0, 1, True),
         Parameter("size", 5, "lots", "Size of its genuine order.", 1, 10**6, True),
-        Parameter("layers", 3, "orders", "Orders that it shows.", 1, 8, True),
+        Parameter("layers", 3, "orders", "Orders that it shows; 0 to be honest.", 0, 8, True),
         Parameter("layer_size", 100, "lots", "Size of each.", 1, 10**6, True),
         Parameter("distance", 1, "ticks", "Of the first one from the best price.", 1, 1000, True),
         Parameter("retreat", 0, "ticks", "From the market at which all are cancelled.", 0, 1000, True),
@@ -90,7 +93,8 @@ def spoofer(view, me, rng, orders):
     genuine = int(me.parameters[_SIDE]) ^ int(me.memory[_TURNED])
     if capacity(me, genuine, int(me.parameters[_INVENTORY_LIMIT])) == 0:
         me.memory[_TURNED] = 1.0 - me.memory[_TURNED]
-        genuine = 1 - genuine
+        cancel_all(orders, view)
+        return
     other = 1 - genuine
     count, nearest = _layers(me, other)
     phase = view.step % int(me.parameters[_CYCLE])

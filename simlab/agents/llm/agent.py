@@ -64,6 +64,10 @@ class LanguageModels:
         self._session: Session | None = options.pop("session", None)
         self.options = Options.of(**options)
         self.memories: dict[int, Memory] = {}
+        if self.options.llm is not None:
+            from simlab.agents.llm.graph import prepare
+
+            prepare()
 
     @staticmethod
     def check_options(**options: Any) -> None:

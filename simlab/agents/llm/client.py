@@ -69,8 +69,8 @@ class Client:
         named: dict[str, Any] = {"temperature": settings.temperature, "seed": settings.seed}
         # OpenAI's own endpoint calls the limit max_completion_tokens, all others know the former name only
         limit = {"max_tokens": settings.max_tokens} if settings.max_tokens is not None else {}
-        named |= limit if settings.base_url is None else {}
-        self._body: dict[str, Any] = {} if settings.base_url is None else limit
+        named |= limit if settings.is_openai else {}
+        self._body: dict[str, Any] = {} if settings.is_openai else limit
         self._model = ChatOpenAI(
             model=settings.model,
             api_key=self._key or "none",  # type: ignore[arg-type]

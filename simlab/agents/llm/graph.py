@@ -23,9 +23,9 @@ from simlab.agents.llm.rules import broken_rules
 from simlab.agents.llm.session import Answer, Request, Session
 from simlab.agents.llm.tools import Desk, call_tool
 from simlab.agents.llm.view import view_of
-from simlab.errors import SimlabError
+from simlab.errors import LlmError, SimlabError
 
-__all__ = ["Outcome", "Turn", "decided"]
+__all__ = ["Outcome", "Turn", "decided", "prepare"]
 
 _MOST_CALLS_AT_ONCE = 8
 """Tools that one answer may call."""
@@ -79,6 +79,25 @@ async def decided(turn: Turn) -> Outcome:
     except SimlabError as error:
         vars(error).pop("__notes__", None)  # LangGraph's: the node, and an id that is another in each run
         raise
+
+
+def prepare() -> None:
+    """Import what the graph needs, before a run and on its own thread.
+
+    It takes a second, and while several threads run, the filters of warnings that packages set get lost.
+
+    Raises
+    ------
+    LlmError
+        When LangGraph is not installed.
+    """
+    try:
+        _graph()
+    except ImportError as error:
+        raise LlmError(
+            f"language models need a package that is not installed ({error.name}); install it with"
+            ' pip install "simlab[llm]"'
+        ) from error
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from simlab.errors import LlmError, StrategyError, did_you_mean
 
@@ -110,8 +111,13 @@ class Settings:
 
     @property
     def address(self) -> str:
-        """Return where the model is."""
+        """Where the model is."""
         return self.base_url or OPENAI
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether the endpoint is OpenAI's own."""
+        return urlsplit(self.address).hostname == urlsplit(OPENAI).hostname
 
     def key(self) -> str | None:
         """Return the secret key for the endpoint, which is kept nowhere; None where none is needed.
@@ -124,7 +130,7 @@ class Settings:
         LlmError
             When the variable is not set.
         """
-        variable = self.api_key_env or (_OPENAI_KEY if self.base_url is None else None)
+        variable = self.api_key_env or (_OPENAI_KEY if self.is_openai else None)
         if variable is None:
             return None
         found = os.environ.get(variable, "").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ NoteKind = Literal["orders", "all"]
 """Whose features and forecasts are noted in the table `decisions`: of those who send orders, or of all."""
 
 
-class Forecaster:
+class Forecaster(ABC):
     """Forecast once for all agents that act, and let each trade by its own threshold.
 
     A subclass has `features` and `task` and returns from `_strengths` what a model forecasts.
@@ -30,9 +31,9 @@ class Forecaster:
     _order: OrderKind
     _note: NoteKind
 
+    @abstractmethod
     def _strengths(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how strongly a fall and a rise are forecast from ``(n, k)`` features, ``(n, 2) float64``."""
-        raise NotImplementedError
 
     def act(self, observation: BatchObservation, orders: BatchOrders) -> None:
         """Trade each instrument whose features are known; pass on the agents that know none."""

@@ -15,6 +15,7 @@ __all__ = ["UNITS", "run_measures"]
 
 UNITS = {
     "P&L": "money units",
+    "passed on": "1",
     "two-sided quotes": "1",
     "spread": "price units",
     "volatility": "per step",
@@ -32,6 +33,8 @@ def run_measures(run: Run, warmup: int = 0) -> dict[str, float]:
     """Return P&L by population and the state of each market, after a warm-up.
 
     - ``P&L <population>``: total P&L (realised, unrealised, less fees) of all its agents, money units.
+    - ``passed on <population>``: share of its recorded decisions that those before did not take, 0 to 1; left
+      out where there are no decisions.
     - ``two-sided quotes``: share of the quotes that have a bid and an ask, 0 to 1.
     - ``spread``: mean of best ask less best bid at the ends of steps, price units.
     - ``volatility``: that of `simlab.analysis.quality.volatility`, per step; NaN unless quotes were
@@ -63,7 +66,7 @@ def run_measures(run: Run, warmup: int = 0) -> dict[str, float]:
     3.24
     """
     instruments = run.instruments()
-    result = _pnl(run, instruments, warmup)
+    result = _pnl(run, instruments, warmup) | _passed_on(run, warmup)
     names = instrument_names(instruments)
     for number, found in _markets(run, instruments, warmup).items():
         suffix = f" {names[number]}" if len(names) > 1 else ""
@@ -79,6 +82,16 @@ def _pnl(run: Run, instruments: pd.DataFrame, warmup: int) -> dict[str, float]:
     wide = table.pivot(index="step", columns="population", values="total")
     gained = wide.iloc[-1] - (wide.iloc[0] if warmup else 0.0)
     return {f"P&L {name}": float(value) for name, value in gained.items() if name != EXCHANGE}
+
+
+def _passed_on(run: Run, warmup: int) -> dict[str, float]:
+    """Return the share of each population's decisions that came to who decided because others did not."""
+    population = run.agents().set_index("account")["population"]
+    columns, sums = ("account", "fallback"), pd.DataFrame()
+    for frame in run.batches("decisions", columns=columns, steps=(warmup, None), names=False):
+        passed = frame["fallback"].notna().groupby(frame["account"].map(population)).agg(["sum", "size"])
+        sums = sums.add(passed, fill_value=0)
+    return {f"passed on {name}": float(row["sum"] / row["size"]) for name, row in sums.iterrows()}
 
 
 def _markets(run: Run, instruments: pd.DataFrame, warmup: int) -> dict[int, dict[str, float]]:

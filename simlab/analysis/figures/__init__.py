@@ -9,6 +9,7 @@ Owns how things look: palette, layout, thinning. May import `tables` and `librar
 from __future__ import annotations
 
 from simlab.analysis.figures.agents import SHOWN, attribution, pnl, transfers, wealth
+from simlab.analysis.figures.deciders import fallbacks, pnl_by_source, thinking_times
 from simlab.analysis.figures.layout import FONT, to_json
 from simlab.analysis.figures.market import book_map, price, prices, spread_and_depth, spreads, volume
 from simlab.analysis.figures.measures import book_shape, facts_card, forest, pnl_by_run, signature_plot
@@ -23,15 +24,18 @@ __all__ = [
     "book_map",
     "book_shape",
     "facts_card",
+    "fallbacks",
     "forest",
     "pnl",
     "pnl_by_run",
+    "pnl_by_source",
     "price",
     "prices",
     "signature_plot",
     "spread_and_depth",
     "spreads",
     "styles",
+    "thinking_times",
     "to_json",
     "transfers",
     "volume",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from simlab.analysis.figures.layout import figure, money_axis, scaled, text
 from simlab.analysis.figures.palette import COMPONENTS, INK, styles
@@ -15,7 +16,7 @@ from simlab.analysis.libraries import library
 from simlab.analysis.tables import require
 from simlab.errors import AnalysisError
 
-__all__ = ["SHOWN", "attribution", "most", "pnl", "transfers", "wealth"]
+__all__ = ["SHOWN", "attribution", "boxes", "by_name", "most", "parts_of_total", "pnl", "transfers", "wealth"]
 
 SHOWN = 12
 """Populations that one figure shows at most; those with the largest absolute P&L are taken."""
@@ -107,23 +108,30 @@ def attribution(table: pd.DataFrame, *, by: str = "population", money_unit: floa
     ['spread', 'adverse selection', 'inventory', 'fees', 'total']
     """
     _require_rows(table, (by, *COMPONENTS, "total"), "attribution")
-    go = library("plotly.graph_objects")
     rows = table[table[by].isin(most(table, by))].sort_values("total")
-    names = [text(name) for name in rows[by]]
+    parts = {part.replace("_", " "): (rows[part], colour) for part, colour in COMPONENTS.items()}
+    return parts_of_total(parts, rows["total"], [str(name) for name in rows[by]], money_unit)
+
+
+def parts_of_total(
+    parts: dict[str, tuple[pd.Series, str]], total: pd.Series, names: list[str], money_unit: float | None
+) -> Any:
+    """Draw parts of P&L, each with its colour, as bars that add up to the marked total, one name a row."""
+    go, shown = library("plotly.graph_objects"), [text(name) for name in names]
     traces = [
         go.Bar(
-            x=scaled(rows[part], money_unit),
-            y=names,
+            x=scaled(values, money_unit),
+            y=shown,
             orientation="h",
-            name=part.replace("_", " "),
+            name=part,
             marker={"color": colour, "line": {"color": "white", "width": 1}},
         )
-        for part, colour in COMPONENTS.items()
+        for part, (values, colour) in parts.items()
     ]
     marker = {"symbol": "diamond", "size": 11, "color": "white", "line": {"color": INK, "width": 2}}
-    total = scaled(rows["total"], money_unit)
-    traces.append(go.Scatter(x=total, y=names, mode="markers", name="total", marker=marker))
-    drawn = _by_name(traces, f"P&L ({money_axis(money_unit)})", len(names))
+    x = scaled(total, money_unit)
+    traces.append(go.Scatter(x=x, y=shown, mode="markers", name="total", marker=marker))
+    drawn = by_name(traces, f"P&L ({money_axis(money_unit)})", len(names))
     return drawn.update_layout(barmode="relative", bargap=0.35)
 
 
@@ -162,7 +170,7 @@ def transfers(matrix: pd.DataFrame, *, money_unit: float | None = None) -> Any:
         showscale=False,
         hovertemplate="%{y} from %{x}: %{z:,.2f}<extra></extra>",
     )
-    drawn = _by_name([heat], f"earned from ({money_axis(money_unit)})", len(names))
+    drawn = by_name([heat], f"earned from ({money_axis(money_unit)})", len(names))
     drawn.update_yaxes(autorange="reversed", showgrid=False)
     return drawn.update_xaxes(showgrid=False, zeroline=False, type="category")
 
@@ -190,12 +198,19 @@ def wealth(
     [[-4.0], [2.0]]
     """
     _require_rows(board, ("population", "total"), "leaderboard")
-    looks = styles(board["population"].unique() if styled is None else styled)
     sums = board.groupby("population", observed=True)["total"].agg(lambda it: it.abs().max())
-    names = sorted(sums.nlargest(SHOWN).index, reverse=True)
-    traces = []
-    for name in names:
-        values = scaled(board.loc[board["population"] == name, "total"], money_unit)
+    groups = {
+        name: scaled(board.loc[board["population"] == name, "total"], money_unit)
+        for name in sorted(sums.nlargest(SHOWN).index)
+    }
+    named = board["population"].unique() if styled is None else styled
+    return boxes(groups, f"P&L of an agent ({money_axis(money_unit)})", named)
+
+
+def boxes(groups: dict[str, NDArray[np.float64]], x: str, styled: Iterable[str]) -> Any:
+    """Draw how values are spread within each group, the first on top; see `wealth` for the boxes."""
+    looks, traces = styles(styled), []
+    for name, values in reversed(groups.items()):
         low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
         traces.append(
             library("plotly.graph_objects").Box(
@@ -213,10 +228,10 @@ def wealth(
                 showlegend=False,
             )
         )
-    return _by_name(traces, f"P&L of an agent ({money_axis(money_unit)})", len(names))
+    return by_name(traces, x, len(groups))
 
 
-def _by_name(traces: list[Any], x: str, names: int) -> Any:
+def by_name(traces: list[Any], x: str, names: int) -> Any:
     """Return a figure with one name a row and no title on the axis of names."""
     drawn = figure(traces, x=x, y="", height=150 + 44 * names, hovermode="closest")
     return drawn.update_yaxes(showgrid=False, type="category")

@@ -14,6 +14,7 @@ Owns the second ledger, which books the recorded fills again. May import `tables
 from __future__ import annotations
 
 from simlab.analysis.pnl.attribution import attribution, markouts, transfers
+from simlab.analysis.pnl.deciders import decision_gains, pnl_by_source
 from simlab.analysis.pnl.leaderboard import leaderboard
 from simlab.analysis.pnl.over_time import pnl
 from simlab.analysis.pnl.performance import (
@@ -29,6 +30,7 @@ from simlab.analysis.pnl.performance import (
 
 __all__ = [
     "attribution",
+    "decision_gains",
     "gini",
     "inventory_half_life",
     "leaderboard",
@@ -36,6 +38,7 @@ __all__ = [
     "markouts",
     "max_drawdown",
     "pnl",
+    "pnl_by_source",
     "sharpe",
     "transfers",
     "turnover",

@@ -26,7 +26,7 @@ from simlab.analysis.pnl.ledger import fee
 from simlab.analysis.tables import Frames, require_steps
 from simlab.errors import AnalysisError
 
-__all__ = ["attribution", "markouts", "transfers"]
+__all__ = ["attribution", "fees_paid", "initial_gains", "markouts", "taker_gains", "transfers"]
 
 Int64 = NDArray[np.int64]
 
@@ -112,8 +112,7 @@ def attribution(
     source = Fills(trades, quotes, agents, instruments, accounts)
     totals = _totals(source, [horizon])
     at_fill, at_horizon, at_close = totals.gains
-    change = source.terms[:, T_MULTIPLIER] * (source.closing_marks - source.initial_marks)
-    initial = groups.sums(source.initial_inventory @ change)
+    initial = groups.sums(initial_gains(source))
     by_role = {
         "spread": groups.sums(at_fill),
         "adverse_selection": groups.sums(at_horizon - at_fill),
@@ -251,7 +250,7 @@ def transfers(
     for fills in source:
         marks = source.closing_marks_of(fills) if horizon is None else source.marks_of(fills, horizon)
         pair = (groups.of_account[fills[:, F_TAKER]], groups.of_account[fills[:, F_MAKER]])
-        np.add.at(gained, pair, _taker_gains(source, fills, marks))
+        np.add.at(gained, pair, taker_gains(source, fills, marks))
     return pd.DataFrame(
         (gained - gained.T) / 2,
         index=pd.Index(groups.names, name="earns"),
@@ -259,7 +258,7 @@ def transfers(
     )
 
 
-def _taker_gains(source: Fills, fills: Int64, marks: Int64) -> Int64:
+def taker_gains(source: Fills, fills: Int64, marks: Int64) -> Int64:
     """Return what each fill brings its taker at these marks, half money units."""
     multiplier = source.terms[fills[:, F_INSTRUMENT], T_MULTIPLIER]
     return fills[:, F_QUANTITY] * (marks - 2 * fills[:, F_PRICE]) * multiplier
@@ -276,7 +275,7 @@ def _totals(source: Fills, horizons: Sequence[int]) -> _Totals:
         marks = [source.marks_of(fills, later) for later in (-1, *horizons)]
         marks.append(source.closing_marks_of(fills))
         for total, mark in zip(gains, marks, strict=True):
-            gain = _taker_gains(source, fills, mark)
+            gain = taker_gains(source, fills, mark)
             np.add.at(total[:, 0], fills[:, F_MAKER], -gain)
             np.add.at(total[:, 1], fills[:, F_TAKER], gain)
         _add_fees(source, fills, fees)
@@ -287,10 +286,21 @@ def _totals(source: Fills, horizons: Sequence[int]) -> _Totals:
 
 def _add_fees(source: Fills, fills: Int64, fees: Int64) -> None:
     """Add the fees that accounts pay as maker and as taker, and what the fee account receives of each."""
-    terms = source.terms[fills[:, F_INSTRUMENT]]
-    notional = np.abs(fills[:, F_QUANTITY]) * fills[:, F_PRICE] * terms[:, T_MULTIPLIER]
-    for role, (column, ppm) in enumerate(((F_MAKER, T_MAKER_PPM), (F_TAKER, T_TAKER_PPM))):
-        paid = fee(notional, terms[:, ppm])
+    for role, column in enumerate((F_MAKER, F_TAKER)):
+        paid = fees_paid(source, fills, column)
         np.add.at(fees[:, role], fills[:, column], paid)
         if source.fee_account >= 0:
             fees[source.fee_account, role] -= paid.sum()
+
+
+def fees_paid(source: Fills, fills: Int64, who: int) -> Int64:
+    """Return what each fill costs its maker or its taker, money units; `who` is F_MAKER or F_TAKER."""
+    terms = source.terms[fills[:, F_INSTRUMENT]]
+    notional = np.abs(fills[:, F_QUANTITY]) * fills[:, F_PRICE] * terms[:, T_MULTIPLIER]
+    return fee(notional, terms[:, T_MAKER_PPM if who == F_MAKER else T_TAKER_PPM])
+
+
+def initial_gains(source: Fills) -> Int64:
+    """Return what the inventory held from the start gained each account, (accounts,), half money units."""
+    change = source.terms[:, T_MULTIPLIER] * (source.closing_marks - source.initial_marks)
+    return source.initial_inventory @ change

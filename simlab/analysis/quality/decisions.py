@@ -6,117 +6,191 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simlab.analysis.tables import Frames, batches, require
+from simlab.analysis.tables import Frames, SentOrders, batches, require
 
 __all__ = ["outcomes"]
 
-_DECISIONS = ("step", "account", "action", "first_order", "orders")
-_MESSAGES = ("event", "order_id", "account", "quantity", "reason")
-_TRADES = ("quantity", "taker_order_id", "maker_order_id", "taker_account", "maker_account")
-_ID_BITS = 40
-"""Bits of an order id beside an account's number; a run with more orders does not end."""
+Int64 = NDArray[np.int64]
+
+_MESSAGES = ("sequence", "event", "order_id", "account", "quantity", "reason")
+_TRADES = (
+    "sequence", "quantity", "taker_order_id", "maker_order_id", "taker_account", "maker_account",
+)  # fmt: skip
+_COMPACT_AFTER = 64
+_ACCEPTED = -1
+_ENDINGS = ("cancelled", "expired")
+_WORDS = ("filled", "partly filled", "resting", *_ENDINGS, "on its way")
+"""What can become of an order that is not refused, in the order in which a decision's are counted."""
 
 
 def outcomes(decisions: pd.DataFrame, messages: Frames, trades: Frames) -> pd.DataFrame:
     """Return decisions with what became of the orders sent in them.
 
-    An order belongs to the latest decision of its account that began before it was numbered. Both other
-    tables are read once, in memory that follows the decisions.
+    Both other tables are read once, in memory that follows the orders of the decisions.
 
     Parameters
     ----------
-    decisions, messages, trades
-        As recorded, accounts by number.
+    decisions : DataFrame
+        ``account``, ``action``, ``first_order``, ``last_order``, ``orders``; accounts by number, here and in
+        the others.
+    messages, trades : Frames
+        In order, from the first event.
 
     Returns
     -------
     DataFrame
         The decisions, and ``filled`` (lots), ``refused`` (orders) and ``outcome``: ``held``, ``sent no
-        order`` (it only cancelled), ``filled``, ``partly filled``, ``resting``, ``cancelled``, ``expired``,
-        ``on its way``, ``refused: REASON``; what was refused of several orders follows after a semicolon.
+        order`` (it only cancelled or replaced), and of an order, at the end of the recording, ``filled``,
+        ``partly filled`` (whatever became of the rest), ``resting``, ``cancelled``, ``expired``, ``on its
+        way`` (not yet at the market) or ``refused: REASON``. Several orders that ended differently are
+        counted: ``1 filled, 2 resting``.
 
     Raises
     ------
     AnalysisError
-        When a column is missing.
+        When a column is missing, or accounts are not numbers.
+
+    Example
+    -------
+    >>> decisions = pd.DataFrame({"account": [0], "action": ["buy 5 at 99"], "first_order": [1],
+    ...                           "last_order": [1], "orders": [1]})
+    >>> messages = pd.DataFrame({"sequence": [0], "event": ["accepted"], "order_id": [1], "account": [0],
+    ...                          "quantity": [5], "reason": ["none"]})
+    >>> trades = pd.DataFrame({"sequence": [1], "quantity": [3], "taker_order_id": [2], "taker_account": [1],
+    ...                        "maker_order_id": [1], "maker_account": [0]})
+    >>> outcomes(decisions, messages, trades)["outcome"].tolist()
+    ['partly filled']
     """
-    require(decisions, _DECISIONS, "decisions")
-    tally = _Tally(decisions)
+    require(decisions, ("account", "action", "first_order", "last_order", "orders"), "decisions")
+    orders = _Orders(SentOrders(decisions))
     for batch in batches(messages, _MESSAGES, "messages"):
-        tally.add_messages(batch)
+        orders.add_messages(batch)
+    orders.compact()
     for batch in batches(trades, _TRADES, "trades"):
-        tally.add_trades(batch)
-    return decisions.assign(filled=tally.filled, refused=tally.refused, outcome=tally.words(decisions))
+        orders.add_trades(batch)
+    table, count = orders.table(), len(decisions)
+    return decisions.assign(
+        filled=np.bincount(table["decision"], table["filled"], count).astype(np.int64),
+        refused=np.bincount(table["decision"], table["began"] != _ACCEPTED, count).astype(np.int64),
+        outcome=_words(decisions, table),
+    )
 
 
-class _Tally:
-    """Sums of what happened to the orders of each decision."""
+class _Orders:
+    """Follow the orders of decisions through the event log; a row an order.
 
-    def __init__(self, decisions: pd.DataFrame) -> None:
-        count = len(decisions)
-        sent = np.flatnonzero(decisions["orders"].to_numpy() > 0)
-        keys = _keys(decisions["account"].to_numpy()[sent], decisions["first_order"].to_numpy()[sent])
-        order = np.argsort(keys)
-        self._keys, self._rows = keys[order], sent[order]
-        self.filled, self.refused = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        self._asked, self._seen = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        self._ended = {name: np.zeros(count, np.int64) for name in ("cancelled", "expired")}
-        self._reasons: dict[int, list[str]] = {}
+    ``began`` is `_ACCEPTED` or the number of the reason for which it was refused; ``lots`` is what it was to
+    trade when it was last accepted or replaced, in event ``since``; ``ended`` the place in `_ENDINGS`.
+    """
 
-    def _find(self, accounts: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the decision that each order belongs to, -1 for none."""
-        if not len(self._keys):
-            return np.full(len(ids), -1)
-        keys = _keys(accounts, ids)
-        at = np.searchsorted(self._keys, keys, side="right") - 1
-        known = (at >= 0) & (self._keys[at] >> _ID_BITS == keys >> _ID_BITS)
-        return np.where(known, self._rows[at], -1)
+    def __init__(self, sent: SentOrders) -> None:
+        self._sent = sent
+        self._parts: list[pd.DataFrame] = []
+        self._reasons: list[str] = []
+        self._rows = pd.DataFrame()
+        self._known = pd.MultiIndex.from_arrays([[], []])
+        self._filled = self._filled_since = np.zeros(0, np.int64)
 
     def add_messages(self, batch: pd.DataFrame) -> None:
-        rows = self._find(batch["account"].to_numpy(), batch["order_id"].to_numpy())
-        mine = np.flatnonzero(rows >= 0)
-        own, rows = batch.iloc[mine], rows[mine]
-        event, lots = own["event"].astype(str).to_numpy(), own["quantity"].to_numpy()
-        for name, into in (("accepted", self._asked), *self._ended.items()):
-            np.add.at(into, rows[event == name], lots[event == name])
-        np.add.at(self._seen, rows[event == "accepted"], 1)
+        """Take note of what the messages say of the orders; later ones of an order follow earlier ones."""
+        ids, accounts = batch["order_id"].to_numpy(), batch["account"].to_numpy()
+        decision = self._sent.decision_of(accounts, ids)
+        mine = decision >= 0
+        if not mine.any():
+            return
+        event, lots = batch["event"].astype(str).to_numpy()[mine], batch["quantity"].to_numpy()[mine]
+        began = np.where(event == "accepted", float(_ACCEPTED), np.nan)
         refused = event == "rejected"
-        np.add.at(self.refused, rows[refused], 1)
-        for row, reason in zip(
-            rows[refused].tolist(), own["reason"].astype(str).to_numpy()[refused], strict=True
-        ):
-            told = self._reasons.setdefault(row, [])
-            told += [reason.replace("_", " ")] if reason.replace("_", " ") not in told else []
+        began[refused] = self._numbered(batch["reason"].astype(str).to_numpy()[mine][refused])
+        is_set = (event == "accepted") | (event == "replaced")
+        rows = {
+            "decision": decision[mine],
+            "order_id": ids[mine],
+            "began": began,
+            "lots": np.where(is_set, lots, np.nan),
+            "since": np.where(is_set, batch["sequence"].to_numpy()[mine], np.nan),
+            "ended": np.select([event == name for name in _ENDINGS], range(len(_ENDINGS)), np.nan),
+        }
+        self._parts.append(_summed(pd.DataFrame(rows)))
+        if len(self._parts) >= _COMPACT_AFTER:
+            self.compact()
+
+    def compact(self) -> None:
+        """Put all messages so far together."""
+        if self._parts:
+            self._parts = [_summed(pd.concat(self._parts, ignore_index=True))]
+            self._rows = self._parts[0]
+            self._known = pd.MultiIndex.from_frame(self._rows[["decision", "order_id"]])
+        self._filled, self._filled_since = (np.zeros(len(self._rows), np.int64) for _ in range(2))
 
     def add_trades(self, batch: pd.DataFrame) -> None:
+        """Add what was filled; all messages must be known."""
+        if self._rows.empty:
+            return
+        lots, sequence = batch["quantity"].to_numpy(), batch["sequence"].to_numpy()
+        since = self._rows["since"].to_numpy()
         for side in ("taker", "maker"):
-            accounts, ids = batch[f"{side}_account"].to_numpy(), batch[f"{side}_order_id"].to_numpy()
-            rows = self._find(accounts, ids)
-            np.add.at(self.filled, rows[rows >= 0], batch["quantity"].to_numpy()[rows >= 0])
+            ids, accounts = batch[f"{side}_order_id"].to_numpy(), batch[f"{side}_account"].to_numpy()
+            decision = self._sent.decision_of(accounts, ids)
+            mine = np.flatnonzero(decision >= 0)
+            at = self._known.get_indexer(pd.MultiIndex.from_arrays([decision[mine], ids[mine]]))
+            mine, at = mine[at >= 0], at[at >= 0]
+            np.add.at(self._filled, at, lots[mine])
+            np.add.at(self._filled_since, at, np.where(sequence[mine] > since[at], lots[mine], 0))
 
-    def words(self, decisions: pd.DataFrame) -> list[str]:
-        orders, action = decisions["orders"].to_numpy(), decisions["action"].astype(str).to_numpy()
-        return [self._word(i, int(orders[i]), action[i]) for i in range(len(orders))]
+    def table(self) -> pd.DataFrame:
+        """Return a row an order: ``decision``, ``began``, ``filled`` (lots) and ``word``."""
+        if self._rows.empty:
+            return pd.DataFrame({"decision": [], "began": [], "filled": [], "word": []}, dtype=np.int64)
+        began, ended = self._rows["began"].to_numpy(np.int64), self._rows["ended"].to_numpy()
+        is_open = np.isnan(ended) & (self._filled_since < self._rows["lots"].to_numpy())
+        gone = np.where(np.isnan(ended), 0, ended).astype(np.int64)
+        words = np.select(
+            [began != _ACCEPTED, (self._filled > 0) & ~is_open & np.isnan(ended), self._filled > 0, is_open],
+            [np.array([*self._reasons, ""])[began], "filled", "partly filled", "resting"],
+            np.array(_ENDINGS)[gone],
+        )
+        decision = self._rows["decision"].to_numpy()
+        return pd.DataFrame({"decision": decision, "began": began, "filled": self._filled, "word": words})
 
-    def _word(self, i: int, orders: int, action: str) -> str:
-        if orders == 0:
-            return "held" if action == "hold" else "sent no order"
-        refused = f"refused: {', '.join(self._reasons[i])}" if i in self._reasons else ""
-        if self.refused[i] >= orders:
-            return refused
-        if self._seen[i] == 0:
-            return "; ".join(filter(None, ("on its way", refused)))
-        gone = {name: int(lots[i]) for name, lots in self._ended.items()}
-        if self.filled[i] >= self._asked[i]:
-            word = "filled"
-        elif self.filled[i] > 0:
-            word = "partly filled"
-        elif sum(gone.values()) >= self._asked[i]:
-            word = max(gone, key=lambda name: gone[name])
-        else:
-            word = "resting"
-        return f"{word}; {refused}" if refused else word
+    def _numbered(self, reasons: NDArray[np.str_]) -> list[int]:
+        """Return the number of each reason; a new one gets the next."""
+        words = [f"refused: {reason.replace('_', ' ')}" for reason in reasons.tolist()]
+        self._reasons += [it for it in dict.fromkeys(words) if it not in self._reasons]
+        return [self._reasons.index(word) for word in words]
 
 
-def _keys(accounts: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    return (accounts.astype(np.int64) << _ID_BITS) | ids.astype(np.int64)
+def _summed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row an order, in order of decisions; what is missing (NaN) is skipped."""
+    kept = {"began": "first", "lots": "last", "since": "last", "ended": "last"}
+    return rows.groupby(["decision", "order_id"], as_index=False).agg(kept)
+
+
+def _words(decisions: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    orders, action = decisions["orders"].to_numpy(), decisions["action"].astype(str).to_numpy()
+    on_their_way = orders - np.bincount(table["decision"], minlength=len(decisions))
+    counted: list[dict[str, int]] = [{} for _ in range(len(decisions))]
+    for (row, word), count in table.groupby(["decision", "word"]).size().items():
+        counted[row][word] = count
+    for row in np.flatnonzero(on_their_way > 0).tolist():
+        counted[row][_WORDS[-1]] = int(on_their_way[row])
+    return [_told(ended) if ended else _without(action[i]) for i, ended in enumerate(counted)]
+
+
+def _told(counts: dict[str, int]) -> str:
+    """Say what became of the orders of a decision, by the number of each word.
+
+    Example
+    -------
+    >>> _told({"filled": 2}), _told({"resting": 1, "filled": 2})
+    ('filled', '2 filled, 1 resting')
+    """
+    if len(counts) == 1:
+        return next(iter(counts))
+    places = {word: place for place, word in enumerate(_WORDS)}
+    words = sorted(counts, key=lambda word: (places.get(word, len(places)), word))
+    return ", ".join(f"{counts[word]:,} {word}" for word in words)
+
+
+def _without(action: str) -> str:
+    return "held" if action == "hold" else "sent no order"

@@ -10,7 +10,24 @@ from typing import Any
 from simlab.analysis.figures import to_json
 from simlab.errors import AnalysisError
 
-__all__ = ["Cell", "Code", "Element", "Figure", "Note", "Section", "Table", "Text", "attempt", "number"]
+__all__ = [
+    "Cell",
+    "Code",
+    "Element",
+    "Figure",
+    "Note",
+    "Section",
+    "Table",
+    "Text",
+    "attempt",
+    "folded",
+    "number",
+]
+
+
+_UNFOLDED = 80
+"""Characters of a text in a cell that are always seen."""
+_MOST_TEXT = 2_000
 
 
 @dataclass(frozen=True)
@@ -61,11 +78,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: what is shown, what is sorted by, and the class of a badge if it is one."""
+    """One cell: what is shown, what is sorted by, the class of a badge, and what is folded away."""
 
     text: str
     key: str | float = ""
     badge: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,24 @@ def attempt(what: str, make: Callable[[], Element | Iterable[Element]]) -> list[
         return [made] if isinstance(made, Element) else list(made)
     except AnalysisError as error:
         return [Note(f"{what}: {error}.")]
+
+
+def folded(value: object) -> Cell:
+    """Return a text as a cell, of a long one the rest folded away; a dash where there is none (NaN).
+
+    Example
+    -------
+    >>> folded("far too dear").text, folded(None).text, folded("dear " * 40).more[:12]
+    ('far too dear', '\N{EN DASH}', ' dear dear d')
+    """
+    if not isinstance(value, str) or not value:
+        return Cell("\N{EN DASH}")
+    text = value if len(value) <= _MOST_TEXT else f"{value[:_MOST_TEXT]} ({len(value) - _MOST_TEXT:,} more)"
+    if len(text) <= _UNFOLDED:
+        return Cell(text, text[:_UNFOLDED])
+    start = text[:_UNFOLDED]
+    start = start[: start.rfind(" ")] if " " in start[_UNFOLDED // 2 :] else start
+    return Cell(start, start, more=text[len(start) :])
 
 
 def number(value: float | None, digits: int = 2, *, significant: bool = False) -> Cell:

@@ -67,6 +67,15 @@ class Reading:
         return float(units[0]) if len(units) == 1 else None
 
     @property
+    def money_name(self) -> str:
+        """What `in_money` gives."""
+        return "money units" if self.money_unit is None else "currency"
+
+    def in_money(self, value: float) -> float:
+        """Return money units as currency, where they have one."""
+        return float(value) * (1.0 if self.money_unit is None else self.money_unit)
+
+    @property
     def traders(self) -> int:
         """Number of agents, without the exchange's own accounts."""
         return int((self.agents["population"] != "exchange").sum())
@@ -177,6 +186,20 @@ class Reading:
         depth = self.table("depth") if self.rows["depth"] else None
         events = (self.table("quotes"), self.run.whole("messages"))
         return quality(self.run.whole("trades"), *events, self.instruments, depth)
+
+    @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """Every recorded decision with its outcome, and the ``population`` of its agent."""
+        held = dict(zip(self.agents["name"], self.agents["population"], strict=True))
+        table = self.run.decisions()
+        population = pd.Categorical(table["account"].astype(str).map(held), self.populations)
+        return table.assign(population=population)
+
+    @cached_property
+    def by_source(self) -> pd.DataFrame:
+        """P&L by population and who decided; with mark-outs where quotes were recorded at every step."""
+        every_step = (self.config.get("recording") or {}).get("quotes_every", 1) == 1
+        return self.run.pnl_by_source(horizon=10 if every_step else None)
 
     def facts(self, instrument: str) -> pd.DataFrame:
         """Return the card of stylised facts of one instrument."""

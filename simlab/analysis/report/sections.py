@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from simlab.analysis import figures
+from simlab.analysis.report.decisions import decisions_section
 from simlab.analysis.report.elements import (
     Cell,
     Code,
@@ -47,6 +48,7 @@ def run_sections(reading: Reading) -> list[Section]:
         _market(reading),
         _agents(reading),
         _leaderboard(reading),
+        *([decisions_section(reading)] if reading.rows["decisions"] else []),
         _facts(reading),
         config_section(reading),
         _provenance(reading),
@@ -65,7 +67,7 @@ def _summary(reading: Reading) -> Section:
 
 def _population_table(reading: Reading) -> Iterable[Element]:
     rows = reading.by_population
-    unit = _money(reading)
+    unit = reading.money_name
     shown = rows if len(rows) <= POPULATIONS_SHOWN else _ends(rows, POPULATIONS_SHOWN // 2)
     columns = [("population", False), ("strategy", False), ("agents", True), ("fills", True)]
     columns += [("volume (lots)", True), (f"fees ({unit})", True), (f"P&L ({unit})", True)]
@@ -77,9 +79,9 @@ def _population_table(reading: Reading) -> Iterable[Element]:
             number(row.agents, 0),
             number(row.fills, 0),
             number(row.volume, 0),
-            number(_in_money(reading, row.fees)),
-            number(_in_money(reading, row.total)),
-            number(_in_money(reading, row.total / row.agents)),
+            number(reading.in_money(row.fees)),
+            number(reading.in_money(row.total)),
+            number(reading.in_money(row.total / row.agents)),
         ]
         for row in shown.itertuples()
     ]
@@ -287,12 +289,12 @@ def _with_limit(caption: str, reading: Reading) -> str:
 
 
 def _attribution_table(reading: Reading) -> Table:
-    unit = _money(reading)
+    unit = reading.money_name
     parts = ("spread", "adverse_selection", "inventory", "fees", "total")
     table = reading.attribution.sort_values("total", ascending=False)
     shown = table if len(table) <= POPULATIONS_SHOWN else _ends(table, POPULATIONS_SHOWN // 2)
     cells = [
-        [Cell(str(name), str(name)), *(number(_in_money(reading, value)) for value in values)]
+        [Cell(str(name), str(name)), *(number(reading.in_money(value)) for value in values)]
         for name, *values in shown[["population", *parts]].itertuples(index=False)
     ]
     columns = [("population", False), *((f"{part.replace('_', ' ')} ({unit})", True) for part in parts)]
@@ -307,7 +309,7 @@ def _leaders(reading: Reading) -> Table:
     board = reading.board
     if board.empty:
         raise AnalysisError("the run has no agents")
-    unit = _money(reading)
+    unit = reading.money_name
     shown = board if len(board) <= 2 * LEADERS else _ends(board, LEADERS)
     columns = [("rank", True), ("agent", False), ("strategy", False), ("P&L", True)]
     columns += [("realised", True), ("unrealised", True), ("fees", True), ("Sharpe ratio", True)]
@@ -318,9 +320,9 @@ def _leaders(reading: Reading) -> Table:
             number(row.rank, 0),
             Cell(str(row.agent), str(row.agent)),
             Cell(str(row.strategy), str(row.strategy)),
-            *(number(_in_money(reading, it)) for it in (row.total, row.realised, row.unrealised, row.fees)),
+            *(number(reading.in_money(it)) for it in (row.total, row.realised, row.unrealised, row.fees)),
             number(row.sharpe, 3),
-            number(_in_money(reading, row.max_drawdown)),
+            number(reading.in_money(row.max_drawdown)),
             number(row.turnover),
             number(row.inventory_half_life, 0),
             number(row.maker_share * 100, 1),
@@ -424,11 +426,3 @@ def _plain(key: str, value: Any) -> str:
 
 def _ends(rows: pd.DataFrame, each: int) -> pd.DataFrame:
     return pd.concat([rows.head(each), rows.tail(each)])
-
-
-def _money(reading: Reading) -> str:
-    return "money units" if reading.money_unit is None else "currency"
-
-
-def _in_money(reading: Reading, value: float) -> float:
-    return float(value) * (1.0 if reading.money_unit is None else reading.money_unit)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from simlab.analysis.report.reading import Reading
 from simlab.errors import AnalysisError
 
-__all__ = ["Tile", "count", "headline", "price_change", "relative_change", "tiles"]
+__all__ = ["Tile", "count", "decided", "headline", "price_change", "relative_change", "tiles"]
 
 
 def count(value: int, thing: str) -> str:
@@ -19,6 +21,18 @@ def count(value: int, thing: str) -> str:
     ('1 agent', '1,200 agents')
     """
     return f"{value:,} {thing}{'' if value == 1 else 's'}"
+
+
+def decided(sources: pd.Series) -> str:
+    """Return by whom decisions were taken.
+
+    Example
+    -------
+    >>> decided(pd.Series(["llm", "none", "llm"]))
+    '2 by llm, 1 by nobody'
+    """
+    counts = sources.astype(str).value_counts()
+    return ", ".join(f"{n:,} by {'nobody' if name == 'none' else name}" for name, n in counts.items())
 
 
 def price_change(reading: Reading, instrument: str) -> tuple[float, float | None]:
@@ -71,8 +85,12 @@ def tiles(reading: Reading) -> list[Tile]:
     except AnalysisError:
         best = ()
     for row in best.itertuples() if len(best) else ():
-        unit, money = _money(reading)
-        shown.append(Tile("Earned most", str(row.population), f"{row.total * unit:,.2f} {money}"))
+        earned = f"{reading.in_money(row.total):,.2f} {reading.money_name}"
+        shown.append(Tile("Earned most", str(row.population), earned))
+    if reading.rows["decisions"]:
+        shown.append(
+            Tile("Decisions", f"{reading.rows['decisions']:,}", decided(reading.decisions["source"]))
+        )
     return shown
 
 
@@ -131,14 +149,14 @@ def _winners(reading: Reading) -> list[str]:
         return []
     if len(rows) < 2 or not rows["fills"].sum():
         return []
-    unit, money = _money(reading)
     best, worst = rows.iloc[0], rows.iloc[-1]
-    each = best["total"] / best["agents"] * unit
-    said = f"Population {best['population']} earned most, {best['total'] * unit:,.2f} in all"
+    most, least = (reading.in_money(row["total"]) for row in (best, worst))
+    each = most / best["agents"]
+    said = f"Population {best['population']} earned most, {most:,.2f} in all"
     said += f" ({each:,.2f} an agent)"
     verb = "lost most" if worst["total"] < 0 else "earned least"
     said += (
-        f"; population {worst['population']} {verb}, {abs(worst['total']) * unit:,.2f} ({money}, after fees)."
+        f"; population {worst['population']} {verb}, {abs(least):,.2f} ({reading.money_name}, after fees)."
     )
     return [said]
 
@@ -156,8 +174,3 @@ def _facts(reading: Reading) -> list[str]:
 
 def _signed(change: float) -> str:
     return f"{change:+.2%}".replace("-", "\N{MINUS SIGN}")
-
-
-def _money(reading: Reading) -> tuple[float, str]:
-    """Return what to multiply money units by, and the name of what comes out."""
-    return (1.0, "money units") if reading.money_unit is None else (reading.money_unit, "currency")

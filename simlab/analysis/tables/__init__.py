@@ -19,6 +19,7 @@ from simlab.analysis.tables.frames import (
     signs,
 )
 from simlab.analysis.tables.mids import Mids, NoQuotesError, in_basis_points
+from simlab.analysis.tables.sent import SentOrders
 from simlab.analysis.tables.streams import IntervalSums, Sums, instrument_names, quoted_mids, watched
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "IntervalSums",
     "Mids",
     "NoQuotesError",
+    "SentOrders",
     "Sums",
     "ask_sides",
     "batches",

@@ -6,16 +6,19 @@ import json
 import pickle
 import random
 import re
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 from llm_markets import Scripted, buys, market, says
 
+from simlab.agents.llm import graph
 from simlab.agents.llm.agent import LanguageModels
 from simlab.agents.llm.memory import Deed, Entry, Memory
 from simlab.agents.llm.session import Answer, Failure
 from simlab.core.types import EventKind
+from simlab.errors import LlmError
 from simlab.kernel.simulation import Simulation
 
 
@@ -276,3 +279,10 @@ def test_ten_thousand_decisions_take_no_more_than_a_hundred() -> None:
 def _quiet(recwarn: pytest.WarningsRecorder) -> Any:
     yield
     assert not [it for it in recwarn if "random" in str(it.message)]
+
+
+def test_a_missing_package_is_told_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph._graph.cache_clear()
+    monkeypatch.setitem(sys.modules, "langgraph.graph", None)
+    with pytest.raises(LlmError, match=r"not installed \(langgraph.graph\); .*simlab\[llm\]"):
+        LanguageModels(llm={"model": "m"})

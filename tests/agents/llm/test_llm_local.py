@@ -26,16 +26,23 @@ needs_the_model = pytest.mark.skipif(not is_here, reason="the small model is not
 
 
 @needs_the_model
-def test_the_same_question_has_the_same_answer_in_form() -> None:
+def test_the_same_questions_in_the_same_order_have_the_same_answers_in_form() -> None:
     given = {"model": "smollm2", "base_url": "local", "temperature": 0.7, "seed": 1, "max_tokens": 80}
-    first, second = asked(given, request("x"), request("x", "p/1"))
-    assert first.failure is None
-    assert set(json.loads(first.text)) == {"reason"}
-    assert (first.text, first.tokens_in, first.tokens_out) == (
-        second.text,
-        second.tokens_in,
-        second.tokens_out,
-    )
+    questions = [request("x", f"p/{i}", text=f"The price is {100 + i % 2}.") for i in range(3)]
+    first, second = asked(given, *questions), asked(given, *questions)
+    for one, again in zip(first, second, strict=True):
+        assert one.failure is None
+        assert set(json.loads(one.text)) == {"reason"}
+        assert (one.text, one.tokens_in, one.tokens_out) == (again.text, again.tokens_in, again.tokens_out)
+
+
+@needs_the_model
+def test_a_server_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"no model")
+    monkeypatch.setattr(local, "_ready_file", lambda name: broken)
+    with pytest.raises(LlmError, match="the server of the model smollm2 did not start: "):
+        LocalServer("smollm2")
 
 
 @needs_the_model

@@ -106,14 +106,20 @@ def test_settings_that_cannot_be_run_are_refused(given: dict[str, Any], message:
         check_settings(given)
 
 
-def test_a_key_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, r"OPENAI_API_KEY is not set; put the key of https://api\.openai\.com/v1 into it"),
+        ({"base_url": "https://api.openai.com/v1/"}, "OPENAI_API_KEY is not set"),
+        ({"base_url": "http://127.0.0.1:9/v1", "api_key_env": "MY_KEY"}, "variable MY_KEY is not set"),
+    ],
+)
+def test_a_key_is_asked_for_by_name(
+    given: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(
-        LlmError, match=r"OPENAI_API_KEY is not set; put the key of https://api\.openai\.com/v1"
-    ):
-        asked({"model": "m"}, request("hold"))
-    with pytest.raises(LlmError, match="environment variable MY_KEY is not set"):
-        asked({"model": "m", "api_key_env": "MY_KEY", "base_url": "http://127.0.0.1:9/v1"}, request("hold"))
+    with pytest.raises(LlmError, match=told):
+        asked({"model": "m"} | given, request("hold"))
 
 
 def test_requests_under_way_are_bounded() -> None:

@@ -278,3 +278,20 @@ def test_an_unfinished_run_is_refused(runs: dict, tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest | {"status": "running"}), encoding="utf-8")
     with pytest.raises(AnalysisError, match=r"killed is unfinished \(running\); run it to its end"):
         compare([runs[5, 1], simlab.open(folder)])
+
+
+def test_the_share_of_decisions_that_were_passed_on_is_compared(explained: simlab.Run) -> None:
+    table = explained.decisions()
+    table["population"] = table["account"].astype(str).str.partition("/")[0]
+    late = table[table["step"] >= 50].groupby("population")["fallback"]
+    measured = run_measures(explained, 50)
+    shares = {name: it for name, it in measured.items() if name.startswith("passed on")}
+    assert shares == {
+        "passed on secretive": 0.0,
+        "passed on thinkers": pytest.approx(late.count()["thinkers"] / late.size()["thinkers"]),
+    }
+    assert 0 < shares["passed on thinkers"] < 1
+
+
+def test_nobody_who_says_nothing_passes_on(runs: dict) -> None:
+    assert not [name for name in run_measures(runs[5, 1]) if name.startswith("passed on")]

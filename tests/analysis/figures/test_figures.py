@@ -155,6 +155,27 @@ def test_at_most_twelve_populations_are_drawn_and_they_are_the_largest() -> None
     assert drawn == [f"p{place}" for place in range(188, 200)]
 
 
+def test_sources_add_up_to_the_marked_total_and_the_largest_are_drawn() -> None:
+    table = pd.DataFrame({"population": [f"p{i}" for i in range(20)], "source": "llm"})
+    table = table.assign(markout=2.0, gain=np.arange(20.0), fees=1.0, total=np.arange(20.0) - 1)
+    drawn = figures.pnl_by_source(table, money_unit=0.5)
+    *parts, total = drawn.data
+    assert list(total.y) == [f"p{i}: llm" for i in range(19, 7, -1)]  # from the bottom
+    np.testing.assert_allclose(np.sum([part.x for part in parts], axis=0), total.x)
+    assert total.x[0] == 9.0
+    without = figures.pnl_by_source(table.assign(markout=np.nan))
+    np.testing.assert_allclose(np.sum([part.x for part in without.data[:-1]], axis=0), without.data[-1].x)
+
+
+def test_rare_reasons_of_fallbacks_are_drawn_together() -> None:
+    kinds = [f"llm reason {i}" for i in range(10) for _ in range(10 - i)]
+    table = pd.DataFrame({"step": np.arange(len(kinds)), "why": kinds})
+    drawn = figures.fallbacks(table, steps=1_000, bars=10)
+    assert [trace.name for trace in drawn.data] == [*(f"llm reason {i}" for i in range(7)), "other"]
+    assert sum(sum(trace.y) for trace in drawn.data) == len(kinds)
+    assert len({trace.marker.color for trace in drawn.data[:7]}) == 7
+
+
 def test_names_cannot_become_markup_in_a_legend() -> None:
     table = pd.DataFrame({"step": [0], "population": ["<a href='x'>"], "total": [1.0]})
     assert figures.pnl(table).data[0].name == "&lt;a href='x'&gt;"

@@ -37,7 +37,10 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def pages(
-    day: simlab.Run, two_shares: simlab.Run, tmp_path_factory: pytest.TempPathFactory
+    day: simlab.Run,
+    two_shares: simlab.Run,
+    explained: simlab.Run,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     """Return reports by name, written once."""
     folder = tmp_path_factory.mktemp("reports")
@@ -45,6 +48,7 @@ def pages(
         "one": write_report(day, folder / "one.html"),
         "shares": write_report(two_shares, folder / "shares.html"),
         "several": write_report([day, two_shares], folder / "several.html"),
+        "explained": write_report(explained, folder / "explained.html"),
     }
 
 
@@ -77,7 +81,7 @@ def _open(browser: webdriver.Chrome, page: Path, width: int) -> None:
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("name", ["one", "shares", "several"])
+@pytest.mark.parametrize("name", ["one", "shares", "several", "explained"])
 def test_the_page_is_whole_and_quiet(
     browser: webdriver.Chrome, pages: dict[str, Path], name: str, width: int
 ) -> None:
@@ -151,6 +155,22 @@ def test_a_heading_sorts_its_table(browser: webdriver.Chrome, pages: dict[str, P
     assert len(descending) == 20
     assert descending == sorted(descending, reverse=True)
     assert browser.execute_script(ranks) == sorted(descending)
+
+
+def test_what_is_long_unfolds(browser: webdriver.Chrome, pages: dict[str, Path]) -> None:
+    _open(browser, pages["explained"], NARROW)
+    assert browser.title == "explained"  # which the markup in reasons would change
+    row = """
+        const fold = document.querySelector('#decisions details.fold');
+        const before = fold.offsetHeight;
+        fold.querySelector('summary').click();
+        return [before, fold.offsetHeight, fold.textContent];
+    """
+    before, after, told = browser.execute_script(row)
+    assert 0 < before < after
+    assert "document.title = 'owned'" in told
+    scrolls = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert browser.execute_script(scrolls) == 0
 
 
 def test_markup_in_what_a_user_wrote_does_not_run(browser: webdriver.Chrome, tmp_path: Path) -> None:

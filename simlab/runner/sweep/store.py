@@ -115,7 +115,7 @@ class Store:
         parts = [self.read_frame(f"{ROWS}/{name}") for name in self.names(ROWS)]
         if not parts:
             return pd.DataFrame({"run": pd.Series(dtype="int64"), "status": pd.Series(dtype=object)})
-        together = pd.concat([it.dropna(axis=1, how="all") for it in parts], ignore_index=True)
+        together = pd.concat(parts, ignore_index=True)
         return together.drop_duplicates("run", keep="last").sort_values("run", ignore_index=True)
 
     def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:

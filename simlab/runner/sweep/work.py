@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import traceback
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simlab.analysis import open_run
-from simlab.analysis.compare import run_measures
+from simlab.analysis.compare import UNITS, run_measures
 from simlab.config import ExperimentConfig, load
 from simlab.errors import AnalysisError, SimlabError, did_you_mean
 from simlab.runner.run import Outcome, execute
@@ -103,8 +104,9 @@ def summary_measures(outcome: Outcome) -> dict[str, float]:
 
 
 def _chosen(task: Task, found: Mapping[str, float]) -> dict[str, float]:
+    """Return the measures asked for; NaN for one that could not be measured in this run."""
     for name in task.measures:
-        if name not in found:
+        if name not in found and not name.startswith(tuple(UNITS)):
             known = did_you_mean(name, list(found), otherwise="the measures are")
             raise AnalysisError(f"there is no measure {name!r}{known}")
-    return {name: found[name] for name in task.measures or found}
+    return {name: found.get(name, math.nan) for name in task.measures or found}

@@ -34,7 +34,7 @@ class _Group(TyperGroup):
             raise typer.Exit(EXIT_ERROR) from error
         except KeyboardInterrupt as error:
             print_error("stopped", str(error) or "interrupted")
-            raise typer.Exit(EXIT_INTERRUPTED) from error
+            raise typer.Exit(getattr(error, "exit_code", EXIT_INTERRUPTED)) from error
 
 
 app = typer.Typer(

@@ -28,8 +28,9 @@ LAYERS = {
     "config": 4,
     "console": 4,
     "runner": 5,
-    "bench": 5,
-    "cli": 6,
+    "live": 6,
+    "bench": 7,
+    "cli": 8,
 }
 ONLY_CORE = {"agents", "processes", "recording"}
 HEAVY = {
@@ -42,7 +43,12 @@ HEAVY = {
     "websockets",
     "starlette",
     "uvicorn",
+    "fastapi",
+    "httpx",
+    "msgspec",
+    "prometheus_client",
 }
+LIVE_PARTS = {"engine", "gateway", "dashboard", "agents", "client"}
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
@@ -106,6 +112,14 @@ def test_knows_only_core_and_errors(package: str) -> None:
 
 def test_core_and_errors_import_nothing_of_simlab_but_each_other() -> None:
     assert {target for _, origin, target in EDGES if LAYERS[origin] == 0} <= {"core", "errors"}
+
+
+def test_the_parts_of_live_never_import_each_other() -> None:
+    for path in sorted((ROOT / "live").rglob("*.py")):
+        part = path.relative_to(ROOT / "live").parts[0]
+        found = {name.split(".")[2] for name in _imports(ast.parse(path.read_text("utf-8")))
+                 if name.startswith("simlab.live.")}  # fmt: skip
+        assert part not in LIVE_PARTS or not (found & LIVE_PARTS) - {part}, path
 
 
 def test_the_package_imports_no_optional_library() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from simlab.agents.strategy import Parameter
+from simlab.config.accounts import AccountConfig
 from simlab.config.customers import build_customers
 from simlab.config.distributions import DrawError, draw_column
 from simlab.config.load import ConfigLike, load
 from simlab.config.models import (
-    AccountConfig,
     ActivationConfig,
     ExperimentConfig,
     FallbackConfig,
@@ -47,7 +47,7 @@ def build(config: ExperimentConfig) -> SimulationSpec:
     10
     """
     problems: list[Problem] = []
-    populations = tuple(_population(name, config, problems) for name in config.populations)
+    populations = tuple(_population(name, config, problems) for name in config.cast)
     if problems:
         raise config_error(problems, config._source)
     return SimulationSpec(
@@ -81,7 +81,7 @@ def _instrument(name: str, config: InstrumentConfig) -> Instrument:
 
 
 def _population(name: str, config: ExperimentConfig, problems: list[Problem]) -> Population:
-    it = config.populations[name]
+    it = config.cast[name]
     own, *fallback = [
         _decider(path, each, it.count, config, problems) for path, each in config.deciders(name)
     ]
@@ -135,7 +135,7 @@ def _decider(
 
 
 def _customers(name: str, config: ExperimentConfig, problems: list[Problem]) -> CustomerOrders | None:
-    it = config.populations[name]
+    it = config.cast[name]
     if it.customer_orders is None:
         return None
     try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from simlab.agents.strategy import MAX_PARAMETERS, Calling, Decider, Parameter, Strategy
 from simlab.config.distributions import Distribution
+from simlab.config.live import TRADERS
 from simlab.config.models import ExperimentConfig, FallbackConfig, PopulationConfig
 from simlab.config.money import money_problems
 from simlab.config.options import model_problems, option_problems, options_of, parameter_names
@@ -37,6 +38,7 @@ def cross_check(config: ExperimentConfig, source: Source) -> list[Problem]:
         *_correlations(config, instruments),
         *_news(config, instruments),
         *_shocks(config, instruments, populations),
+        *_live(config, instruments),
         *money_problems(config),
     ]
     for name, population in config.populations.items():
@@ -124,6 +126,18 @@ def _shocks(config: ExperimentConfig, instruments: list[str], populations: list[
         lot_size = config.instruments[instrument].lot_size if instrument in config.instruments else 1
         if shock.kind == "fat_finger" and shock.quantity % lot_size:
             yield Problem(("shocks", i, "quantity"), f"must be a multiple of lot_size {lot_size}")
+
+
+def _live(config: ExperimentConfig, instruments: list[str]) -> Iterator[Problem]:
+    if config.live is None:
+        return
+    if TRADERS in config.populations:
+        yield Problem(
+            ("populations", TRADERS),
+            "the section live adds a population of this name, for those who trade from outside; rename yours",
+        )
+    for name in config.live.instruments:
+        yield from _known(("live", "instruments", name), name, instruments, "instrument")
 
 
 def _population(

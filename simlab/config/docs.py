@@ -93,6 +93,15 @@ _TITLES = {
     "PriceConfig": "llm.prices.MODEL",
     "ThinkingConfig": "llm.thinking",
     "RecordingConfig": "recording",
+    "LiveConfig": "live",
+    "LiveEngineConfig": "live.engine",
+    "LiveGatewayConfig": "live.gateway",
+    "LiveDashboardConfig": "live.dashboard",
+    "LiveJournalConfig": "live.journal",
+    "SeatsConfig": "live.seats",
+    "SeatAccountConfig": "live.seats.account",
+    "LiveLimitsConfig": "live.limits",
+    "ListingConfig": "live.instruments.NAME",
 }
 
 

@@ -14,11 +14,15 @@ from simlab.market.instruments import MAX_MONEY
 __all__ = [
     "AGENTS",
     "ANSWER",
+    "BUFFERED",
     "CALLS",
+    "CONNECTIONS",
     "FEE",
     "INSTRUMENTS",
+    "INTERVAL",
     "LATENCY",
     "LEVELS",
+    "LINE",
     "LOTS",
     "MAX_POSITIONS",
     "MAX_VALUE",
@@ -26,8 +30,10 @@ __all__ = [
     "MONEY",
     "MULTIPLIER",
     "OPEN_ORDERS",
+    "PORT",
     "POSITION",
     "PRICE",
+    "QUEUE",
     "REQUESTS",
     "RETRIES",
     "SEED",
@@ -66,6 +72,12 @@ RETRIES = Bound(20, "the waits double, so the last would take days")
 CALLS = Bound(10**9, "a larger one limits nothing; leave it out")
 THINKING = Bound(4096, "each step takes 16 bytes of memory; let a step stand for more time")
 TOKENS = Bound(10**12, "a larger one limits nothing; leave it out")
+PORT = Bound(65_535, "a port is a number of 16 bits")
+QUEUE = Bound(10**6, "whoever waits behind so many waits for seconds; answer QUEUE_FULL instead")
+INTERVAL = Bound(60_000, "nobody waits longer than a minute")
+LINE = Bound(16 * 2**20, "each connection may hold so much memory")
+CONNECTIONS = Bound(100_000, "each takes some ten kilobytes and a file descriptor")
+BUFFERED = Bound(2**30, "each listener may hold so much memory")
 SEED = Bound(2**63 - 1, "a seed is a number of 63 bits")
 
 MAX_POSITIONS = 10**9

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from simlab.agents.registry import resolve
 from simlab.agents.strategy import Strategy
+from simlab.config.accounts import AccountConfig
 from simlab.config.customers import CustomerOrdersConfig
 from simlab.config.distributions import ParameterValue
 from simlab.config.fields import (
@@ -24,8 +25,6 @@ from simlab.config.fields import (
     Step,
     Whole,
     described,
-    free_or,
-    free_or_schema,
     number_or_mapping,
     within,
 )
@@ -37,18 +36,14 @@ from simlab.config.limits import (
     LATENCY,
     LEVELS,
     LOTS,
-    MESSAGES,
-    MONEY,
     MULTIPLIER,
-    OPEN_ORDERS,
-    POSITION,
     PRICE,
     SEED,
 )
+from simlab.config.live import TRADERS, LiveConfig
 from simlab.config.source import KeyPath, Source
 
 __all__ = [
-    "AccountConfig",
     "ActivationConfig",
     "ConstantConfig",
     "CorrelationConfig",
@@ -68,11 +63,7 @@ __all__ = [
 ]
 
 _Price = Annotated[Whole, within(-PRICE.most, PRICE)]
-_Lots = Annotated[Whole, within(-LOTS.most, LOTS)]
-_Position = Annotated[Whole, within(0, POSITION)]
 _Latency = Annotated[Whole, within(0, LATENCY)]
-_Borrowing = Annotated[int | str, free_or(MONEY), free_or_schema(MONEY)]
-_Short = Annotated[int | str, free_or(POSITION), free_or_schema(POSITION)]
 
 
 class ConstantConfig(Model):
@@ -333,42 +324,6 @@ LatencyValue = Annotated[
 ]
 
 
-class MessageRate(Model):
-    """At most `messages` messages in each window of `steps` steps."""
-
-    messages: Whole = described(..., "Messages allowed in a window", "messages", ge=0, bound=MESSAGES)
-    steps: Step = described(1, "Length of a window; windows start at its multiples", "steps", ge=1)
-
-
-InventoryValue = Annotated[
-    Annotated[_Lots, Tag("number")] | Annotated[dict[Name, _Lots], Tag("mapping")],
-    number_or_mapping("a number of lots or {INSTRUMENT: lots}"),
-]
-
-
-class AccountConfig(Model):
-    """What each account of a population starts with and may do."""
-
-    cash: Whole = described(0, "Cash at the start", "money units", ge=-MONEY.most, bound=MONEY)
-    inventory: InventoryValue = described(
-        0, "Inventory at the start: a number for each instrument it trades, or one by instrument", "lots"
-    )
-    borrowing: _Borrowing = described(
-        "none", "How far cash may fall below zero: none, free, or a number", "money units"
-    )
-    short_selling: _Short = described(
-        "none", "How far inventory may fall below zero: none, free, or a number", "lots"
-    )
-    position_limit: _Position | None = described(
-        None, "Largest inventory, long or short, in one instrument; no limit if null", "lots"
-    )
-    reserve: Flag = described(True, "Resting orders count as if filled when funds and limits are checked")
-    message_rate: MessageRate | None = described(None, "How often it may send messages; no limit if null")
-    max_open_orders: Whole = described(
-        1000, "Resting orders it may have at once", "orders", ge=1, bound=OPEN_ORDERS
-    )
-
-
 class FallbackConfig(Model):
     """A strategy, and what it is given."""
 
@@ -458,6 +413,9 @@ class ExperimentConfig(Model):
     populations: dict[Name, PopulationConfig] = described({}, "Who trades, by name")
     llm: LlmConfig | None = described(None, "Which language model is asked; none if not given")
     recording: RecordingConfig = described(RecordingConfig(), "What is recorded")
+    live: LiveConfig | None = described(
+        None, "How the market is opened to the world; `simlab live` takes the defaults if not given"
+    )
 
     _source: Source = PrivateAttr(default_factory=lambda: Source({}))
     _strategies: dict[tuple[str, Path], Strategy] = PrivateAttr(default_factory=dict)
@@ -474,11 +432,20 @@ class ExperimentConfig(Model):
             self._strategies[key] = resolve(text, folder=folder)
         return self._strategies[key]
 
+    @property
+    def cast(self) -> dict[str, PopulationConfig]:
+        """All populations by name: those of the file, and the seats that a section `live` adds."""
+        if self.live is None:
+            return self.populations
+        seats = self.live.seats
+        traders = PopulationConfig(strategy="outside", count=seats.count, account=seats.account)
+        return self.populations | {TRADERS: traders}
+
     def deciders(self, population: str) -> Iterator[tuple[KeyPath, FallbackConfig]]:
         """Yield a population and all that it falls back on, in order, each with where it is written."""
         path: KeyPath = ("populations", population)
-        yield path, self.populations[population]
-        for i, fallback in enumerate(self.populations[population].fallback):
+        yield path, self.cast[population]
+        for i, fallback in enumerate(self.cast[population].fallback):
             yield (*path, "fallback", i), fallback
 
     def folder_of(self, path: KeyPath) -> Path:

@@ -34,7 +34,7 @@ def money_problems(config: ExperimentConfig) -> Iterator[Problem]:
             value = shock.quantity * dearest_lot(config.instruments[shock.instrument])
             if value > MAX_VALUE:
                 yield Problem(("shocks", i, "quantity"), f"the order {_too_much(value)}; {_REMEDY}")
-    for name, population in config.populations.items():
+    for name, population in config.cast.items():
         value = abs(population.account.cash) + sum(
             abs(lots) * dearest_lot(config.instruments[instrument])
             for instrument, lots in _holdings(population, config).items()
@@ -49,7 +49,7 @@ def money_problems(config: ExperimentConfig) -> Iterator[Problem]:
 def _sums(config: ExperimentConfig) -> Iterator[Problem]:
     cash = 0
     lots: dict[str, int] = {}
-    for name, population in config.populations.items():
+    for name, population in config.cast.items():
         cash += population.count * abs(population.account.cash)
         if cash > _MAX_SUM:
             yield Problem(
@@ -67,7 +67,7 @@ def _sums(config: ExperimentConfig) -> Iterator[Problem]:
                     f" {_MAX_SUM} (2^62) may wrap; give less, or choose larger lots",
                 )
                 return
-    agents = sum(population.count for population in config.populations.values())
+    agents = sum(population.count for population in config.cast.values())
     if agents > AGENTS.most or agents * len(config.instruments) > MAX_POSITIONS:
         yield Problem(
             ("populations",),

@@ -1,0 +1,26 @@
+"""A market that is open to the world: four processes around one kernel that is paced by the wall clock.
+
+Owns the engine process (TCP), the gateway (WebSocket and REST), the dashboard, the runner of agents, the
+clients and the journal. Imports `runner` and what is below; of its own parts `engine`, `gateway`, `dashboard`,
+`agents` and `client` import `protocol`, `messages`, `settings` and `journal`, and never each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simlab.live.client.tcp import OrderBookClient as OrderBookClient
+
+__all__ = ["OrderBookClient"]
+
+_FOUND_IN = {"OrderBookClient": "simlab.live.client.tcp"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a client when it is asked for: the libraries they need are optional."""
+    if name not in _FOUND_IN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_FOUND_IN[name]), name)

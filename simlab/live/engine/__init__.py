@@ -1,0 +1,1 @@
+"""The process that holds the market: requests in, answers and events out."""

@@ -17,6 +17,7 @@ import pandas as pd
 from simlab.errors import LiveError
 from simlab.live.client.known import ClientFace, InstrumentFace, OrderFace
 from simlab.live.client.market import AsyncClient, AsyncInstrument, AsyncOrder, Side
+from simlab.live.client.tables import Portfolio
 
 __all__ = ["Client", "InstrumentMarket", "Order"]
 
@@ -124,7 +125,9 @@ class Client(ClientFace):
 
     def __init__(self, url: str = "http://127.0.0.1:8000", *, name: str, **registration: Any) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="simlab live client", daemon=True)
+        self._thread = threading.Thread(
+            target=_serve, args=(self._loop,), name="simlab live client", daemon=True
+        )
         self._thread.start()
         self._finish = weakref.finalize(self, _stop_loop, self._loop, self._thread)
         try:
@@ -148,6 +151,11 @@ class Client(ClientFace):
     def session_token(self) -> str | None:
         """What proves that the agent is one's own; keep it to be the same agent in another process."""
         return self._inner.session_token
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """Cash, total value, profit, and a table of positions, in currency, as they are now."""
+        return self._run(self._inner.ask_portfolio())
 
     @property
     def orders(self) -> list[Order]:
@@ -210,6 +218,16 @@ class Client(ClientFace):
 
 async def _opened(url: str, name: str, registration: dict[str, Any]) -> AsyncClient:
     return await AsyncClient(url, name=name, **registration).open()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, and end what is left in it."""
+    loop.run_forever()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.close()
 
 
 def _stop_loop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:

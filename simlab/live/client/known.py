@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from simlab.live.client.picture import OrderRecord, OrderStatus, Picture
-from simlab.live.client.tables import Portfolio, book_table, portfolio_of, with_time
+from simlab.live.client.tables import book_table, with_time
 from simlab.live.told import Instrument
 
 __all__ = ["ClientFace", "InstrumentFace", "OrderFace"]
@@ -142,11 +142,6 @@ class ClientFace:
     def instruments(self) -> list[str]:
         """The tickers of all instruments."""
         return list(self._picture.instruments)
-
-    @property
-    def portfolio(self) -> Portfolio:
-        """Cash, total value, profit, and a table of positions, in currency, as of the latest fill."""
-        return portfolio_of(self._picture)
 
     @property
     def news(self) -> pd.DataFrame:

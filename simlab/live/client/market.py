@@ -18,7 +18,7 @@ from simlab.live import messages as wire
 from simlab.live.client.known import ClientFace, InstrumentFace, OrderFace
 from simlab.live.client.picture import OrderRecord, OrderStatus, Picture, on_lot, on_tick
 from simlab.live.client.session import ConnectionLostError, RefusedError, Session
-from simlab.live.client.tables import candle_table, trade_table
+from simlab.live.client.tables import Portfolio, candle_table, portfolio_of, trade_table
 from simlab.live.told import AgentRegistered, Told
 
 __all__ = ["AsyncClient", "AsyncInstrument", "AsyncOrder", "Side"]
@@ -136,6 +136,19 @@ class AsyncClient(ClientFace):
     def orders(self) -> list[AsyncOrder]:
         """One's own orders that are not over, oldest first."""
         return [AsyncOrder(self, it) for it in self._picture.orders.values() if not it.status.is_over]
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """Cash, total value, profit, and a table of positions, in currency, as it was told last.
+
+        It is told a moment after a fill; `ask_portfolio` asks for it.
+        """
+        return portfolio_of(self._picture)
+
+    async def ask_portfolio(self) -> Portfolio:
+        """Return cash, total value, profit and positions as they are now."""
+        await self._session.ask(wire.GetPortfolio(agent_id=self.agent_id))
+        return self.portfolio
 
     async def trades(self, limit: int = 50, *, ticker: str | None = None) -> pd.DataFrame:
         """Return the latest trades of all instruments or one, oldest first."""

@@ -60,6 +60,8 @@ class OrderStatus(StrEnum):
         return self in _OVER
 
 
+_REQUESTED = "REQUESTED"
+"""The reason of an order that was cancelled because somebody asked for it, which is none."""
 _OVER = (
     OrderStatus.FILLED,
     OrderStatus.CANCELLED,
@@ -120,7 +122,7 @@ class OrderRecord:
         if data.event == "replaced" and data.sequence >= self._sequence:
             self.quantity = data.filled + data.remaining
             self.limit = Decimal(repr(data.price)) if data.price is not None else self.limit
-        reason = data.reason if isinstance(data.reason, str) else ""
+        reason = data.reason if isinstance(data.reason, str) and data.reason != _REQUESTED else ""
         self._stand(
             data.event,
             filled=data.filled,

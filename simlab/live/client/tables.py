@@ -24,6 +24,7 @@ class Portfolio(NamedTuple):
 
 
 def with_time(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn the column `time`, seconds since 1970, into times."""
     table["time"] = pd.to_datetime(table["time"], unit="s", utc=True)
     return table
 
@@ -55,7 +56,10 @@ def trade_table(picture: Picture, rows: Iterable[Any]) -> pd.DataFrame:
 
 
 def candle_table(rows: Iterable[Any]) -> pd.DataFrame:
-    return with_time(pd.DataFrame(rows, columns=["time", "open", "high", "low", "close", "volume"]))
+    """Return candles, oldest first: time, open, high, low, close, volume."""
+    names = ["timestamp", "open", "high", "low", "close", "volume"]
+    made = pd.DataFrame([[it[name] for name in names] for it in rows], columns=["time", *names[1:]])
+    return with_time(made)
 
 
 def portfolio_of(picture: Picture) -> Portfolio:

@@ -55,7 +55,7 @@ def market_parts(
     first = None if run_dir is None else str(run_dir)
 
     def command(name: str, healthy: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        made = [sys.executable, "-m", "simlab.cli", "live", str(file), "--part", name, "--supervised"]
+        made = [sys.executable, "-m", "simlab.cli", "live", str(file), "--part", name]
         run = healthy.get("engine", {}).get("run_dir", first)
         made += [*arguments, *(["--run-dir", str(run)] if run is not None else [])]
         ports = fixed | {it: _port_of(healthy[it]["address"]) for it in _LISTENING if it in healthy}

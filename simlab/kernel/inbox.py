@@ -298,7 +298,9 @@ class _Written:
         for rows, more in self._added:
             parts.append(_counted_from(rows, len(texts)) if len(more) else rows)
             texts += more
-        self._rows, self._texts, self._taken, self._added = np.concatenate(parts), texts, 0, []
+        # plain bytes: a million short arrays of records would each have their type looked at
+        self._rows = np.frombuffer(b"".join(map(np.ascontiguousarray, parts)), ENTRY)
+        self._texts, self._taken, self._added = texts, 0, []
         self._steps = np.ascontiguousarray(self._rows["step"])
         if np.any(self._steps[1:] < self._steps[:-1]):
             raise SimlabError("entries are not in the order of their steps; replay them as they were written")

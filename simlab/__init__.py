@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simlab.analysis import open_run as open
     from simlab.config import build, load, schema
     from simlab.runner.run import Outcome, run
+    from simlab.runner.sweep import sweep
 
 __all__ = [
     "AnalysisError",
@@ -45,6 +46,7 @@ __all__ = [
     "open",
     "run",
     "schema",
+    "sweep",
     "validate",
 ]
 
@@ -58,6 +60,7 @@ _LAZY = {
     "open": ("simlab.analysis", "open_run"),
     "run": ("simlab.runner", "run"),
     "schema": ("simlab.config", "schema"),
+    "sweep": ("simlab.runner.sweep", "sweep"),
     "validate": ("simlab.config", "validate"),
 }
 """Where the public names live; they are imported on first use, so that `import simlab` is quick."""

@@ -9,6 +9,7 @@ __all__ = [
     "AnalysisError",
     "ConfigError",
     "EngineError",
+    "LiveError",
     "LlmError",
     "PluginError",
     "RecordingError",
@@ -45,6 +46,10 @@ class LlmError(StrategyError):
 
 class EngineError(SimlabError):
     """Report a broken invariant or a call that an order book cannot understand."""
+
+
+class LiveError(SimlabError):
+    """Report a live market that cannot be started or reached, or that refused what was asked of it."""
 
 
 class RecordingError(SimlabError):

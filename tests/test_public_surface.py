@@ -26,6 +26,7 @@ PUBLIC = [
     "open",
     "run",
     "schema",
+    "sweep",
     "validate",
 ]
 SLOW = ["numba", "numpy", "pandas", "pyarrow", "pydantic", "yaml"]

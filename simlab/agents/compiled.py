@@ -45,7 +45,7 @@ from simlab.agents.strategy import (
     Strategy,
     require_declaration,
 )
-from simlab.core.jit import jit
+from simlab.core.jit import call_decide, jit
 from simlab.core.random import RNG_DTYPE
 from simlab.core.rows import packed
 from simlab.core.types import MESSAGE_WORDS, MessageKind, Side
@@ -66,6 +66,7 @@ __all__ = [
     "cancel",
     "cancel_all",
     "compiled_strategy",
+    "decide_once",
     "limit",
     "market",
     "mid_ago",
@@ -315,6 +316,12 @@ def replace(orders, view, side, order_id, price, quantity):
 def cancel_all(orders, view):
     """Cancel all own orders in the instrument of the view."""
     _put(orders, packed(MessageKind.CANCEL_ALL, 0, 0, 0, view.instrument), 0, 0, 0, 0)
+
+
+@jit
+def decide_once(address, views, accounts, rng, orders):
+    """Call a compiled strategy, by its address, outside a kernel; the records are arrays of length 1."""
+    call_decide(address, views[0], accounts[0], rng[0], orders[0])
 
 
 @jit

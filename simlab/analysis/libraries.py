@@ -1,4 +1,4 @@
-"""Load what the extra ``analysis`` installs, when it is first needed."""
+"""Load what an extra installs, by default ``analysis``, when it is first needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from simlab.errors import AnalysisError
 __all__ = ["library"]
 
 
-def library(module: str) -> Any:
+def library(module: str, extra: str = "analysis") -> Any:
     """Import a module of an optional library; raises AnalysisError that says how to install it.
 
     Example
@@ -21,5 +21,5 @@ def library(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        remedy = 'pip install "simlab[analysis]"'
+        remedy = f'pip install "simlab[{extra}]"'
         raise AnalysisError(f"{module} cannot be imported ({error}): {remedy}") from error

@@ -121,6 +121,9 @@ BEHAVIOURS: dict[str, Callable[[dict[str, Any], int], _Reply]] = {
     "bad_key_in_part": lambda request, times: _error(
         401, f"wrong key {request['_key'][:8]}****{request['_key'][-6:]}, or {request['_key'].upper()}"
     ),
+    "key_said": lambda request, times: _said(f'{{"reason": "wrong key {request["_key"]}", "orders": []}}'),
+    "key_refused": lambda request, times: _said(None, refusal=f"wrong key {request['_key']}"),
+    "key_called": lambda request, times: _tool(f'{{"wrong key": "{request["_key"]}"}}'),
     "echo": lambda request, times: _said(
         json.dumps({name: it for name, it in request.items() if name != "_key"})
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,71 @@ from simlab.cli.output import show
 __all__ = ["commands"]
 
 commands = typer.Typer()
+
+
+@commands.command(
+    epilog="Examples:\n\n    simlab sweep experiments/tick_size/study.yaml\n\n"
+    "    simlab sweep study.yaml --dry-run\n\n    simlab sweep study.yaml --resume\n\n"
+    "    simlab sweep study.yaml --dask tcp://10.0.0.1:8786"
+)
+def sweep(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A YAML file; docs/scale.md describes it.")],
+    out: Annotated[
+        str, typer.Option(metavar="DIR|URL", help="Where the folder of the results is made; s3://... too.")
+    ] = "sweeps",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of this machine.", show_default="cores")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler do it.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on; runs that are done stay as they are.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the runs and the time they will take.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make many runs of one experiment: a grid, samples or a list, with seeds and treatments; a row a run."""
+    from rich.console import Console
+
+    from simlab.console.sweeps import plan_table, sweep_table
+    from simlab.runner.sweep import Sweep
+    from simlab.runner.sweep import sweep as make_all
+    from simlab.runner.sweep.estimate import run_seconds
+
+    console = Console(stderr=True)
+    made = Sweep.of(study)
+    each_s = None if resume else run_seconds(made.tasks(made.plan))
+    told = time_told(len(made.plan), each_s, 1 if dask else workers or os.cpu_count() or 1)
+    console.print(f"{made.config.name}: {told}", highlight=False)
+    if dry_run:
+        show(plan_table(made.plan), made.plan.to_dict("records"), as_json)
+        return
+    found = make_all(made, out=out, workers=workers, dask=dask, resume=resume, console=console)
+    show(sweep_table(found), found.to_dict("records"), as_json)
+    if not as_json:
+        typer.echo(found.attrs["place"])
+
+
+def time_told(runs: int, each_s: float | None, workers: int) -> str:
+    """Say how many runs there are and how long they will take.
+
+    Example
+    -------
+    >>> time_told(1200, 0.5, 2), time_told(1, None, 2)
+    ('1,200 runs, about 5 min on 2 workers (0.50 s each)', '1 run')
+    """
+    counted = f"{runs:,} run{'' if runs == 1 else 's'}"
+    if each_s is None:
+        return counted
+    total_s = runs * each_s / workers
+    units = ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
+    size, unit = next((it for it in units if total_s >= 2 * it[0]), units[-1])
+    return (
+        f"{counted}, about {max(1, round(total_s / size))} {unit} on {workers} workers ({each_s:.2f} s each)"
+    )
 
 
 @commands.command(

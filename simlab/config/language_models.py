@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -12,6 +14,8 @@ from simlab.config.fields import Model, Real, Whole, described
 from simlab.config.limits import ANSWER, CALLS, REQUESTS, RETRIES, SEED, THINKING, TOKENS
 
 __all__ = ["BudgetConfig", "CassetteConfig", "LlmConfig", "PriceConfig", "ThinkingConfig", "merged"]
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class CassetteConfig(Model):
@@ -91,6 +95,39 @@ class LlmConfig(Model):
     budget: BudgetConfig = described(BudgetConfig(), "What the run may spend; no limit if not given")
     prices: dict[str, PriceConfig] = described({}, "Prices by the name of the model")
     thinking: ThinkingConfig = described(ThinkingConfig(), "Whether thinking is latency; not, if not given")
+
+    @model_validator(mode="after")
+    def _names_a_variable(self) -> Self:
+        """Refuse a key in place of the name of its variable; the message does not repeat it."""
+        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
+            raise PydanticCustomError(
+                "api_key_env",
+                "api_key_env must be the name of an environment variable, such as MY_KEY; the key itself"
+                " belongs into that variable",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_an_endpoint(self) -> Self:
+        if self.base_url is None or self.base_url == "local":
+            return self
+        try:
+            address = urlsplit(self.base_url)
+        except ValueError:
+            address = urlsplit("")
+        if address.username is not None or address.password is not None:
+            raise PydanticCustomError(
+                "base_url",
+                "base_url must not hold a name or a password, which would be written into every run; put the"
+                " key into an environment variable and name that in api_key_env",
+            )
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise PydanticCustomError(
+                "base_url",
+                "base_url {given} is no address; give one such as http://127.0.0.1:8080/v1, or local",
+                {"given": self.base_url},
+            )
+        return self
 
 
 def merged(whole: Mapping[str, Any] | None, part: Mapping[str, Any] | None) -> dict[str, Any] | None:

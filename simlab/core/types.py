@@ -116,6 +116,7 @@ class Reason(IntEnum):
     RATE_LIMIT = 27
     OPEN_ORDER_LIMIT = 28
     MONEY_LIMIT = 29
+    DELISTED = 30
     # why an order was cancelled
     REQUESTED = 40
     SELF_TRADE = 41

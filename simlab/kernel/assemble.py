@@ -18,7 +18,7 @@ from simlab.core.numerics import log
 from simlab.core.random import block, name_key
 from simlab.core.rows import new_rows
 from simlab.engine.compiled.tables import allocate
-from simlab.errors import ConfigError, did_you_mean
+from simlab.errors import ConfigError, SimlabError, did_you_mean
 from simlab.kernel.schedule import first_due
 from simlab.kernel.spec import Population, SimulationSpec
 from simlab.kernel.state import (
@@ -40,7 +40,7 @@ from simlab.kernel.state import (
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument, lot_limit
 from simlab.market.ledger import FILL_LOG, ExchangeAccount, Ledger
 
-__all__ = ["assemble", "bind_strategies", "blank_history", "set_terms", "views_of"]
+__all__ = ["assemble", "bind_strategies", "blank_history", "require_state_of", "set_terms", "views_of"]
 
 _LEVELS = {
     Calling.COMPILED: CallLevel.COMPILED,
@@ -84,6 +84,7 @@ def assemble(spec: SimulationSpec) -> State:
         views=views_of(spec.instruments),
         history=blank_history(len(spec.instruments) * any(it.strategy.needs.history for it in spec.cast)),
         seats=new_rows(agents, "i1"),
+        granted=new_rows(agents, "i8"),
         published_impact=new_rows(len(spec.instruments), "f8"),
         outside_levels=new_rows(len(spec.instruments), "f8"),
     )
@@ -337,3 +338,23 @@ def _activation(population: Population) -> tuple[Activated, int, float]:
     if rate >= 1.0:
         return every_step, 1, 0.0
     return Activated.BY_RATE, 0, (log(1.0 - rate) if rate > 0.0 else -0.0)
+
+
+def require_state_of(spec: SimulationSpec, state: State) -> None:
+    """Raise SimlabError unless a state was captured from a market of this specification."""
+    sizes = {
+        "agents": (len(state.agents), spec.agents),
+        "populations": (len(state.populations), len(spec.cast)),
+        "instruments": (len(state.views), len(spec.instruments)),
+    }
+    for name, (found, wanted) in sizes.items():
+        if found != wanted:
+            raise SimlabError(
+                f"the state has {found} {name} and the specification {wanted}; go on from a state of the same"
+                " specification"
+            )
+    if state.clock["specification"][0] != spec.digest():
+        raise SimlabError(
+            "the state is of another specification: the seed, an instrument, a population or what"
+            " happens from outside differs; go on with the configuration that it was captured with"
+        )

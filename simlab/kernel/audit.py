@@ -20,6 +20,7 @@ def audit(spec: SimulationSpec, state: State) -> None:
     accounts, count = state.ledger.accounts, len(spec.instruments)
     positions = state.ledger.positions.reshape(-1, count)
     cash, lots, cost = _starting(spec, len(accounts))
+    cash[: spec.agents] += state.granted
     _compare("sum of cash, money units", _sum(accounts["cash"]), _sum(cash))
     for i, instrument in enumerate(spec.instruments):
         held = _sum(positions["inventory"][:, i])

@@ -15,11 +15,21 @@ from simlab.engine.compiled.matching import expire
 from simlab.errors import SimlabError
 from simlab.kernel.delivery import deliver, seal
 from simlab.kernel.spec import SimulationSpec
-from simlab.kernel.state import Seat, State, find_state
+from simlab.kernel.state import CallLevel, Seat, State, find_state
 from simlab.market.ledger import Ledger
 from simlab.processes.customers import Desk
 
-__all__ = ["Batch", "batch_of", "deliver_now", "desks_of", "free_seat", "place_orders", "require_seats"]
+__all__ = [
+    "Batch",
+    "batch_of",
+    "deliver_now",
+    "desks_of",
+    "endow_seat",
+    "free_seat",
+    "owners_in",
+    "place_orders",
+    "require_seats",
+]
 
 
 class Batch(Tables):
@@ -104,11 +114,34 @@ def require_seats(state: State, messages: NDArray[Any]) -> None:
         )
 
 
-def free_seat(state: State, agents: range) -> int | None:
-    """Return the first account of some agents that is free, or None; one that was never taken comes first."""
-    seats = state.seats[agents.start : agents.stop]
-    for wanted in (Seat.NEW, Seat.GIVEN_BACK):
-        found = np.flatnonzero(seats == wanted)
-        if len(found):
-            return agents.start + int(found[0])
+def free_seat(state: State, population: int | None, *, new: bool) -> int | None:
+    """Return the first account of a population, or of any, that is free, or None.
+
+    One that was never taken comes first in each population; with `new` no other counts.
+    """
+    rows = state.populations if population is None else state.populations[population : population + 1]
+    for row in rows[rows["level"] == CallLevel.OUTSIDE]:
+        first = int(row["first"])
+        seats = state.seats[first : first + int(row["count"])]
+        for wanted in (Seat.NEW,) if new else (Seat.NEW, Seat.GIVEN_BACK):
+            found = np.flatnonzero(seats == wanted)
+            if len(found):
+                return first + int(found[0])
     return None
+
+
+def endow_seat(state: State, account: int, cash: int) -> None:
+    """Let a seat be taken; one that never was begins with `cash`, money units."""
+    if state.seats[account] == Seat.NEW:
+        row = state.ledger.accounts[account]
+        state.granted[account] += cash - row["cash"]
+        row["cash"] = cash
+    state.seats[account] = Seat.TAKEN
+
+
+def owners_in(state: State, instrument: int) -> NDArray[np.int64]:
+    """Return the accounts that have orders resting in an instrument, in order. O(orders of all books)."""
+    book = state.book
+    resting = book.orders[book.ids["row"][book.ids["row"] != 0]]
+    mine = book.nodes["side_list"][resting["level"]] >> 1 == instrument
+    return np.unique(resting["account"][mine]).astype(np.int64)

@@ -76,6 +76,14 @@ class MarketConformance(ABC):
         market.advance(3)
         assert market.step == 5
 
+    def test_it_may_advance_in_slices(self) -> None:
+        market = self.make_market()
+        while not market.advance(3, decisions=1):
+            pass
+        assert market.step == 3
+        assert market.advance(4)
+        assert _raises(lambda: market.advance(5, decisions=0))
+
     def test_messages_are_answered_at_once(self) -> None:
         market = self.make_market()
         market.advance(3)
@@ -129,6 +137,17 @@ class MarketConformance(ABC):
         assert _raises(lambda: market.give_back(seats[1]))
         assert market.take_seat() == seats[1]
 
+    def test_a_seat_that_was_never_taken_may_begin_with_other_cash(self) -> None:
+        market = self.make_market()
+        usual, rich = market.take_seat(), market.take_seat(cash=12_345)
+        assert market.account(rich).cash == 12_345
+        assert market.account(usual).cash != 12_345
+        market.give_back(rich)
+        assert market.account(market.take_seat(cash=0)).cash == 0
+        assert _raises(lambda: market.take_seat(cash=5))
+        assert market.take_seat() == rich
+        assert market.account(rich).cash == 12_345
+
     def test_a_seat_that_is_given_back_leaves_no_orders_and_keeps_its_money(self) -> None:
         market = self.make_market()
         one, other = market.take_seat(), market.take_seat()
@@ -174,6 +193,21 @@ class MarketConformance(ABC):
         market.advance(market.step + 2)
         assert self.limit(market, seat, Side.BUY, 91)["kind"].tolist() == [EventKind.ACCEPTED]
 
+    def test_a_delisted_instrument_has_no_orders_and_refuses_them(self) -> None:
+        market = self.make_market()
+        seats = market.take_seat(), market.take_seat()
+        for seat in seats:
+            self.limit(market, seat, Side.BUY, 90)
+        other = {"kind": MessageKind.LIMIT, "instrument": 1, "price": 90, "quantity": 1, "account": seats[0]}
+        market.submit(messages(other))
+        market.delist(0)
+        assert market.snapshot().bids == ()
+        assert not market.snapshot().listed
+        assert market.snapshot(1).bids == ((90, 1, 1),)
+        market.advance(3)
+        assert self.limit(market, seats[0], Side.BUY, 90)["reason"].tolist() == [Reason.DELISTED]
+        assert _raises(lambda: market.delist(0))
+
     def test_news_bears_the_step_before_which_it_came(self) -> None:
         market = self.make_market()
         market.advance(4)
@@ -211,5 +245,8 @@ class MarketConformance(ABC):
             lambda: market.account(10**6),
             lambda: market.take_seat("nobody"),
             lambda: market.halt(0),
+            lambda: market.delist(2),
+            lambda: market.delist(-1),
+            lambda: market.take_seat(cash=-1),
         ):
             assert _raises(call)

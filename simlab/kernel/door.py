@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import isfinite
 from operator import index
 from typing import Any
@@ -13,14 +13,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.core.types import MESSAGE_DTYPE, MESSAGE_WORDS, MessageKind, SelfTrade
+from simlab.core.types import MESSAGE_DTYPE, MESSAGE_WORDS, MessageKind
 from simlab.errors import ConfigError, SimlabError, did_you_mean
-from simlab.kernel.boundary import Batch, batch_of, desks_of, free_seat, place_orders, require_seats
-from simlab.kernel.inbox import MESSAGE_FIELDS, Entry, EntryKind, Inbox, Origin
+from simlab.kernel.boundary import (
+    Batch,
+    batch_of,
+    desks_of,
+    endow_seat,
+    free_seat,
+    owners_in,
+    place_orders,
+    require_seats,
+)
+from simlab.kernel.inbox import (
+    Entry,
+    EntryKind,
+    Inbox,
+    Origin,
+    Text,
+    entry_of,
+    message_rows,
+    messages_in,
+    rows_of,
+    texts_from_json,
+    texts_to_json,
+)
 from simlab.kernel.listing import add_instrument, with_instrument
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import Seat, State
-from simlab.market.instruments import MAX_PRICE, Instrument
+from simlab.market.instruments import MAX_MONEY, MAX_PRICE, Instrument
+from simlab.market.ledger import FOR_EVER
 from simlab.processes import Customers, NewsItem, Outside, OutsideState, ShockKind
 
 __all__ = ["Door"]
@@ -29,6 +51,11 @@ _BLOCK_STEPS = 4096
 _BLOCK_CELLS = 1 << 22
 _NEWS_SHOWN = 100
 _MOST_STEPS = 10**12
+_MOST_TOGETHER = 1 << 16
+"""Messages that were written down and are delivered in one call: their events are copied."""
+
+Journal = Callable[[NDArray[Any], list[Text]], None]
+"""Takes ``(n,) ENTRY``, which is its own to keep, and the texts that they count."""
 
 
 class Door:
@@ -46,6 +73,8 @@ class Door:
         Told of the specification with a new instrument.
     assigned : callable (int, (n,) ASSIGNMENT) -> None
         Told of the step and the orders that customers give in it.
+    seated : callable (Entry) -> None
+        Told of a seat that was taken or given back.
     """
 
     def __init__(
@@ -57,9 +86,11 @@ class Door:
         published: Callable[[NewsItem], None],
         listed: Callable[[SimulationSpec], None],
         assigned: Callable[[int, NDArray[Any]], None],
+        seated: Callable[[Entry], None],
     ) -> None:
         self._spec, self._state = spec, state
-        self._deliver, self._published, self._listed, self._assigned = deliver, published, listed, assigned
+        self._deliver, self._published, self._listed = deliver, published, listed
+        self._assigned, self._seated = assigned, seated
         prices = {it.name: float(it.initial_price) for it in spec.instruments if it not in spec.added}
         self._outside = Outside(spec.outside, seed=spec.seed, initial_prices=prices)
         self._outside_state = self._outside.start()
@@ -69,8 +100,8 @@ class Door:
         self._inbox = Inbox()
         self.news: deque[NewsItem] = deque(maxlen=_NEWS_SHOWN)
         """News that can be seen, oldest first."""
-        self.journal: Callable[[Entry], None] | None = None
-        """Told of everything that enters from outside."""
+        self.journal: Journal | None = None
+        """Told of everything that enters from outside, once a call."""
         for p, population in enumerate(spec.populations):
             if population.joins > 0:
                 self._inbox.put(EntryKind.JOIN, step=population.joins, origin=Origin.PLAN, target=p)
@@ -98,6 +129,7 @@ class Door:
         self._give_out()
         for entry in self._inbox.take(self.step):
             self._let_in(entry)
+        self._let_in_written(*self._inbox.take_written(self.step))
         self._opened = self.step
 
     def close(self) -> None:
@@ -144,8 +176,10 @@ class Door:
         self.open()
         require_seats(self._state, messages)
         batch = batch_of(self._state, messages)
-        for message in batch.messages.view(MESSAGE_DTYPE):
-            self._note(EntryKind.MESSAGE, message=tuple(int(message[name]) for name in MESSAGE_FIELDS))
+        first = self._inbox.next_numbers(len(messages))
+        if self.journal is not None and len(messages):
+            given = batch.messages.view(MESSAGE_DTYPE)
+            self.journal(message_rows(given, step=self.step, number=first), [])
         return self._deliver(batch)
 
     def publish(self, headline: str, instrument: int, **content: Any) -> NewsItem:
@@ -178,20 +212,34 @@ class Door:
         self._let_in(self._note(EntryKind.INSTRUMENT, text=instrument))
         return len(self._spec.instruments) - 1
 
-    def take_seat(self, population: str | None) -> int:
+    def delist(self, instrument: int) -> None:
+        """Take an instrument off the market; see `simlab.kernel.interface.Market`."""
+        number = _whole(instrument, "instrument")
+        if number < 0 or self._state.ledger.terms["halted_until"][self._instrument(number)] == FOR_EVER:
+            raise SimlabError(
+                f"instrument {number} is not one that is listed; give the number of one that is"
+            )
+        self.open()
+        self._let_in(self._note(EntryKind.DELISTED, target=number))
+
+    def take_seat(self, population: str | None, cash: int | None) -> int:
         """Take a free account; see `simlab.kernel.interface.Market`."""
+        money = None if cash is None else _whole(cash, "cash")
+        if money is not None and not 0 <= money <= MAX_MONEY:
+            raise SimlabError(f"cash {money} is not in the range of 0 to {MAX_MONEY} money units")
         self.open()
         p = None if population is None else self._population(population, "take_seat")
-        for row in self._state.populations if p is None else self._state.populations[p : p + 1]:
-            account = free_seat(self._state, range(row["first"], row["first"] + row["count"]))
-            if account is not None:
-                self._let_in(self._note(EntryKind.SEAT_TAKEN, target=account))
-                return account
-        where = "" if population is None else f" in population {population!r}"
-        raise SimlabError(
-            f"no seat is free{where}; wait until one is given back, or raise the count of a population with"
-            " `strategy: outside`"
-        )
+        account = free_seat(self._state, p, new=money is not None)
+        if account is None:
+            where = "" if population is None else f" in population {population!r}"
+            kind = "" if money is None else " that was never taken, as one with other cash must be"
+            raise SimlabError(
+                f"no seat is free{where}{kind}; wait until one is given back, or raise the count of a"
+                " population with `strategy: outside`"
+            )
+        amount = int(self._state.ledger.accounts["cash"][account]) if money is None else money
+        self._let_in(self._note(EntryKind.SEAT_TAKEN, target=account, amount=amount))
+        return account
 
     def give_back(self, account: int) -> None:
         """Give a seat back; see `simlab.kernel.interface.Market`."""
@@ -200,15 +248,15 @@ class Door:
         self.open()
         self._let_in(self._note(EntryKind.SEAT_GIVEN_BACK, target=number))
 
-    def replay(self, entries: Iterable[Entry]) -> None:
-        """Let what somebody wrote down of another session enter again, each at the boundary of its step."""
-        self._inbox.enter(entries)
+    def replay(self, rows: NDArray[Any], texts: Sequence[Text]) -> None:
+        """Let what a journal was told enter again; see `Simulation.replay`."""
+        self._inbox.enter(rows, texts, now=self.step)
 
     def _note(self, kind: EntryKind, **content: Any) -> Entry:
         """Give an entry from outside its number, and tell who keeps a journal."""
         entry = self._inbox.numbered(kind, step=self.step, origin=Origin.OUTSIDE, **content)
         if self.journal is not None:
-            self.journal(entry)
+            self.journal(*rows_of([entry]))
         return entry
 
     def _population(self, name: str, where: str) -> int:
@@ -224,6 +272,39 @@ class Door:
             raise SimlabError(f"instrument {number} is unknown; they are 0 to {count - 1}, -1 for all")
         return number
 
+    def _let_in_written(self, rows: NDArray[Any], texts: Sequence[Text]) -> None:
+        """Let in what came from outside another session: messages that follow one another together."""
+        if not len(rows):
+            return
+        spoken = rows["kind"] == EntryKind.MESSAGE
+        changes = np.flatnonzero(spoken[1:] != spoken[:-1]) + 1
+        for start, stop in pairwise([0, *changes.tolist(), len(rows)]):
+            if not spoken[start]:
+                for row in rows[start:stop]:
+                    self._let_in(self._known(entry_of(row, texts)))
+                continue
+            for at in range(start, stop, _MOST_TOGETHER):
+                messages = messages_in(rows[at : min(at + _MOST_TOGETHER, stop)])
+                require_seats(self._state, messages)
+                self._deliver(batch_of(self._state, messages))
+
+    def _known(self, entry: Entry) -> Entry:
+        """Return an entry that somebody wrote down; raises SimlabError where it cannot be of this market."""
+        seats, place = self._state.seats, entry.target
+        if entry.text is not None:
+            fits = entry.kind in (EntryKind.NEWS, EntryKind.INSTRUMENT)
+        elif entry.kind in (EntryKind.SEAT_TAKEN, EntryKind.SEAT_GIVEN_BACK):
+            fits = 0 <= place < len(seats) and seats[place] != Seat.NONE
+        else:
+            lowest = {EntryKind.HALT: -1, EntryKind.DELISTED: 0}
+            fits = entry.kind in lowest and lowest[entry.kind] <= place < len(self._spec.instruments)
+        if fits:
+            return entry
+        raise SimlabError(
+            f"an entry of step {entry.step}, {entry.kind.name} {place}, is not of this market; replay it with"
+            " the configuration of the session in which it was written down"
+        )
+
     def _let_in(self, entry: Entry) -> None:
         state = self._state
         if isinstance(entry.text, NewsItem):
@@ -234,15 +315,17 @@ class Door:
             halted = state.ledger.terms["halted_until"][_rows(entry.target)]
             np.maximum(halted, entry.step + entry.amount, out=halted)
         elif entry.kind is EntryKind.MESSAGE:
-            message = np.zeros(1, MESSAGE_DTYPE)
-            for name, value in zip(MESSAGE_FIELDS, entry.message, strict=True):
-                message[name] = value
-            self._deliver(batch_of(state, message))
+            self._deliver(batch_of(state, messages_in(rows_of([entry])[0])))
         elif entry.kind is EntryKind.SEAT_TAKEN:
-            state.seats[entry.target] = Seat.TAKEN
+            endow_seat(state, entry.target, entry.amount)
+            self._seated(entry)
         elif entry.kind is EntryKind.SEAT_GIVEN_BACK:
             state.seats[entry.target] = Seat.GIVEN_BACK
             self._deliver(batch_of(state, _cancel_all(np.array([entry.target]))))
+            self._seated(entry)
+        elif entry.kind is EntryKind.DELISTED:
+            state.ledger.terms["halted_until"][entry.target] = FOR_EVER
+            self._deliver(batch_of(state, _cancel_all(owners_in(state, entry.target), entry.target)))
         else:
             self._join_or_leave(state.populations[entry.target], entry.kind is EntryKind.JOIN)
 
@@ -279,30 +362,19 @@ class Door:
     def write_to(self, state: State) -> None:
         """Write down in a state what waits here and how the outside processes stand."""
         state.inbox, waiting = self._inbox.to_rows()
-        kinds = [[type(item).__name__, asdict(item)] for item in waiting]
-        texts = {"waiting": kinds, "shown": [asdict(item) for item in self.news]}
-        state.texts = np.frombuffer(json.dumps(texts).encode(), np.uint8).copy()
+        texts = json.dumps([texts_to_json(waiting), texts_to_json(self.news)])
+        state.texts = np.frombuffer(texts.encode(), np.uint8).copy()
         state.outside_levels = self._outside_state.levels.copy()
         state.clock["outside_step"] = self._outside_state.next_step
         state.clock["inbox_number"] = self._inbox.number
 
     def read_from(self, state: State) -> None:
         """Go on from what `write_to` wrote down."""
-        texts = json.loads(state.texts.tobytes())
-        waiting = [_TEXTS[kind](**item) for kind, item in texts["waiting"]]
+        waiting, shown = (texts_from_json(it) for it in json.loads(state.texts.tobytes()))
         self._inbox = Inbox.from_rows(state.inbox, waiting, int(state.clock["inbox_number"][0]))
         self._outside_state = OutsideState(int(state.clock["outside_step"][0]), state.outside_levels)
         self.news.clear()
-        self.news.extend(NewsItem(**item) for item in texts["shown"])
-
-
-def _instrument(**fields: Any) -> Instrument:
-    """Return an instrument from what JSON kept of it."""
-    given = {"price_band": tuple(fields["price_band"]), "self_trade": SelfTrade(fields["self_trade"])}
-    return Instrument(**fields | given)
-
-
-_TEXTS: dict[str, Any] = {"NewsItem": NewsItem, "Instrument": _instrument}
+        self.news.extend(shown)
 
 
 def _whole(value: Any, name: str) -> int:

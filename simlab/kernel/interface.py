@@ -31,8 +31,13 @@ class Market(Protocol):
     def step(self) -> int:
         """The next step to run."""
 
-    def advance(self, until: int | None = None) -> None:
-        """Run up to (not including) step `until`, the end by default."""
+    def advance(self, until: int | None = None, *, decisions: int | None = None) -> bool:
+        """Run up to (not including) step `until`, the end by default; return whether it was reached.
+
+        With `decisions` it may return earlier, after about so many of them, in the midst of a step: then
+        False. The market takes no calls but `advance` until that step has ended, and another call goes on
+        with it, whatever its `until` is. What happens does not depend on the slices.
+        """
 
     def submit(self, messages: NDArray[Any]) -> NDArray[Any]:
         """Deliver ``(n,) MESSAGE_DTYPE`` messages in order; return their events, ``(m,) EVENT_DTYPE``.
@@ -73,16 +78,28 @@ class Market(Protocol):
             When there is one of this name.
         """
 
-    def take_seat(self, population: str | None = None) -> int:
-        """Take a free account of a population (any by default) and return its number.
+    def delist(self, instrument: int) -> None:
+        """Take an instrument off the market: its orders are cancelled, and it refuses orders for ever.
 
-        One that was never taken comes first. One that was given back goes on where it was left, so its cash
-        and positions are what they were.
+        What accounts hold of it they keep, and its name stays taken.
 
         Raises
         ------
         SimlabError
-            When no seat is free.
+            When it is not one that is listed.
+        """
+
+    def take_seat(self, population: str | None = None, *, cash: int | None = None) -> int:
+        """Take a free account of a population (any by default) and return its number.
+
+        One that was never taken comes first. One that was given back goes on where it was left, so its cash
+        and positions are what they were. With `cash`, money units, the account begins with that in place of
+        what its population begins with; then it must be one that was never taken.
+
+        Raises
+        ------
+        SimlabError
+            When no such seat is free.
         """
 
     def give_back(self, account: int) -> None:

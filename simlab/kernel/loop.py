@@ -45,6 +45,7 @@ class Stop(IntEnum):
     SAMPLE = 12
     QUOTES_FULL = 13
     TOO_MANY_MESSAGES = 14
+    PAUSED = 15
 
 
 _DECIDE = np.uint64(Role.DECIDE)
@@ -194,6 +195,8 @@ def _act(state):
             return room
         if clock.cursor >= clock.active:
             return DONE
+        if clock.activations >= clock.pause_at:
+            return Stop.PAUSED.value
         actor = state.places[clock.cursor].actor
         _look_ahead(state, clock.cursor)
         if actor >= agents:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from simlab.core.types import Side
 from simlab.engine.compiled.tables import Book
+from simlab.kernel.inbox import Entry, EntryKind
 from simlab.kernel.state import State
 from simlab.market.instruments import Instrument
 
@@ -20,6 +21,7 @@ __all__ = [
     "depth_columns",
     "instrument_columns",
     "quote_columns",
+    "seat_columns",
 ]
 
 _COPIED = (
@@ -89,6 +91,16 @@ def assignment_columns(step: int, rows: NDArray[Any]) -> dict[str, Any]:
     names = {"limit": "limit_price"}
     columns: dict[str, Any] = {names.get(name, name): rows[name].copy() for name in rows.dtype.names or ()}
     return {"step": np.full(len(rows), step, np.int64)} | columns
+
+
+def seat_columns(state: State, entry: Entry) -> dict[str, list[Any]]:
+    """Return columns of the table of seats, of one that was taken or given back."""
+    return {
+        "step": [entry.step],
+        "account": [entry.target],
+        "event": ["taken" if entry.kind is EntryKind.SEAT_TAKEN else "given_back"],
+        "cash": [int(state.ledger.accounts["cash"][entry.target])],
+    }
 
 
 def instrument_columns(instruments: Sequence[Instrument], *, first: int = 0) -> dict[str, list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, Self
 
@@ -15,13 +15,13 @@ from simlab.core.types import EVENT_DTYPE
 from simlab.engine.compiled.book import grow
 from simlab.engine.compiled.events import DONE, NEED_EVENTS, NEED_LEVELS, NEED_ORDERS
 from simlab.errors import SimlabError, StrategyError
-from simlab.kernel.assemble import assemble, bind_strategies
+from simlab.kernel.assemble import assemble, bind_strategies, require_state_of
 from simlab.kernel.audit import audit
 from simlab.kernel.boundary import Batch, deliver_now
 from simlab.kernel.callbacks import Callbacks
 from simlab.kernel.delivery import NEED_FLIGHT
-from simlab.kernel.door import Door
-from simlab.kernel.inbox import Entry
+from simlab.kernel.door import Door, Journal
+from simlab.kernel.inbox import Entry, Text
 from simlab.kernel.loop import Stop, advance
 from simlab.kernel.sampling import (
     account_columns,
@@ -29,6 +29,7 @@ from simlab.kernel.sampling import (
     depth_columns,
     instrument_columns,
     quote_columns,
+    seat_columns,
 )
 from simlab.kernel.snapshots import AccountSnapshot, BookSnapshot, account_of, book_of
 from simlab.kernel.spec import SimulationSpec
@@ -39,6 +40,7 @@ from simlab.processes import NewsItem
 
 __all__ = ["Simulation", "Sink"]
 
+_NEVER = 2**62
 _NEWS_FIELDS = ("step", "instrument", "headline", "content", "sentiment", "impact", "source")
 
 
@@ -72,6 +74,7 @@ class Simulation:
         self.spec = spec
         self.state = assemble(spec)
         self._sink = sink
+        self._paused = False
         self._set_samples()
         self.pulse: Callable[[], None] | None = None
         """Called whenever the compiled loop lets Python in, also in the midst of a step."""
@@ -92,6 +95,7 @@ class Simulation:
             published=self._published,
             listed=self._listed,
             assigned=self._assigned,
+            seated=self._seated,
         )
 
     def _tell_decisions(self) -> None:
@@ -138,12 +142,7 @@ class Simulation:
         SimlabError
             When the state is not one of this specification.
         """
-        _require_state_of(spec, state)
-        if state.clock["specification"][0] != spec.digest():
-            raise SimlabError(
-                "the state is of another specification: the seed, an instrument, a population or what"
-                " happens from outside differs; go on with the configuration that it was captured with"
-            )
+        require_state_of(spec, state)
         return cls._go_on(spec, state.copy(), sink, None)
 
     def fork(self, sink: Sink | None = None) -> Self:
@@ -167,6 +166,7 @@ class Simulation:
         """Return a market that goes on from a state, with strategies like others or as pickled there."""
         market = cls.__new__(cls)
         market.spec, market.state, market._sink, market.pulse = spec, state, sink, None
+        market._paused = False
         market._set_samples()
         market._door = market._new_door()
         market._door.read_from(state)
@@ -221,16 +221,27 @@ class Simulation:
         """Return the last known mid price of an instrument, price units."""
         return float(self.state.views["mid"][instrument])
 
-    def advance(self, until: int | None = None) -> None:
-        """Run up to (not including) step `until`, the end by default."""
+    def advance(self, until: int | None = None, *, decisions: int | None = None) -> bool:
+        """Run up to (not including) step `until`; see `simlab.kernel.interface.Market`."""
         until = self.spec.steps if until is None else min(until, self.spec.steps)
-        self._require_boundary()
-        while self.step < until:
-            self._door.open()
-            self._run(self._door.next_stop(until))
+        if decisions is not None and decisions < 1:
+            raise SimlabError(f"a slice of {decisions} decisions is none at all; ask for 1 or more")
+        if not self._paused:
+            self._require_boundary()
+        self.state.clock["pause_at"] = _NEVER if decisions is None else self.activations + decisions
+        while self._paused or self.step < until:
+            if not self._paused:
+                self._door.open()
+            self._paused = False
+            if not self._run(self._door.next_stop(until)):
+                self._paused = True
+                return False
         self._door.close()
+        return True
 
     def _require_boundary(self) -> None:
+        if self._paused:
+            raise SimlabError(f"step {self.step} is under way, in slices; let the market advance to its end")
         if self.state.clock["phase"][0] != Phase.BEGIN:
             raise SimlabError(
                 f"step {self.step} is under way: a strategy that decides, or one that failed; a market takes"
@@ -242,7 +253,8 @@ class Simulation:
         agent = int(self.state.clock["agent"][0])
         return self.spec.account_name(agent) if agent < self.spec.agents else "a population"
 
-    def _run(self, until: int) -> None:
+    def _run(self, until: int) -> bool:
+        """Run to step `until`; False when paused before."""
         state = self.state
         while True:
             if self.pulse is not None:
@@ -256,7 +268,9 @@ class Simulation:
             if status == Stop.EACH:
                 self._callbacks.act()
             elif status == Stop.REACHED:
-                return
+                return True
+            elif status == Stop.PAUSED:
+                return False
             elif status == Stop.BATCH:
                 self._callbacks.act_together(int(state.clock["agent"][0]))
             elif status == Stop.SAMPLE:
@@ -325,17 +339,35 @@ class Simulation:
         return tuple(self._door.news)
 
     @property
-    def journal(self) -> Callable[[Entry], None] | None:
-        """Told of everything that enters from outside, so that `replay` can let it in again."""
+    def journal(self) -> Journal | None:
+        """Told once a call of what enters from outside, before it does, so that `replay` can let it in again.
+
+        It takes ``(n,) ENTRY``, which is its own to keep, and the news and instruments that they count.
+        """
         return self._door.journal
 
     @journal.setter
-    def journal(self, journal: Callable[[Entry], None] | None) -> None:
+    def journal(self, journal: Journal | None) -> None:
         self._door.journal = journal
 
-    def replay(self, entries: Iterable[Entry]) -> None:
-        """Let what a journal was told enter again, each entry at the boundary of its step."""
-        self._door.replay(entries)
+    def replay(self, rows: NDArray[Any], texts: Sequence[Text] = ()) -> None:
+        """Let what a journal was told enter again, each entry at the boundary of its step.
+
+        It may be called piece by piece while the market advances, in the order in which the journal was told.
+        Messages that follow one another in a step are delivered together.
+
+        Parameters
+        ----------
+        rows : (n,) ENTRY
+        texts : sequence of NewsItem or Instrument
+            What the rows count.
+
+        Raises
+        ------
+        SimlabError
+            When the step of an entry is over, or too many wait; `advance`, when it is not one of this market.
+        """
+        self._door.replay(rows, texts)
 
     def submit(self, messages: NDArray[Any]) -> NDArray[Any]:
         """Deliver messages between two steps; see `simlab.kernel.interface.Market`."""
@@ -368,10 +400,15 @@ class Simulation:
         self._require_boundary()
         return self._door.list_instrument(instrument)
 
-    def take_seat(self, population: str | None = None) -> int:
+    def delist(self, instrument: int) -> None:
+        """Take an instrument off the market; see `simlab.kernel.interface.Market`."""
+        self._require_boundary()
+        self._door.delist(instrument)
+
+    def take_seat(self, population: str | None = None, *, cash: int | None = None) -> int:
         """Take a free account; see `simlab.kernel.interface.Market`."""
         self._require_boundary()
-        return self._door.take_seat(population)
+        return self._door.take_seat(population, cash)
 
     def give_back(self, account: int) -> None:
         """Give a seat back; see `simlab.kernel.interface.Market`."""
@@ -417,6 +454,10 @@ class Simulation:
         if self._sink is not None:
             self._sink.rows("customer_orders", assignment_columns(step, rows))
 
+    def _seated(self, entry: Entry) -> None:
+        if self._sink is not None:
+            self._sink.rows("seats", seat_columns(self.state, entry))
+
     def _published(self, item: NewsItem) -> None:
         self._callbacks.news = self.news
         if self._sink is not None:
@@ -446,17 +487,3 @@ class Simulation:
             "populations": population_rows(self.spec, self.state, self._callbacks.tallies),
             "instruments": instrument_rows(self.spec, self.state),
         }
-
-
-def _require_state_of(spec: SimulationSpec, state: State) -> None:
-    sizes = {
-        "agents": (len(state.agents), spec.agents),
-        "populations": (len(state.populations), len(spec.cast)),
-        "instruments": (len(state.views), len(spec.instruments)),
-    }
-    for name, (found, wanted) in sizes.items():
-        if found != wanted:
-            raise SimlabError(
-                f"the state has {found} {name} and the specification {wanted}; go on from a state of the same"
-                " specification"
-            )

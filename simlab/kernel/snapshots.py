@@ -10,6 +10,7 @@ import numpy as np
 from simlab.core.types import NO_EXPIRY, Side
 from simlab.kernel.sampling import best_levels
 from simlab.kernel.state import State
+from simlab.market.ledger import FOR_EVER
 
 __all__ = ["AccountSnapshot", "BookSnapshot", "OpenOrder", "PositionSnapshot", "account_of", "book_of"]
 
@@ -19,7 +20,8 @@ class BookSnapshot:
     """One instrument's book as it is now.
 
     `bids` and `asks` hold (price in price units, lots, number of orders), best first. `sequence` is the
-    number of the next event of the market, `step` the next step to run.
+    number of the next event of the market, `step` the next step to run. An instrument that is not `listed`
+    any more is halted for ever.
     """
 
     instrument: int
@@ -30,6 +32,7 @@ class BookSnapshot:
     last_price: int
     volume: int
     halted: bool
+    listed: bool = True
 
 
 class OpenOrder(NamedTuple):
@@ -78,6 +81,7 @@ def book_of(state: State, instrument: int, depth: int) -> BookSnapshot:
         last_price=int(terms["last_price"]),
         volume=int(terms["volume"]),
         halted=bool(step < terms["halted_until"]),
+        listed=bool(terms["halted_until"] != FOR_EVER),
     )
 
 

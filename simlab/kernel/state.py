@@ -151,7 +151,7 @@ class Phase(IntEnum):
 CLOCK = np.dtype(
     [
         ("hash", "u8"),
-        *_row("i8", "step", "phase", "simultaneous", "next_order_id", "messages", "activations"),
+        *_row("i8", "step", "phase", "simultaneous", "next_order_id", "messages", "activations", "pause_at"),
         *_row("i8", "active", "cursor", "slot", "agent", "looked", "parameters"),
         *_row("i8", "out_count", "out_cursor", "repeat"),
         *_row("i8", "free_message", "top_message", "in_flight"),
@@ -166,7 +166,7 @@ CLOCK = np.dtype(
 present agent's instruments. `looked` is a Python agent that is to forget the fills it saw, `parameters` the
 row that `State.me` shows; both -1 for none. `repeat` counts an agent's messages of one decision. Customers'
 orders have been given out for all steps before `customers_step`. `listens` says that a strategy looks at
-shouts.
+shouts. The loop returns before the decision after `pause_at` of them.
 """
 
 
@@ -206,6 +206,8 @@ class State(Tables):
     seen = record(SEEN)
     seats = column("i1")
     """What each agent's account is for somebody outside, a `Seat`."""
+    granted = column("i8")
+    """What each agent's account began with beyond what its population's do, money units."""
     published_impact = column("f8")
     """What was published from outside has moved each fundamental by, for good."""
     outside_levels = column("f8")
@@ -254,7 +256,7 @@ _LEFT_OUT = {
 _COLUMNS_LEFT_OUT = {
     "address", "due_count", "active", "cursor", "slot", "agent", "looked", "parameters", "repeat",
     "out_cursor", "events", "quotes", "quotes_every", "depth_every", "accounts_every", "block_start",
-    "unused", "number", "inbox_number", "specification", "customers_step",
+    "unused", "number", "inbox_number", "specification", "customers_step", "pause_at",
 }  # fmt: skip
 
 

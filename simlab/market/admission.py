@@ -10,7 +10,7 @@ from simlab.core.rows import unpacked
 from simlab.core.types import MAX_QUANTITY, MessageKind, Reason, SelfTrade, Side, TimeInForce
 from simlab.engine.compiled.hashed import find_id
 from simlab.market.instruments import MAX_MONEY
-from simlab.market.ledger import unit_cost
+from simlab.market.ledger import FOR_EVER, unit_cost
 
 __all__ = ["admit"]
 
@@ -52,7 +52,7 @@ def _cost_to_take(book, ledger, side, instrument, account, quantity):
 def _refuse_terms(terms, kind, price, quantity, step):
     """Check an order against its instrument's terms."""
     if step < terms.halted_until:
-        return Reason.MARKET_HALTED.value
+        return Reason.DELISTED.value if terms.halted_until == FOR_EVER else Reason.MARKET_HALTED.value
     if kind != MessageKind.MARKET:
         if terms.tick_size != 1 and price % terms.tick_size != 0:
             return Reason.PRICE_OFF_TICK.value

@@ -19,7 +19,7 @@ from simlab.core.jit import jit_inline
 from simlab.core.rows import Tables, record, table, unpacked
 from simlab.core.types import FLAG_MARKET, EventKind, Side, unpack_accounts
 
-__all__ = ["FILL_LOG", "ExchangeAccount", "Ledger", "fee", "hold", "settle", "unit_cost"]
+__all__ = ["FILL_LOG", "FOR_EVER", "ExchangeAccount", "Ledger", "fee", "hold", "settle", "unit_cost"]
 
 ACCOUNT = np.dtype(
     [
@@ -69,6 +69,9 @@ TERMS = np.dtype(
     ]
 )
 """One instrument: its terms, and what traded last and altogether; `bought`: lots that aggressors bought."""
+
+FOR_EVER = 2**62
+"""Value of `halted_until` for an instrument that is no longer listed."""
 
 POLICY = np.dtype(
     [

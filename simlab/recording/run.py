@@ -235,6 +235,10 @@ class Run:
         """Read what accounts were given to trade for customers."""
         return self.frame("customer_orders", **options)
 
+    def seats(self, **options: Any) -> pd.DataFrame:
+        """Read which accounts were taken and given back by somebody outside, and with what cash."""
+        return self.frame("seats", **options)
+
     def decisions(self, **options: Any) -> pd.DataFrame:
         """Read what agents noted about their decisions."""
         return self.frame("decisions", **options)

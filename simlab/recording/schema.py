@@ -264,6 +264,19 @@ _CUSTOMER_ORDERS = Table(
     ),
 )
 
+_SEATS = Table(
+    "seats",
+    "Accounts that somebody outside took, or gave back",
+    (
+        _STEP,
+        _ACCOUNT,
+        _category("event", ("taken", "given_back"), "What became of the account"),
+        Column(
+            "cash", "int64", "money units", "Cash of the account then; when first taken, what it begins with"
+        ),
+    ),
+)
+
 _DECISIONS = Table(
     "decisions",
     "Who decided what, and why: of agents that explain themselves, or fall back on another strategy",
@@ -340,6 +353,7 @@ TABLES: dict[str, Table] = {
         _ACCOUNTS,
         _NEWS,
         _CUSTOMER_ORDERS,
+        _SEATS,
         _DECISIONS,
         _AGENTS,
         _INSTRUMENTS,

@@ -1,5 +1,6 @@
 """Rehearse a run with language models without asking any: first prompts, number of decisions, expected cost.
- The market runs as it would, and each time a model would be asked its prompt is kept count of and the
+
+The market runs as it would, and each time a model would be asked its prompt is kept count of and the
 population's fallback decides. When agents act does not depend on what they do, so the decisions are those of
 the run; what the prompts say is not, so their length is an estimate.
 """

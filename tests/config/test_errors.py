@@ -33,6 +33,14 @@ def _put(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
+        ("llm", {"model": "m", "base_url": "localhost:80"}, "llm: base_url localhost:80 is no address; give"),
+        ("llm", {"model": "m", "base_url": "http://[x"}, "llm: base_url http://[x is no address; give one"),
+        (
+            "llm",
+            {"model": "m", "base_url": "http://me:pw@x"},
+            "llm: base_url must not hold a name or a pass",
+        ),
+        ("llm", {"model": "m", "api_key_env": "sk-1"}, "llm: api_key_env must be the name of an environment"),
         ("stepss", 3, "stepss: 3: unknown key; did you mean 'steps'?"),
         ("steps", "many", "steps: 'many': must be a whole number"),
         ("steps", 0, "steps: 0: must be at least 1 (steps)"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from small_markets import MIXED, EventLog, Loner, population, simulation
+from numpy.typing import NDArray
+from small_markets import FREE, MIXED, EventLog, Loner, population, simulation
 
 from simlab.agents.library import STRATEGIES
 from simlab.config import build, load
@@ -14,7 +16,7 @@ from simlab.core.types import MessageKind, Side
 from simlab.errors import SimlabError
 from simlab.kernel import Market, Simulation, SimulationSpec
 from simlab.kernel.conformance import MarketConformance, messages
-from simlab.kernel.inbox import Entry, Inbox
+from simlab.kernel.inbox import Entry, EntryKind, Inbox, Origin, Text, entry_of, rows_of
 from simlab.market.instruments import Instrument
 
 SHARES = (Instrument("A", 100), Instrument("B", 100))
@@ -33,43 +35,66 @@ def mixed_spec() -> SimulationSpec:
     return build(load(MIXED | {"populations": MIXED["populations"] | people}))
 
 
-def session(journal: list[Entry]) -> tuple[Simulation, EventLog]:
+class Journal:
+    """What a market tells of what enters it."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[NDArray[Any], list[Text]]] = []
+
+    def __call__(self, rows: NDArray[Any], texts: list[Text]) -> None:
+        self.told.append((rows, texts))
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [entry_of(row, texts) for rows, texts in self.told for row in rows]
+
+
+def session(journal: Journal) -> tuple[Simulation, EventLog]:
     """Trade for a while in a lively market, and write down what entered."""
     log = EventLog()
     market = Simulation(mixed_spec(), log)
-    market.journal = journal.append
+    market.journal = journal
     seat = market.take_seat("people")
     rng = np.random.default_rng(3)
     for step in (3, 4, 11, 20, 21, 22, 30):
         market.advance(step)
-        for _ in range(3):
-            side, price = int(rng.integers(2)), int(rng.integers(980, 1020))
-            order = {"kind": MessageKind.LIMIT, "side": side, "price": price, "quantity": 5, "account": seat}
-            market.submit(messages(order | {"expiry": step + 4}))
+        for count in (1, 2):
+            order = {"kind": MessageKind.LIMIT, "quantity": 5, "account": seat, "expiry": step + 4}
+            drawn = [
+                {"side": int(rng.integers(2)), "price": int(rng.integers(980, 1020))} for _ in range(count)
+            ]
+            market.submit(messages(*(order | it for it in drawn)))
         if step == 11:
             market.publish("Storm", impact=-15.0, sentiment=-0.8)
             market.halt(2, instrument=0)
         if step == 21:
             market.give_back(seat)
-            seat = market.take_seat("people")
+            seat = market.take_seat("people", cash=7_000)
+        if step == 22:
+            market.delist(market.list_instrument(Instrument("AAA", 700)))
     market.advance()
     market.finish()
     market.audit()
     return market, log
 
 
-def test_a_journal_makes_the_same_market_event_for_event() -> None:
-    journal: list[Entry] = []
+@pytest.mark.parametrize("piecewise", [False, True])
+def test_a_journal_makes_the_same_market_event_for_event(piecewise: bool) -> None:
+    journal = Journal()
     first, log = session(journal)
     again = EventLog()
     second = Simulation(mixed_spec(), again)
-    second.replay(journal)
+    for rows, texts in journal.told:
+        second.replay(rows, texts)
+        if piecewise:
+            second.advance(int(rows["step"][-1]))
     second.advance()
     second.finish()
     second.audit()
     assert np.array_equal(log.all, again.all)
     assert second.capture().hash() == first.capture().hash()
-    assert log.tables["news"] == again.tables["news"]
+    for name in ("news", "seats", "instruments"):
+        assert log.tables[name] == again.tables[name]
     outside = [event for event in log.all if event["account"] in (first.state.seats.nonzero()[0])]
     assert len(outside) > 15
 
@@ -84,22 +109,141 @@ def test_a_session_that_nobody_speaks_in_is_the_batch_run() -> None:
     assert market.event_log_hash == quiet.event_log_hash
 
 
+def test_a_journal_is_told_once_a_call() -> None:
+    journal = Journal()
+    session(journal)
+    assert {len(rows) for rows, _ in journal.told} == {1, 2}
+    kinds = {entry.kind for entry in journal.entries}
+    assert kinds == set(EntryKind) - {EntryKind.JOIN, EntryKind.LEAVE}
+    numbers = [entry.number for entry in journal.entries]
+    assert numbers == sorted(set(numbers))
+
+
 def test_entries_are_plain_rows() -> None:
-    journal: list[Entry] = []
+    journal = Journal()
     session(journal)
     inbox = Inbox()
-    inbox.enter(journal)
-    rows, texts = inbox.to_rows()
-    assert list(Inbox.from_rows(rows, texts, inbox.number)) == list(inbox)
-    assert [entry.kind for entry in inbox] == [entry.kind for entry in journal]
-    assert not np.any(rows["number"][1:] < rows["number"][:-1])
+    for rows, texts in journal.told:
+        inbox.enter(rows, texts, now=0)
+    shock = inbox.put(EntryKind.HALT, step=30, origin=Origin.SHOCKS, target=0, amount=1)
+    assert len(inbox) == 1 + len(journal.entries)
+    for _ in range(2):
+        inbox = Inbox.from_rows(*inbox.to_rows(), inbox.number)
+    taken = [entry_of(row, texts) for rows, texts in [inbox.take_written(40)] for row in rows]
+    assert (taken, inbox.take(40), len(inbox)) == (journal.entries, [shock], 0)
+
+
+def test_what_waits_to_be_replayed_is_a_part_of_the_state() -> None:
+    journal = Journal()
+    first, _ = session(journal)
+    market = Simulation(mixed_spec())
+    for rows, texts in journal.told:
+        market.replay(rows, texts)
+    market.advance(20)
+    restored = Simulation.restore(market.spec, market.capture())
+    restored.advance()
+    assert restored.event_log_hash == first.event_log_hash
+
+
+def test_a_journal_of_another_market_is_refused() -> None:
+    market = simulation(population("seats", STRATEGIES["outside"]), steps=10)
+    market.advance(6)
+    seat = Entry(6, Origin.OUTSIDE, 0, EntryKind.SEAT_TAKEN, target=7)
+    with pytest.raises(SimlabError, match="step 5 comes too late: step 6 is next"):
+        market.replay(*rows_of([seat._replace(step=5)]))
+    with pytest.raises(SimlabError, match="ENTRY"):
+        market.replay(messages({"account": 0}))
+    market.replay(*rows_of([seat]))
+    with pytest.raises(SimlabError, match="SEAT_TAKEN 7, is not of this market"):
+        market.advance()
+    market = simulation(population("seats", STRATEGIES["outside"]), steps=10)
+    market.replay(*rows_of([seat._replace(target=0), seat._replace(target=0, step=4)]))
+    with pytest.raises(SimlabError, match="not in the order of their steps"):
+        market.advance()
 
 
 def test_an_inbox_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simlab.kernel.inbox.MOST_ENTRIES", 3)
     market = simulation(population("seats", STRATEGIES["outside"]), steps=10)
+    entry = Entry(5, Origin.OUTSIDE, 0, EntryKind.HALT, 0, 1)
     with pytest.raises(SimlabError, match="inbox holds 3 entries"):
-        market.replay([Entry(5, 3, i, 3, 0, 1) for i in range(4)])  # type: ignore[arg-type]
+        market.replay(*rows_of([entry] * 4))
+
+
+@pytest.mark.parametrize("activation", ["sequential", "simultaneous"])
+@pytest.mark.parametrize("decisions", [1, 7])
+def test_slices_change_nothing(activation: str, decisions: int) -> None:
+    spec = build(load(MIXED | {"activation": activation}))
+    whole, sliced = Simulation(spec), Simulation(spec)
+    whole.advance()
+    pauses, until = 0, 0
+    while sliced.step < spec.steps:
+        until += 1
+        while not sliced.advance(until, decisions=decisions):
+            pauses += 1
+            before = sliced.activations
+            for call in (sliced.capture, sliced.fork, lambda: sliced.halt(1)):
+                with pytest.raises(SimlabError, match="in slices"):
+                    call()
+            assert sliced.activations == before
+        assert sliced.step == until
+    assert pauses > spec.steps // decisions
+    assert sliced.capture().hash() == whole.capture().hash()
+    assert sliced.event_log_hash == whole.event_log_hash
+
+
+def test_a_step_in_slices_can_be_ended_at_once() -> None:
+    spec = build(load(MIXED))
+    whole, sliced = Simulation(spec), Simulation(spec)
+    whole.advance()
+    assert not sliced.advance(decisions=5)
+    step = sliced.step
+    assert sliced.advance(0)
+    assert sliced.step == step + 1
+    assert sliced.advance()
+    assert sliced.event_log_hash == whole.event_log_hash
+
+
+def test_seats_and_their_cash_are_recorded() -> None:
+    log = EventLog()
+    market = simulation(
+        population("seats", STRATEGIES["outside"], 2, account=replace(FREE, cash=50)), sink=log, steps=9
+    )
+    market.advance(3)
+    first, second = market.take_seat(cash=1_000), market.take_seat()
+    order = {"kind": MessageKind.LIMIT, "price": 40, "quantity": 1}
+    market.submit(messages(order | {"account": first}, order | {"account": second, "side": Side.SELL}))
+    market.give_back(first)
+    market.advance(5)
+    assert market.take_seat() == first
+    rows = {
+        name: [row[name][0] for row in log.tables["seats"]] for name in ("step", "account", "event", "cash")
+    }
+    assert rows["step"] == [3, 3, 3, 5]
+    assert rows["event"] == ["taken", "taken", "given_back", "taken"]
+    assert rows["cash"] == [1_000, 50, 960, 960]
+    market.audit()
+    restored = Simulation.restore(market.spec, market.capture())
+    restored.audit()
+    restored.state.granted[first] += 1
+    with pytest.raises(SimlabError, match="sum of cash"):
+        restored.audit()
+
+
+def test_a_delisted_instrument_stays_so() -> None:
+    market = simulation(population("loners", Loner.strategy, 3), instruments=SHARES[:1], steps=20)
+    market.advance(10)
+    traded = market.snapshot().volume
+    assert market.snapshot().asks
+    market.delist(0)
+    restored = Simulation.restore(market.spec, market.capture())
+    for it in (market, restored):
+        it.halt(1)
+        it.advance()
+        it.audit()
+        assert (it.snapshot().bids, it.snapshot().asks) == ((), ())
+        assert (it.snapshot().volume, it.snapshot().listed) == (traded, False)
+    assert market.capture().hash() == restored.capture().hash()
 
 
 def test_a_seat_never_acts_and_orders_of_agents_meet_it() -> None:

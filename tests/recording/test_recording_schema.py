@@ -12,7 +12,7 @@ from simlab.recording import TABLES, RunWriter
 
 
 def test_recording_has_these_tables():
-    expected = "messages trades quotes depth accounts news customer_orders decisions agents instruments"
+    expected = "messages trades quotes depth accounts news customer_orders seats decisions agents instruments"
     assert list(TABLES) == expected.split()
 
 

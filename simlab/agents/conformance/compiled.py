@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simlab.agents.compiled import MAX_MESSAGES, ORDERS_DTYPE
+from simlab.agents.compiled import MAX_MESSAGES, ORDERS_DTYPE, decide_once
 from simlab.agents.conformance.cases import (
     ACCOUNT,
     SITUATIONS,
@@ -21,7 +21,7 @@ from simlab.agents.conformance.cases import (
 from simlab.agents.conformance.rules import check_declaration, check_message, check_order_ids, require
 from simlab.agents.inspection import global_draws
 from simlab.agents.strategy import Calling, Strategy
-from simlab.core.jit import address_of, call_decide, jit
+from simlab.core.jit import address_of
 from simlab.core.types import MESSAGE_DTYPE, MessageKind
 from simlab.errors import StrategyError
 
@@ -37,11 +37,6 @@ def _compiled(strategy: Strategy) -> Any:
     return strategy.make()
 
 
-@jit
-def _call(address, views, accounts, rng, orders):
-    call_decide(address, views[0], accounts[0], rng[0], orders[0])
-
-
 def decide(strategy: Strategy, case: Case) -> NDArray[np.void]:
     """Let a compiled strategy decide once; return its messages, ``(n,) MESSAGE_DTYPE``.
 
@@ -55,7 +50,7 @@ def decide(strategy: Strategy, case: Case) -> NDArray[np.void]:
     sent = blank(ORDERS_DTYPE)
     orders = sent[0]
     orders.next_order_id, orders.account = _FIRST_ORDER_ID, ACCOUNT
-    _call(address_of(_compiled(strategy)), case.view, case.me, case.rng, sent)
+    decide_once(address_of(_compiled(strategy)), case.view, case.me, case.rng, sent)
     require(orders.overflow == 0, strategy, f"sends more than {MAX_MESSAGES} messages; send fewer")
     require(orders.account == ACCOUNT, strategy, "changes the account in the header of `orders`")
     return sent["messages"][0, : orders.count].view(MESSAGE_DTYPE)

@@ -1,15 +1,18 @@
 """Language models that trade: each agent is asked what to do, with what it sees, remembers and is.
- All agents of a population that act in a step are asked at once. An agent is a graph of four nodes: it
+
+All agents of a population that act in a step are asked at once. An agent is a graph of four nodes: it
 observes, decides (a model answers), checks the answer against its form and the market's rules, with one
 retry, and acts. What does not come to a valid decision, for whatever reason, is handed to the population's
 `fallback` with that reason.
- Any OpenAI-compatible endpoint will do; the section `llm` of the YAML file names it. ``docs/llm.md`` has the
+
+Any OpenAI-compatible endpoint will do; the section `llm` of the YAML file names it. ``docs/llm.md`` has the
 options, the prompts and the form of an answer.
 
 References
----------- Lopez-Lira (2025), Can large language models trade? Testing financial theories with LLM agents in
-market simulations, arXiv:2504.10789 (agents that are prompted with a strategy, see the book and answer in a
-fixed form).
+----------
+Lopez-Lira (2025), Can large language models trade? Testing financial theories with LLM agents in market
+simulations, arXiv:2504.10789 (agents that are prompted with a strategy, see the book and answer in a fixed
+form).
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from simlab.agents.batch import BatchObservation, BatchOrders, batch_strategy
 from simlab.agents.llm import feed
 from simlab.agents.llm.memory import Deed, Entry, Memory
 from simlab.agents.llm.options import NAMES, Options
-from simlab.agents.llm.settings import check_settings
+from simlab.agents.llm.settings import check_ready, check_settings
 from simlab.agents.strategy import Decider, Needs, Strategy
 
 if TYPE_CHECKING:
@@ -68,6 +71,8 @@ class LanguageModels:
             from simlab.agents.llm.graph import prepare
 
             prepare()
+            if self._session is None:
+                check_ready(self.options.llm)
 
     @staticmethod
     def check_options(**options: Any) -> None:

@@ -1,5 +1,6 @@
 """Say which form an answer has, and read one: every mistake in it is told at once.
- The form is one JSON object ``{reason, orders: [...], note?, post?}``. It can be asked for by a JSON schema,
+
+The form is one JSON object ``{reason, orders: [...], note?, post?}``. It can be asked for by a JSON schema,
 as JSON, or in words; the same reading takes all three.
 
 Example

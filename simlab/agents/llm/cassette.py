@@ -27,7 +27,7 @@ from typing import Any
 from simlab.agents.llm.exchange import Answer, Request
 from simlab.errors import LlmError
 
-__all__ = ["Cassette"]
+__all__ = ["Cassette", "require_file"]
 
 _VERSION = 1
 _TABLE = """
@@ -119,11 +119,8 @@ class Cassette:
         self._db.close()
 
     def _opened(self) -> sqlite3.Connection:
-        if self.mode == "replay" and not self.path.is_file():
-            raise LlmError(
-                f"there is no cassette {self.path}; record it with llm.cassette.mode: record, or correct"
-                " the path"
-            )
+        if self.mode == "replay":
+            require_file(self.path)
         try:
             if self.mode == "replay":
                 db = sqlite3.connect(
@@ -212,6 +209,19 @@ class Cassette:
             return matcher.quick_ratio()
 
         return max(told, key=likeness)
+
+
+def require_file(path: Path) -> None:
+    """Raise an error where there is no file to replay.
+
+    Raises
+    ------
+    LlmError
+    """
+    if not path.is_file():
+        raise LlmError(
+            f"there is no cassette {path}; record it with llm.cassette.mode: record, or correct the path"
+        )
 
 
 _REMEDY = "give another path, or remove the file and record it anew"

@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
@@ -104,7 +104,7 @@ class Client:
                 status = response.status_code if response is not None else None
                 raise TriedInVain(failure, ms, status, after_s) from None
             return Answer(ms=ms, failure=failure)
-        return _answer(request, message, _ms_since(began_s))
+        return self._without_key(_answer(request, message, _ms_since(began_s)))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -135,6 +135,24 @@ class Client:
         else:  # whatever libraries make of a body that is not what it should be
             kind, again = "malformed response", False
         return Failure(kind, self._clean(told)), again, response
+
+    def _without_key(self, answer: Answer) -> Answer:
+        """Return an answer in which the endpoint does not repeat the key.
+
+        What a model says is searched for the whole of a long key only: a short one is no secret, as local
+        servers take any word, and a part of one may be a word.
+        """
+        failure = answer.failure
+        if failure is not None:
+            answer = replace(answer, failure=Failure(failure.kind, self._clean(failure.detail)))
+        if self._key is None or len(self._key) < 2 * _SHORTEST_SECRET:
+            return answer
+        key = re.compile(re.escape(self._key), re.IGNORECASE)
+        calls = (
+            Call(key.sub("***", it.id), key.sub("***", it.name), key.sub("***", it.arguments))
+            for it in answer.tool_calls
+        )
+        return replace(answer, text=key.sub("***", answer.text), tool_calls=tuple(calls))
 
     def _clean(self, text: str) -> str:
         """Return a text in one line, without the key or a word that shows a part of it, whoever said it."""
@@ -187,7 +205,7 @@ def _answer(request: Request, message: Any, ms: float) -> Answer:
     }
     refusal = message.additional_kwargs.get("refusal")
     if refusal:
-        return Answer(**told, failure=Failure("refusal", " ".join(str(refusal).split())[:_LONGEST_DETAIL]))
+        return Answer(**told, failure=Failure("refusal", str(refusal)))
     if told["finish"] == "length":
         detail = f"the answer was cut after {tokens_out} tokens; raise llm.max_tokens"
         return Answer(**told, failure=Failure("tokens exhausted", detail))

@@ -5,7 +5,8 @@
     observe -> decide -> check -> act
                  ^         |
                  └─────────┘  a tool was called, or the answer was invalid and is asked for once more
- The graph is compiled once a process and has no state of its own: everything about a decision is in its
+
+The graph is compiled once a process and has no state of its own: everything about a decision is in its
 `Turn`. Nothing is sent to the market in here, so that it does not matter whose model answers first.
 """
 

@@ -1,5 +1,6 @@
 """Keep what an agent remembers: its decisions with their outcomes, its notes, its trades, what its lots cost.
- All of it is plain data and bounded, so that it is saved and forked with the run and ten thousand decisions
+
+All of it is plain data and bounded, so that it is saved and forked with the run and ten thousand decisions
 take no more than ten.
 """
 

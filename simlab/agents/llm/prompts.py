@@ -1,5 +1,6 @@
 """Write the prompts: sandboxed Jinja2 templates, where an unknown name is an error with the nearest known.
- A template is one of simlab's own, a file, or a text in the YAML file. It is tried when the configuration is
+
+A template is one of simlab's own, a file, or a text in the YAML file. It is tried when the configuration is
 loaded, and its hash is kept with the run.
 
 Example

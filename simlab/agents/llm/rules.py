@@ -1,5 +1,6 @@
 """Check what an agent wants to do against the market's rules, all of it together, before any of it is sent.
- The market itself answers for one order (`observation.refusal`). What several orders of one decision need
+
+The market itself answers for one order (`observation.refusal`). What several orders of one decision need
 together, and what cancels among them set free, is added up here; fees are not, so that in the end the market
 has the last word.
 """

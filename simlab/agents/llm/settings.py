@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from simlab.errors import LlmError, StrategyError, did_you_mean
 
-__all__ = ["LOCAL", "OPENAI", "Settings", "check_settings"]
+__all__ = ["LOCAL", "OPENAI", "Settings", "check_ready", "check_settings"]
 
 LOCAL = "local"
 """In place of an endpoint's address: a small model that is served from this machine."""
@@ -128,7 +129,7 @@ class Settings:
         Raises
         ------
         LlmError
-            When the variable is not set.
+            When the variable is not set, or holds what cannot be sent.
         """
         variable = self.api_key_env or (_OPENAI_KEY if self.is_openai else None)
         if variable is None:
@@ -138,6 +139,11 @@ class Settings:
             raise LlmError(
                 f"environment variable {variable} is not set; put the key of {self.address} into it, or name"
                 " another variable with llm.api_key_env, or replay a cassette"
+            )
+        if not (found.isascii() and found.isprintable()) or " " in found:
+            raise LlmError(
+                f"environment variable {variable} holds no key: there is a space, a line's end or a letter"
+                " beyond ASCII in it; put the key there and nothing else"
             )
         return found
 
@@ -167,6 +173,24 @@ def check_settings(given: Mapping[str, Any]) -> None:
         from simlab.agents.llm.local import known_model
 
         known_model(settings.model)
+
+
+def check_ready(given: Mapping[str, Any]) -> None:
+    """Find out when a run begins, and not at its first question, whether a section `llm` can be asked by.
+
+    Raises
+    ------
+    LlmError
+        When a key that will be needed is not set, or there is no cassette to replay. With mode ``auto`` it
+        may turn out that no key is needed.
+    """
+    settings = Settings.of(given)
+    if settings.replays:
+        from simlab.agents.llm.cassette import require_file
+
+        require_file(Path(str(settings.cassette_path)))
+    elif settings.cassette_mode != "auto":
+        settings.key()
 
 
 def _refuse_unknown(where: str, given: Mapping[str, Any], known: Any) -> None:

@@ -1,5 +1,6 @@
 """Answer what a model asks before it decides: read-only tools, described as OpenAI's interface wants it.
- Each takes an agent's seat (what it may see) and the arguments of the call, and returns a short text. A wrong
+
+Each takes an agent's seat (what it may see) and the arguments of the call, and returns a short text. A wrong
 argument is told to the model, in the same way.
 """
 

@@ -1,5 +1,6 @@
 """Put together what an agent is shown: plain data, which templates read.
- ``docs/llm.md`` lists the names; `SAMPLE` has them all, so that a template can be tried before there is a
+
+``docs/llm.md`` lists the names; `SAMPLE` has them all, so that a template can be tried before there is a
 market.
 """
 

@@ -6,14 +6,16 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from endpoints import asked, asking, endpoint, request, settings
 
+from simlab.agents.llm.agent import LanguageModels
 from simlab.agents.llm.session import Answer, Session
-from simlab.agents.llm.settings import check_settings
+from simlab.agents.llm.settings import Settings, check_settings
 from simlab.agents.waiting import EventLoop
 from simlab.errors import LlmError, StrategyError
 
@@ -120,6 +122,32 @@ def test_a_key_is_asked_for_by_name(
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(LlmError, match=told):
         asked({"model": "m"} | given, request("hold"))
+
+
+@pytest.mark.parametrize(
+    ("cassette", "told"),
+    [
+        ({}, "variable MY_KEY is not set"),
+        ({"mode": "record", "path": "none.sqlite"}, "variable MY_KEY is not set"),
+        ({"mode": "replay", "path": "none.sqlite"}, r"there is no cassette none\.sqlite; record it"),
+        ({"mode": "auto", "path": "none.sqlite"}, None),
+    ],
+)
+def test_what_a_run_will_lack_is_told_when_it_begins(
+    cassette: dict[str, str], told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MY_KEY", raising=False)
+    given = {"model": "m", "api_key_env": "MY_KEY", "cassette": cassette}
+    with nullcontext() if told is None else pytest.raises(LlmError, match=told):
+        LanguageModels(llm=given)
+
+
+@pytest.mark.parametrize("key", ["two words", "one\nother", "clé"])
+def test_what_cannot_be_sent_is_no_key(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    with pytest.raises(LlmError, match="variable MY_KEY holds no key") as found:
+        Settings.of({"model": "m", "api_key_env": "MY_KEY"}).key()
+    assert key not in str(found.value)
 
 
 def test_requests_under_way_are_bounded() -> None:

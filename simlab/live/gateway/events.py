@@ -86,7 +86,6 @@ class BookState(Struct, tag_field="event", tag="book"):
     sequence: int
     bids: list[tuple[int, int, int]]
     asks: list[tuple[int, int, int]]
-    timestamp: float = 0.0
     last_price: int | None = None
     halted: bool = False
 

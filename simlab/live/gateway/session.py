@@ -95,8 +95,8 @@ class Session:
     def __init__(self, room: Room, number: int, listener: Listener) -> None:
         self.room, self.number, self.listener = room, number, listener
         self.wish = Wish(room.interval_ms)
-        self.agents: dict[str, str] = {}
-        """Tokens of the agents it holds, by id."""
+        self.agents: dict[str, tuple[str, bool]] = {}
+        """Of the agents it holds, by id: token, and whether their orders go when it does."""
         self._waiting: list[bytes] = []
         self._asks_account = False
 
@@ -147,9 +147,10 @@ class Session:
 
     def reopen(self) -> None:
         """Take its agents again, by their tokens."""
-        for agent_id, token in self.agents.items():
-            request = {"action": "register", "agent_id": agent_id, "session_token": token}
-            self.ask(request, partial(self._registered, None, agent_id))
+        for agent_id, (token, cancel) in self.agents.items():
+            request: dict[str, Any] = {"action": "register", "agent_id": agent_id, "session_token": token}
+            request["cancel_on_disconnect"] = cancel
+            self.ask(request, partial(self._registered, None, agent_id, cancel))
 
     def ask_account(self) -> None:
         """Have its own account told, once however many fills there were."""
@@ -189,7 +190,7 @@ class Session:
             request["starting_capital"] = self._money(message.starting_capital)
         if message.cancel_on_disconnect:
             request["cancel_on_disconnect"] = True
-        self.ask(request, partial(self._registered, message, message.agent_id))
+        self.ask(request, partial(self._registered, message, message.agent_id, message.cancel_on_disconnect))
 
     def _money(self, currency: float) -> int:
         try:
@@ -203,7 +204,7 @@ class Session:
             ) from None
 
     def _registered(
-        self, message: messages.AgentRegister | None, agent_id: str | None, line: bytes | None
+        self, message: messages.AgentRegister | None, agent_id: str | None, cancel: bool, line: bytes | None
     ) -> None:
         """Take in an agent; without a message it is one that was taken again by its token."""
         if line is None:
@@ -223,7 +224,7 @@ class Session:
             former.agents.pop(row.agent_id, None)
         room.holders[row.agent_id] = self
         room.market.agents[row.agent_id] = row
-        self.agents[row.agent_id] = answer.session_token
+        self.agents[row.agent_id] = answer.session_token, cancel
         agent = room.market.agent(row)
         self.tell(told.AgentRegistered(row.agent_id, answer.session_token, agent, answer.resumed))
         self.tell(room.market.portfolio(row))

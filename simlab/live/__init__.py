@@ -1,8 +1,9 @@
 """A market that is open to the world: four processes around one kernel that is paced by the wall clock.
 
 Owns the engine process (TCP), the gateway (WebSocket and REST), the dashboard, the runner of agents, the
-clients and the journal. Imports `runner` and what is below; of its own parts `engine`, `gateway`, `dashboard`,
-`agents` and `client` import `protocol`, `messages`, `settings` and `journal`, and never each other.
+clients and the journal. Imports `runner` and what is below; of its own parts `engine`, `gateway`,
+`dashboard`, `agents` and `client` import `protocol`, `messages`, `settings` and `journal`, and never each
+other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Go on with a market that was killed or stopped: its latest checkpoint, then what the journal has after it."""
+"""Go on with a market that was killed or stopped: its latest checkpoint, then the journal after it."""
 
 from __future__ import annotations
 
@@ -152,6 +152,8 @@ class _Again:
             self.paused, self.steps_per_second = content
         elif kind == "news":
             self._floor.news.expect(*content)
+        elif kind == "listings":
+            self._listings[:] = msgspec.convert(content, list[Listing])
         elif kind == "listing":
             self._listings.append(msgspec.convert(content, Listing))
 

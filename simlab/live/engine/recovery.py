@@ -23,10 +23,12 @@ from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.orders import Order, Orders
 from simlab.live.engine.reading import Listing
 from simlab.live.engine.registry import Agent, Registry
-from simlab.live.engine.store import JOURNAL_FOLDER, LIVE_FOLDER, Kept, checkpoints_of
+from simlab.live.engine.store import Kept
 from simlab.live.engine.tape import Tape
 from simlab.live.journal import Record, read
+from simlab.live.settings import checkpoints_folder, journal_folder
 from simlab.runner.author import Author, Position
+from simlab.runner.checkpoint import Checkpoints
 
 __all__ = ["Recovered", "begin", "recover"]
 
@@ -68,7 +70,7 @@ def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Rec
     ------
     JournalDamaged, RecordingError, SimlabError
     """
-    checkpoint = checkpoints_of(run_dir).latest()
+    checkpoint = Checkpoints(checkpoints_folder(run_dir)).latest()
     if checkpoint is None:
         market = begin(spec, Author.reopen(run_dir, Position()), listings)
         sequence = -1
@@ -85,7 +87,7 @@ def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Rec
         )
         sequence = kept.sequence
     again = _Again(market)
-    for record in read(run_dir / LIVE_FOLDER / JOURNAL_FOLDER, after=sequence):
+    for record in read(journal_folder(run_dir), after=sequence):
         again.take(record)
         sequence = record.sequence
     floor = market.floor

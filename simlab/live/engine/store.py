@@ -22,13 +22,12 @@ from simlab.live.engine.reading import Listing
 from simlab.live.engine.registry import Agent, Registry
 from simlab.live.engine.tape import CANDLE, PRINT, Tape
 from simlab.live.journal import Journal
+from simlab.live.settings import checkpoints_folder, journal_folder
 from simlab.runner.author import Author
 from simlab.runner.checkpoint import Checkpoint, Checkpoints, Taken, take
 
-__all__ = ["CHECKPOINT_ROWS", "JOURNAL_FOLDER", "LIVE_FOLDER", "Kept", "Store", "checkpoints_of"]
+__all__ = ["CHECKPOINT_ROWS", "Kept", "Store"]
 
-LIVE_FOLDER = "live"
-JOURNAL_FOLDER = "journal"
 CHECKPOINT_ROWS = 250_000
 """Rows of the journal after which a checkpoint is due, whatever the time: what a restart reads again."""
 
@@ -82,11 +81,6 @@ class Kept(Struct, array_like=True):
         return Orders(self.orders)
 
 
-def checkpoints_of(run_dir: Path) -> Checkpoints:
-    """Return the checkpoints of a live market."""
-    return Checkpoints(run_dir / LIVE_FOLDER / "checkpoints")
-
-
 class Store:
     """What is on disk of one market that runs.
 
@@ -105,14 +99,14 @@ class Store:
         self._author, self._simulation, self._settings = author, simulation, settings
         always = settings.sync == "always"
         self._journal = Journal(
-            author.folder / LIVE_FOLDER / JOURNAL_FOLDER,
+            journal_folder(author.folder),
             sync="off" if always else settings.sync,  # one sync a batch, and not one a frame
             interval_ms=settings.interval_ms,
             start=start,
         )
         self.log = Log(self._journal, always=always)
         simulation.journal = self.log.entered
-        self._checkpoints = checkpoints_of(author.folder)
+        self._checkpoints = Checkpoints(checkpoints_folder(author.folder))
         self._saved_s = time.monotonic()
         self._saved_rows = 0
         self._taken: Taken | None = None

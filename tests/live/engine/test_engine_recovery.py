@@ -10,6 +10,7 @@ import pytest
 from engine_process import MARKET, Engine, Line, engine_of
 
 import simlab
+from simlab.live.replay import replay_run
 
 BUSY: dict[str, Any] = MARKET | {
     "populations": {"noise": {"strategy": "noise", "count": 20, "account": {"cash": 10_000_000}}}
@@ -65,8 +66,7 @@ def _fill(line: Line) -> tuple[list[str], list[dict[str, Any]]]:
     line.ask("add", order={"symbol_id": 2, "side": 0, "price": 490, "qty": 1, "id": "late"}, session=1)
     line.ask("publish", headline="Up", sentiment=0.5, impact_type="earnings")
     line.ask("step", n=5)
-    while line.ask("ping")["step"] < 5:
-        pass
+    line.until(5)
     return tokens, answers + _trade(line, draws, 50, 300)
 
 
@@ -94,8 +94,7 @@ def test_a_killed_market_goes_on(tmp_path: Path, checkpoint_s: float) -> None:
         assert line.ask("register", agent_id="a0", session_token=tokens[0])["code"] == "BAD_TOKEN"
         line.ask("speed", steps_per_second=1000)
         line.ask("resume")
-        while line.ask("ping")["step"] < 300:
-            pass
+        line.until(300)
         line.ask("pause")
         told = line.ask("metrics")["event_log_hash"]
         assert engine.stop() == 0
@@ -103,6 +102,8 @@ def test_a_killed_market_goes_on(tmp_path: Path, checkpoint_s: float) -> None:
     assert run.finished
     assert run.manifest["event_log_hash"] == told
     assert len(run.trades()) == run.manifest["trades"]
+    again = replay_run(engine.run_dir)
+    assert (again.event_log_hash, again.step, again.trades) == (told, run.reached, run.manifest["trades"])
 
 
 def _wait_for_checkpoint(engine: Engine, line: Line) -> None:
@@ -133,3 +134,25 @@ def test_the_same_order_is_not_entered_again_after_a_kill(tmp_path: Path) -> Non
         again = line.add(0, 9_000, 1, id="once")
         assert (again["order_id"], again["duplicate"]) == (first["order_id"], True)
         assert line.ask("snapshot")["bids"] == [[9_000, 1, 1]]
+
+
+def test_a_session_without_outsiders_is_the_run_of_the_same_file(tmp_path: Path) -> None:
+    market = BUSY | {"steps": 200}
+    with engine_of(tmp_path, market, "--set", "live.steps_per_second=max") as engine, engine.line() as line:
+        line.until(200)
+        refused = line.add(0, 9_000, 1, id=1)
+        assert (refused["code"], refused["id"]) == ("SESSION_OVER", 1)
+        assert simlab.open(engine.run_dir).finished
+        live = line.ask("metrics")["event_log_hash"]
+    batch = simlab.run(engine.run_dir / "config.yaml", record=False)
+    assert batch.event_log_hash == live == replay_run(engine.run_dir).event_log_hash
+
+
+def test_a_journal_that_tells_another_story_is_refused(tmp_path: Path) -> None:
+    with engine_of(tmp_path, MARKET) as engine, engine.line() as line:
+        line.ask("pause")
+        line.add(0, 9_000, 1)
+        assert engine.stop() == 0
+    manifest = engine.run_dir / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"event_log_hash": "', '"event_log_hash": "0', 1))
+    assert not replay_run(engine.run_dir).same

@@ -28,7 +28,7 @@ def replay(
         print_json(found.as_dict())
     else:
         typer.echo(
-            f"step {found.step:,}, {found.messages:,} messages, {found.trades:,} trades in {found.seconds:.2f}"
+            f"step {found.step:,}, {found.messages:,} messages, {found.trades:,} trades, {found.seconds:.2f}"
             f" s; event-log hash {found.event_log_hash}"
         )
     if not found.same:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,6 +11,7 @@ from simlab.config import ExperimentConfig, load, resolved
 from simlab.config.live import LiveConfig
 from simlab.config.models import PopulationConfig
 from simlab.errors import ConfigError
+from simlab.live.ready import say_ready
 
 __all__ = ["PARTS", "Part", "hosted_populations", "market_config", "say_ready", "settings_of", "token_of"]
 
@@ -89,10 +88,3 @@ def market_config(config: ExperimentConfig) -> ExperimentConfig:
     data["populations"] = {name: it for name, it in data["populations"].items() if name not in hosted}
     data["live"] = data["live"] or {}
     return load(data)
-
-
-def say_ready(part: Part, address: str, **more: Any) -> None:
-    """Tell whoever started this process that the part works: one line of JSON on standard output."""
-    line = {"part": part, "address": address, "pid": os.getpid(), **more}
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()

@@ -6,7 +6,7 @@ import hmac
 import ipaddress
 from urllib.parse import parse_qs, urlsplit
 
-from simlab.config.live import LiveConfig
+from simlab.live.gateway.settings import GatewaySettings
 
 __all__ = ["Access"]
 
@@ -19,7 +19,7 @@ class Access:
 
     Parameters
     ----------
-    settings : LiveConfig
+    settings : GatewaySettings
         Hosts and ports of gateway and dashboard.
     token : str or None
         What everybody must show.
@@ -28,7 +28,8 @@ class Access:
 
     Example
     -------
-    >>> access = Access(LiveConfig(), None)
+    >>> from simlab.config.live import LiveConfig
+    >>> access = Access(GatewaySettings.of(LiveConfig()), None)
     >>> access.refusal({"host": "localhost:8000"}, "")
     >>> access.refusal({"host": "evil.example"}, "")[0], access.refusal({}, "")[0]
     (421, 421)
@@ -36,10 +37,10 @@ class Access:
     403
     """
 
-    def __init__(self, settings: LiveConfig, token: str | None, port: int | None = None) -> None:
-        hosts = {settings.gateway.host, settings.dashboard.host}
+    def __init__(self, settings: GatewaySettings, token: str | None, port: int | None = None) -> None:
+        hosts = {settings.host, settings.dashboard_host}
         self._names = {"localhost", *(it.lower() for it in hosts)}
-        self._ports = {settings.gateway.port if port is None else port, settings.dashboard.port}
+        self._ports = {settings.port if port is None else port, settings.dashboard_port}
         self._token = None if token is None else token.encode()
 
     def refusal(self, headers: dict[str, str], query: str) -> tuple[int, str] | None:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 __all__ = [
+    "AccountAnswer",
     "AgentChanged",
     "AgentMade",
     "AgentRow",
@@ -86,7 +87,6 @@ class BookState(Struct, tag_field="event", tag="book"):
     sequence: int
     bids: list[tuple[int, int, int]]
     asks: list[tuple[int, int, int]]
-    timestamp: float = 0.0
     last_price: int | None = None
     halted: bool = False
 
@@ -133,6 +133,14 @@ class AgentRow(Struct):
     created_at: float = 0.0
     strategy: str | None = None
     parameters: Any = None
+
+
+class AccountAnswer(AgentRow):
+    """The engine's answer about an account."""
+
+    status: str = ""
+    code: str = ""
+    message: str = ""
 
 
 class AgentMade(Struct, tag_field="event", tag="agent_created"):

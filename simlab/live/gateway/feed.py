@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import Any
 
 import msgspec
 
 from simlab.live import told
 from simlab.live.gateway import events
-from simlab.live.gateway.market import side_of
+from simlab.live.gateway.market import NEWS_KEPT, side_of
 from simlab.live.gateway.session import Room
 from simlab.live.gateway.trading import update_of
 
@@ -33,29 +32,6 @@ class _News(msgspec.Struct):
     news: list[events.NewsRow]
 
 
-class _Clock(msgspec.Struct):
-    step: int = 0
-    paused: bool = False
-    steps_per_second: float | str = 0.0
-
-    def state(self) -> events.MarketState:
-        return events.MarketState(self.step, self.paused, self.steps_per_second)
-
-
-class _Snapshot(msgspec.Struct):
-    symbol_id: int
-    sequence: int
-    bids: list[tuple[int, int, int]]
-    asks: list[tuple[int, int, int]]
-    last_price: int | None = None
-    halted: bool = False
-
-    def book(self) -> events.BookState:
-        return events.BookState(
-            self.symbol_id, self.sequence, self.bids, self.asks, time.time(), self.last_price, self.halted
-        )
-
-
 class Feed:
     """The engine's word, to the market as it is known, the hub, and the clients whom it concerns.
 
@@ -69,16 +45,17 @@ class Feed:
         self.room, self.market, self.hub, self.link = room, room.market, room.hub, room.link
         self.known = asyncio.Event()
         """Set once the market is known, so that whoever connects can be told of it."""
+        self._traded_agents: set[str] = set()
+        self._traded_guests: set[int] = set()
 
     def up(self) -> None:
         """Ask for everything there is, and for events from now on; take the clients' agents again."""
-        asks = self.link.ask
         interval_ms = self.room.interval_ms
         subscribe = {"action": "subscribe", "channels": _CHANNELS, "interval_ms": interval_ms}
-        asks(subscribe, lambda line: None)
-        asks({"action": "list_instruments"}, self._instruments)
-        asks({"action": "agents"}, self._agents)
-        asks({"action": "news"}, self._news)
+        self.link.ask(subscribe, self._clock)
+        self.link.ask({"action": "list_instruments"}, self._instruments)
+        self.link.ask({"action": "agents"}, self._agents)
+        self.link.ask({"action": "news", "limit": NEWS_KEPT}, self._news)
         self.room.reopen()
 
     def down(self) -> None:
@@ -86,25 +63,26 @@ class Feed:
         if self.known.is_set():
             _LOG.warning("the engine went away; looking for it")
 
+    def _clock(self, line: bytes | None) -> None:
+        if line is not None:
+            self.market.clock = msgspec.json.decode(line, type=events.MarketState)
+
     def _instruments(self, line: bytes | None) -> None:
         if line is None:
             return
         for row in msgspec.json.decode(line, type=_Instruments).instruments:
             self.market.list_instrument(row)
-            request = {"action": "snapshot", "symbol_id": row.symbol_id, "depth": 20}
-            if row.listed:
-                self.link.ask(request, self._snapshot)
-        self.link.ask({"action": "metrics"}, self._clock)
+            self.link.ask({"action": "snapshot", "symbol_id": row.symbol_id, "depth": 20}, self._snapshot)
+        self.link.ask({"action": "ping"}, self._all_known)
         self.hub.announce(None, None, told.Instruments(self.market.instruments()))
 
     def _snapshot(self, line: bytes | None) -> None:
         if line is not None:
-            self._book(msgspec.json.decode(line, type=_Snapshot).book())
+            self._book(msgspec.json.decode(line, type=events.BookState))
 
-    def _clock(self, line: bytes | None) -> None:
-        """Take in the clock; with it all that was asked first is known."""
+    def _all_known(self, line: bytes | None) -> None:
+        """Note that all that was asked before has been answered."""
         if line is not None:
-            self.market.clock = msgspec.json.decode(line, type=_Clock).state()
             self.known.set()
 
     def _agents(self, line: bytes | None) -> None:
@@ -116,8 +94,30 @@ class Feed:
     def _news(self, line: bytes | None) -> None:
         if line is not None:
             self.market.news.clear()
-            for row in sorted(msgspec.json.decode(line, type=_News).news, key=lambda it: it.created_at):
+            for row in sorted(msgspec.json.decode(line, type=_News).news, key=lambda it: it.id):
                 self.market.take_news(row)
+
+    def ask_accounts(self) -> None:
+        """Ask for the accounts that traded since this was called last, once each."""
+        if not self.link.up:
+            return
+        for agent_id in self._traded_agents:
+            self.link.ask({"action": "account", "agent_id": agent_id}, self._account)
+        self._traded_agents.clear()
+        for number in self._traded_guests:
+            session = self.room.sessions.get(number)
+            if session is not None:
+                session.ask_account()
+        self._traded_guests.clear()
+
+    def _account(self, line: bytes | None) -> None:
+        row = None if line is None else msgspec.json.decode(line, type=events.AccountAnswer)
+        if row is None or row.agent_id is None:
+            return
+        self._agent_changed(row)
+        holder = self.room.holders.get(row.agent_id)
+        if holder is not None:
+            holder.tell(self.market.portfolio(row))
 
     def settle(self) -> None:
         """Let answers be written: all that came in one read has been handled."""
@@ -157,8 +157,11 @@ class Feed:
         session = self.room.sessions.get(event.session) if event.session is not None else None
         if session is not None:
             session.tell(told.OrderUpdate(update_of(event, listed)))
-            if event.agent_id is None and type(event) is events.Filled:
-                session.ask_account()
+        if type(event) is events.Filled:
+            if event.agent_id is not None:
+                self._traded_agents.add(event.agent_id)
+            elif event.session is not None:
+                self._traded_guests.add(event.session)
 
     def _traded(self, event: events.Traded) -> None:
         listed = self.market.listed.get(event.symbol_id)
@@ -197,9 +200,5 @@ class Feed:
                 self.market.clock = event
 
     def _agent_changed(self, row: events.AgentRow) -> None:
-        agent_id = row.agent_id or ""
-        self.market.agents[agent_id] = row
+        self.market.agents[row.agent_id or ""] = row
         self.hub.agents_changed()
-        holder = self.room.holders.get(agent_id)
-        if holder is not None:
-            holder.tell(self.market.portfolio(row))

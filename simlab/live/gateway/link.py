@@ -219,7 +219,7 @@ class Link:
             await wire.lost
         finally:
             pinging.cancel()
-            self._down(heard)
+        self._down(heard)
 
     async def _ping(self) -> None:
         while True:

@@ -6,6 +6,7 @@ million reads ask the engine nothing. Everything here is bounded: by instruments
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -14,16 +15,16 @@ from simlab.live.gateway.events import AgentRow, BookState, InstrumentRow, Marke
 from simlab.live.gateway.units import Units
 from simlab.live.messages import encode
 
-__all__ = ["BUY", "Listed", "Market", "side_of"]
+__all__ = ["NEWS_KEPT", "Listed", "Market", "side_of"]
 
-BUY = (0, "buy", "BUY")
-_NEWS = 200
+_BUY = (0, "buy", "BUY")
+NEWS_KEPT = 200
 """Pieces of news that are kept for whoever connects."""
 
 
 def side_of(side: int | str) -> str:
     """Return buy or sell, as the engine says it in one way or the other."""
-    return "buy" if side in BUY else "sell"
+    return "buy" if side in _BUY else "sell"
 
 
 @dataclass
@@ -90,7 +91,7 @@ class Market:
     def __init__(self) -> None:
         self.listed: dict[int, Listed] = {}
         self.agents: dict[str, AgentRow] = {}
-        self.news: deque[told.NewsItem] = deque(maxlen=_NEWS)
+        self.news: deque[told.NewsItem] = deque(maxlen=NEWS_KEPT)
         self.clock = MarketState()
         self.money = Units(0.01)
         """Money units: one is what one lot costs at a price of one unit, with a multiplier of 1."""
@@ -124,7 +125,7 @@ class Market:
             "halted" if book.halted else "success",
             book.symbol_id,
             book.sequence,
-            book.timestamp,
+            time.time(),
             listed.levels(book.bids),
             listed.levels(book.asks),
         )

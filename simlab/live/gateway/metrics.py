@@ -6,13 +6,13 @@ from array import array
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 __all__ = ["Latency", "Ring", "exposition"]
 
 _KEPT = 10_000
+_QUANTILES = {"p50": 50, "p99": 99}
 
 
 class Ring:
@@ -44,9 +44,10 @@ class Ring:
     def percentiles(self) -> dict[str, float | None]:
         """Return median and 99th percentile, milliseconds; None before the first."""
         if not self._seconds:
-            return {"p50": None, "p99": None}
-        p50, p99 = 1000 * np.percentile(np.frombuffer(self._seconds), [50, 99])
-        return {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
+            return dict.fromkeys(_QUANTILES)
+        ordered = sorted(self._seconds)
+        last = len(ordered) - 1
+        return {name: round(1000 * ordered[last * part // 100], 4) for name, part in _QUANTILES.items()}
 
 
 class Latency:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
 
 import uvicorn
 
-from simlab.config.live import LiveConfig
 from simlab.errors import ConfigError
 from simlab.live.gateway.access import Access
 from simlab.live.gateway.feed import Feed
@@ -23,40 +24,42 @@ from simlab.live.gateway.market import Market
 from simlab.live.gateway.metrics import Latency
 from simlab.live.gateway.rest import application
 from simlab.live.gateway.session import Room
+from simlab.live.gateway.settings import GatewaySettings
 from simlab.live.gateway.socket import Lobby, Socket
-from simlab.live.settings import say_ready, token_of
+from simlab.live.ready import say_ready
 
-__all__ = ["serve"]
+__all__ = ["main"]
 
 _SWEEP_S = 5.0
 _BACKLOG = 1024
 
 
-def serve(settings: LiveConfig) -> None:
-    """Serve WebSocket and REST until SIGINT or SIGTERM; say so in one line once it works.
+def main(settings: str) -> int:
+    """Serve WebSocket and REST until SIGINT or SIGTERM; return the exit code.
 
     Parameters
     ----------
-    settings : LiveConfig
-        The section `live`, with the port that the engine listens on.
-
-    Raises
-    ------
-    ConfigError
-        When the address cannot be listened on.
+    settings : str
+        As `GatewaySettings.written` wrote them.
     """
-    asyncio.run(_serve(settings, token_of(settings)))
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        asyncio.run(_serve(GatewaySettings.read(settings)))
+    except ConfigError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
 
 
-async def _serve(settings: LiveConfig, token: str | None) -> None:
+async def _serve(settings: GatewaySettings) -> None:
     loop = asyncio.get_running_loop()
-    gateway, limits = settings.gateway, settings.limits
-    listening = _listening(gateway.host, gateway.port)
+    limits, token = settings.limits, settings.token
+    listening = _listening(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     market, latency = Market(), Latency()
-    link = Link(settings.engine.host, settings.engine.port, token, latency.engine)
-    hub = Hub(market, gateway.flush_ms, loop.call_later, latency.announce)
-    room = Room(market, link, hub, latency, gateway.interval_ms)
+    link = Link(settings.engine_host, settings.engine_port, token, latency.engine)
+    hub = Hub(market, settings.flush_ms, loop.call_later, latency.announce)
+    room = Room(market, link, hub, latency, settings.interval_ms)
     feed = Feed(room)
     access = Access(settings, token, port)
     lobby = Lobby(room, access, limits)
@@ -76,7 +79,7 @@ async def _serve(settings: LiveConfig, token: str | None) -> None:
         loop.add_signal_handler(number, partial(setattr, server, "should_exit", True))
     beside = [
         loop.create_task(it)
-        for it in (link.run(feed), _ticks(hub, lobby, gateway.interval_ms), _ready(feed, host, port))
+        for it in (link.run(feed), _ticks(feed, hub, lobby, settings.interval_ms), _ready(feed, host, port))
     ]
     try:
         await server.serve(sockets=[listening])
@@ -103,13 +106,14 @@ async def _ready(feed: Feed, host: str, port: int) -> None:
     say_ready("gateway", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
-async def _ticks(hub: Hub, lobby: Lobby, interval_ms: float) -> None:
+async def _ticks(feed: Feed, hub: Hub, lobby: Lobby, interval_ms: float) -> None:
     """Tell what is told in intervals, and look after quiet clients."""
     loop = asyncio.get_running_loop()
     swept_s = 0.0
     while True:
         await asyncio.sleep(interval_ms / 1000)
         now_s = time.monotonic()
+        feed.ask_accounts()
         hub.tick(now_s)
         if now_s - swept_s > _SWEEP_S:
             swept_s = now_s

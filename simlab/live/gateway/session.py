@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from simlab.live import messages, told
 from simlab.live.gateway import trading
-from simlab.live.gateway.events import AgentRow
+from simlab.live.gateway.events import AccountAnswer, AgentRow
 from simlab.live.gateway.hub import Hub, Listener, Wish, frame
 from simlab.live.gateway.link import Answered, EngineAwayError, Link, RefusedError
 from simlab.live.gateway.market import Market
@@ -26,7 +26,7 @@ _MOST_AGENTS = 1_000
 
 
 class _AgentAnswer(Struct):
-    """What matters of the engine's answer to a request about an agent."""
+    """What matters of the engine's answer to who registers."""
 
     status: str
     code: str = ""
@@ -44,6 +44,7 @@ class _OrdersAnswer(Struct):
 
 
 _agent_answer = msgspec.json.Decoder(_AgentAnswer).decode
+_account_answer = msgspec.json.Decoder(AccountAnswer).decode
 _orders_answer = msgspec.json.Decoder(_OrdersAnswer).decode
 
 
@@ -95,8 +96,8 @@ class Session:
     def __init__(self, room: Room, number: int, listener: Listener) -> None:
         self.room, self.number, self.listener = room, number, listener
         self.wish = Wish(room.interval_ms)
-        self.agents: dict[str, str] = {}
-        """Tokens of the agents it holds, by id."""
+        self.agents: dict[str, tuple[str, bool]] = {}
+        """Of the agents it holds, by id: token, and whether their orders go when it does."""
         self._waiting: list[bytes] = []
         self._asks_account = False
 
@@ -147,9 +148,10 @@ class Session:
 
     def reopen(self) -> None:
         """Take its agents again, by their tokens."""
-        for agent_id, token in self.agents.items():
-            request = {"action": "register", "agent_id": agent_id, "session_token": token}
-            self.ask(request, partial(self._registered, None, agent_id))
+        for agent_id, (token, cancel) in self.agents.items():
+            request: dict[str, Any] = {"action": "register", "agent_id": agent_id, "session_token": token}
+            request["cancel_on_disconnect"] = cancel
+            self.ask(request, partial(self._registered, None, agent_id, cancel))
 
     def ask_account(self) -> None:
         """Have its own account told, once however many fills there were."""
@@ -189,7 +191,7 @@ class Session:
             request["starting_capital"] = self._money(message.starting_capital)
         if message.cancel_on_disconnect:
             request["cancel_on_disconnect"] = True
-        self.ask(request, partial(self._registered, message, message.agent_id))
+        self.ask(request, partial(self._registered, message, message.agent_id, message.cancel_on_disconnect))
 
     def _money(self, currency: float) -> int:
         try:
@@ -203,7 +205,7 @@ class Session:
             ) from None
 
     def _registered(
-        self, message: messages.AgentRegister | None, agent_id: str | None, line: bytes | None
+        self, message: messages.AgentRegister | None, agent_id: str | None, cancel: bool, line: bytes | None
     ) -> None:
         """Take in an agent; without a message it is one that was taken again by its token."""
         if line is None:
@@ -223,7 +225,7 @@ class Session:
             former.agents.pop(row.agent_id, None)
         room.holders[row.agent_id] = self
         room.market.agents[row.agent_id] = row
-        self.agents[row.agent_id] = answer.session_token
+        self.agents[row.agent_id] = answer.session_token, cancel
         agent = room.market.agent(row)
         self.tell(told.AgentRegistered(row.agent_id, answer.session_token, agent, answer.resumed))
         self.tell(room.market.portfolio(row))
@@ -240,12 +242,12 @@ class Session:
         if line is None:
             self._fail(message, EngineAwayError(sent=True))
             return
-        answer = _agent_answer(line)
-        if answer.status != "success" or answer.agent is None:
+        answer = _account_answer(line)
+        if answer.status != "success":
             error = told.Error(answer.message, answer.code, "agent_id", "get_portfolio", message.agent_id)
             self.tell(error)
         else:
-            self.tell(self.room.market.portfolio(answer.agent))
+            self.tell(self.room.market.portfolio(answer))
 
     def _get_orders(self, message: messages.GetOrders) -> None:
         request = {"action": "orders"}

@@ -18,10 +18,10 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from simlab.config.live import LiveLimitsConfig
 from simlab.live import told
 from simlab.live.gateway.access import Access
 from simlab.live.gateway.session import Room, Session
+from simlab.live.gateway.settings import Limits
 
 __all__ = ["Lobby", "Socket"]
 
@@ -36,7 +36,7 @@ _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 class Lobby:
     """What all sockets share: who may come in, how many, and how much they may send."""
 
-    def __init__(self, room: Room, access: Access, limits: LiveLimitsConfig) -> None:
+    def __init__(self, room: Room, access: Access, limits: Limits) -> None:
         self.room, self.access, self.limits = room, access, limits
         self.sockets: set[Socket] = set()
         self.dropped = 0

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from simlab.live import messages, told
-from simlab.live.gateway.events import OrderEvent
+from simlab.live.gateway.events import Filled, OrderEvent
 from simlab.live.gateway.link import EngineAwayError, RefusedError
 from simlab.live.gateway.market import Listed, Market, side_of
 from simlab.live.gateway.units import OffGridError
@@ -72,6 +72,7 @@ class OrderRow(Struct, gc=False):
     status: str
     id: str | int | None = None
     price: int | None = None
+    type: str = "limit"
 
 
 _answer = msgspec.json.Decoder(_Answer).decode
@@ -180,7 +181,7 @@ def orders_of(market: Market, rows: list[OrderRow]) -> list[told.Order]:
             row.id,
             row.symbol_id,
             side_of(row.side),
-            None if row.price is None else market.listed[row.symbol_id].units.currency(row.price),
+            _price(market, row),
             row.qty,
             row.filled,
             row.status,
@@ -189,11 +190,18 @@ def orders_of(market: Market, rows: list[OrderRow]) -> list[told.Order]:
     ]
 
 
+def _price(market: Market, row: OrderRow) -> float | None:
+    if row.type == "market" or row.price is None:
+        return None
+    return market.listed[row.symbol_id].units.currency(row.price)
+
+
 def update_of(event: OrderEvent, listed: Listed) -> told.Update:
     """Return what happened to an order as its own agent is told of it."""
     name: Any = event.__struct_config__.tag
     if name == "fill" and event.remaining:
         name = "partial_fill"
+    priced = event.type != "market" or type(event) is Filled  # a market order has no price of its own
     currency = listed.units.currency
     return told.Update(
         event.order_id,
@@ -201,7 +209,7 @@ def update_of(event: OrderEvent, listed: Listed) -> told.Update:
         event.agent_id,
         event.symbol_id,
         name,
-        None if event.price is None else currency(event.price),
+        currency(event.price) if priced and event.price is not None else None,
         event.qty,
         event.filled,
         event.remaining,
@@ -229,7 +237,7 @@ def _ordered(
         refuse_order(
             session,
             code,
-            answer.message,
+            _said(answer, message, listed),
             reason=answer.code,
             client_id=client_id,
             field=_FIELDS.get(code),
@@ -252,6 +260,21 @@ def _ordered(
     )
     session.tell(told.OrderResponse(response))
     session.room.latency.orders.add(time.perf_counter() - arrived_s)
+
+
+def _said(answer: _Answer, message: messages.AddOrder | messages.ReplaceOrder, listed: Listed) -> str:
+    """Return why the market refused an order; the engine names prices in units, here they are currency."""
+    low, high = map(listed.units.currency, listed.row.price_band)
+    match answer.code:
+        case "PRICE_BAND":
+            return f"price {message.price} is outside the band of {low} to {high}; choose one inside"
+        case "POST_ONLY_WOULD_TRADE":
+            return (
+                f"at {message.price} it would trade at once; choose a price behind the best of the other side,"
+                " or leave post_only out"
+            )
+        case _:
+            return answer.message
 
 
 def _cancelled(

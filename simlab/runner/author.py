@@ -127,10 +127,13 @@ class Author(AbstractContextManager["Author"]):
 
         It may be called in the midst of a step, which then does not count.
         """
-        now_s = time.monotonic()
-        if now_s - self._kept_s >= KEPT_AFTER_S:
-            self._keep()
-            self._kept_s = now_s
+        if time.monotonic() - self._kept_s >= KEPT_AFTER_S:
+            self.keep()
+
+    def keep(self) -> None:
+        """Put on disk what happened so far, now; does not wait for the disk."""
+        self._keep()
+        self._kept_s = time.monotonic()
 
     def _keep(self) -> None:
         if self._simulation is not None:

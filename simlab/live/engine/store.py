@@ -109,8 +109,6 @@ class Store:
         self._checkpoints = Checkpoints(checkpoints_folder(author.folder))
         self._saved_s = time.monotonic()
         self._saved_rows = 0
-        self._taken: Taken | None = None
-        """A checkpoint that waits for the recording to be on disk as far."""
         self._covered: int | None = None
         """The last frame of the journal in the latest checkpoint, until it is written."""
         self._syncing: asyncio.Future[None] | None = None
@@ -128,18 +126,15 @@ class Store:
         self._author.keep_up()
         if self._checkpoints.busy:
             return
-        if self._taken is not None:
-            if self._author.is_due(self._taken.position):
-                self._checkpoints.begin(self._taken, self._author.settle)
-                self._taken = None
-            return
         if self._covered is not None:
             self._journal.rotate(self._covered)
             self._covered = None
         rows = self.log.rows - self._saved_rows
         if rows >= CHECKPOINT_ROWS or time.monotonic() - self._saved_s >= self._settings.checkpoint_s:
             self._covered = self._journal.next_sequence - 1
-            self._taken = self._take(kept)
+            taken = self._take(kept)
+            self._author.keep()
+            self._checkpoints.begin(taken, self._author.settle)
             self._saved_s, self._saved_rows = time.monotonic(), self.log.rows
 
     def _take(self, kept: Callable[[int], Kept]) -> Taken:

@@ -165,13 +165,11 @@ class Core:
     def tell(self) -> None:
         """Tell listeners what happened since this was called last."""
         floor, now_s = self.floor, self.floor.now_s
-        if floor.changes:
-            self.feed.orders(floor.changes, now_s)
-            floor.changes.clear()
-        if floor.prints:
+        if floor.changes or floor.prints:
             prints = floor.take_prints(PRINTS_AT_ONCE)
             self.meter.untold += prints.left_out
-            self.feed.trades(prints.rows, now_s)
+            self.feed.happened(floor.changes, prints.rows, now_s)
+            floor.changes.clear()
         for item in self.news.fresh():
             self.feed.tell("news", {"event": "news", "news": item})
         for client in self.feed.subscribers:

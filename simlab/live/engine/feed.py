@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 from numpy.typing import NDArray
 
@@ -128,23 +128,37 @@ class Feed:
             if client.subscription.wants(channel, symbol_id):
                 client.lines.append(line)
 
-    def orders(self, changes: Iterable[Change], now_s: float) -> None:
-        """Tell what happened to orders; who owns one is told its session as well."""
-        listeners = [it for it in self.subscribers if "orders" in it.subscription.channels]
+    def happened(self, changes: Sequence[Change], fills: NDArray[Any], now_s: float) -> None:
+        """Tell what happened to orders, and ``(n,) EVENT_DTYPE`` fills, in the order of their sequences."""
+        trades = deque(self._trades(fills, now_s))
         for change in changes:
-            event = self._order_event(change, now_s)
-            owners = {it.client: it.number for it in self._registry.owners_of(change.order.account)}
-            line = b""
-            for client in listeners:
-                if not client.subscription.wants("orders", event.symbol_id):
-                    continue
-                if client in owners:
-                    event.session = owners[client]
-                    client.lines.append(encode(event))
-                    event.session = UNSET
-                    continue
-                line = line or encode(event)
+            while trades and trades[0].sequence < change.sequence:
+                self._tell_trade(trades.popleft())
+            self._tell_change(change, now_s)
+        for trade in trades:
+            self._tell_trade(trade)
+
+    def _tell_trade(self, trade: Trade) -> None:
+        line = encode(trade)
+        for client in self.subscribers:
+            if client.subscription.wants("trades", trade.symbol_id):
                 client.lines.append(line)
+
+    def _tell_change(self, change: Change, now_s: float) -> None:
+        """Tell what happened to an order; who owns it is told its session as well."""
+        event = self._order_event(change, now_s)
+        owners = {it.client: it.number for it in self._registry.owners_of(change.order.account)}
+        line = b""
+        for client in self.subscribers:
+            if not client.subscription.wants("orders", event.symbol_id):
+                continue
+            if client in owners:
+                event.session = owners[client]
+                client.lines.append(encode(event))
+                event.session = UNSET
+                continue
+            line = line or encode(event)
+            client.lines.append(line)
 
     def _order_event(self, change: Change, now_s: float) -> OrderEvent:
         order = change.order
@@ -167,23 +181,14 @@ class Feed:
             reason=Reason(change.reason).name if change.reason else UNSET,
         )
 
-    def trades(self, fills: NDArray[Any], now_s: float) -> None:
-        """Tell ``(n,) EVENT_DTYPE`` fills."""
-        listeners = [it for it in self.subscribers if "trades" in it.subscription.channels]
-        if not listeners or not len(fills):
-            return
+    def _trades(self, fills: NDArray[Any], now_s: float) -> Iterator[Trade]:
         agent_of = self._registry.agent_of
-        for number in np.unique(fills["instrument"]).tolist():
-            rows = fills[fills["instrument"] == number]
-            lines = b"".join(
-                encode(
-                    Trade(
-                        "trade", row[5], row[6], now_s, number + 1, row[10], row[11], row[1], row[7], row[12],
-                        agent_of(row[8]), agent_of(row[9]),
-                    )
-                )
-                for row in rows.tolist()
+        names = ("sequence", "step", "instrument", "price", "quantity", "side", "order_id", "other_order_id",
+                 "account", "other_account")  # fmt: skip
+        for sequence, step, instrument, price, quantity, side, taker_order, maker_order, taker, maker in zip(
+            *(fills[name].tolist() for name in names), strict=True
+        ):
+            yield Trade(
+                "trade", sequence, step, now_s, instrument + 1, price, quantity, side, taker_order,
+                maker_order, agent_of(taker), agent_of(maker),
             )  # fmt: skip
-            for client in listeners:
-                if client.subscription.wants("trades", number + 1):
-                    client.lines.append(lines)

@@ -131,7 +131,7 @@ class Floor:
 
     def learn_seats(self) -> None:
         """Take note of which accounts are seats."""
-        self._seats = self.simulation.state.seats > 0
+        self._seats = self.tape.seats = self.simulation.state.seats > 0
         self._outside = np.zeros(len(self.simulation.state.ledger.accounts), np.bool_)
         self._outside[: len(self._seats)] = self._seats
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from simlab.cli import bench, bring, learn, many, models, new, read, run
+from simlab.cli import bench, bring, learn, live, many, models, new, read, run
 from simlab.cli.output import print_error
 from simlab.errors import PluginError, SimlabError, StrategyError
 
@@ -34,7 +34,7 @@ class _Group(TyperGroup):
             raise typer.Exit(EXIT_ERROR) from error
         except KeyboardInterrupt as error:
             print_error("stopped", str(error) or "interrupted")
-            raise typer.Exit(EXIT_INTERRUPTED) from error
+            raise typer.Exit(getattr(error, "exit_code", EXIT_INTERRUPTED)) from error
 
 
 app = typer.Typer(
@@ -46,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: [bold]simlab run configs/quickstart.yaml[/bold]",
 )
-for group in (run, read, learn, many):
+for group in (run, live, read, learn, many):
     app.registered_commands += group.commands.registered_commands
 app.add_typer(new.commands, name="new")
 app.add_typer(bring.commands, name="import")

@@ -13,6 +13,7 @@ from simlab.cli.output import print_json, show
 
 if TYPE_CHECKING:
     from simlab.config import ExperimentConfig
+    from simlab.runner import Outcome
 
 __all__ = ["commands"]
 
@@ -43,7 +44,6 @@ def run(
 ) -> None:
     """Run one experiment and record it."""
     from simlab.config import load
-    from simlab.recording import open_run
     from simlab.runner import execute
     from simlab.runner.interrupts import Interrupts
 
@@ -53,6 +53,28 @@ def run(
         return
     with Interrupts() as interrupts:
         outcome = execute(config, out=out, record=not no_record, progress=not quiet, interrupts=interrupts)
+    _tell(outcome, config, quiet, as_json)
+
+
+@commands.command(epilog="Example:\n\n    simlab resume runs/quickstart-1-1")
+def resume(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run that did not end.")],
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no tables.")] = False,
+) -> None:
+    """Go on with a recorded run that was killed or stopped, from its latest checkpoint, to the end."""
+    from simlab.runner.interrupts import Interrupts
+    from simlab.runner.resume import config_of, resume_run
+
+    with Interrupts() as interrupts:
+        outcome = resume_run(folder, progress=not quiet, interrupts=interrupts)
+    _tell(outcome, config_of(folder), quiet, as_json)
+
+
+def _tell(outcome: Outcome, config: ExperimentConfig, quiet: bool, as_json: bool) -> None:
+    """Print how a run went."""
+    from simlab.recording import open_run
+
     agreement, lines = [], []
     if outcome.run_dir is not None and any(it.strategy == "replay" for it in config.populations.values()):
         from simlab.runner.agreement import agreement_lines, replay_agreement

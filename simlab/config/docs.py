@@ -93,6 +93,7 @@ _TITLES = {
     "PriceConfig": "llm.prices.MODEL",
     "ThinkingConfig": "llm.thinking",
     "RecordingConfig": "recording",
+    "CheckpointConfig": "checkpoint",
     "LiveConfig": "live",
     "LiveEngineConfig": "live.engine",
     "LiveGatewayConfig": "live.gateway",

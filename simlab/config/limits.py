@@ -16,6 +16,7 @@ __all__ = [
     "ANSWER",
     "BUFFERED",
     "CALLS",
+    "CHECKPOINTS",
     "CONNECTIONS",
     "FEE",
     "INSTRUMENTS",
@@ -66,6 +67,7 @@ LATENCY = Bound(
 MESSAGES = Bound(10**9, "a larger one limits nothing; leave message_rate out")
 OPEN_ORDERS = Bound(10**6, "each resting order takes about a hundred bytes of memory")
 LEVELS = Bound(100, "every sample has a row for each level")
+CHECKPOINTS = Bound(1000, "each takes as much room on disk as the market in memory")
 ANSWER = Bound(10**6, "no model writes more")
 REQUESTS = Bound(1000, "an endpoint answers fewer at once")
 RETRIES = Bound(20, "the waits double, so the last would take days")

@@ -31,6 +31,7 @@ from simlab.config.fields import (
 from simlab.config.language_models import LlmConfig
 from simlab.config.limits import (
     AGENTS,
+    CHECKPOINTS,
     FEE,
     INSTRUMENTS,
     LATENCY,
@@ -389,6 +390,13 @@ class RecordingConfig(Model):
     accounts_every: Step = described(1000, "Every account's cash and inventory; 0 for never", "steps")
 
 
+class CheckpointConfig(Model):
+    """When a recorded run writes down all that `simlab resume` and `simlab fork` need to go on from there."""
+
+    every: Step = described(10_000, "A checkpoint at each multiple of it", "steps", ge=1)
+    keep: Whole = described(3, "The latest that are kept", "checkpoints", ge=1, bound=CHECKPOINTS)
+
+
 class ExperimentConfig(Model):
     """One experiment: a market, its agents, and for how long."""
 
@@ -413,6 +421,9 @@ class ExperimentConfig(Model):
     populations: dict[Name, PopulationConfig] = described({}, "Who trades, by name")
     llm: LlmConfig | None = described(None, "Which language model is asked; none if not given")
     recording: RecordingConfig = described(RecordingConfig(), "What is recorded")
+    checkpoint: CheckpointConfig | None = described(
+        None, "From where a recorded run can go on; from its beginning if not given"
+    )
     live: LiveConfig | None = described(
         None, "How the market is opened to the world; `simlab live` takes the defaults if not given"
     )

@@ -165,6 +165,15 @@ class Tables:
         return arrays
 
     @classmethod
+    def dtypes(cls, prefix: str = "") -> dict[str, np.dtype[Any]]:
+        """Return the types of all arrays by the names that `to_arrays` gives them."""
+        found: dict[str, np.dtype[Any]] = {}
+        for name, field in cls.FIELDS.items():
+            part = field.kind == "part"
+            found |= field.dtype.dtypes(f"{prefix}{name}.") if part else {prefix + name: field.dtype}
+        return found
+
+    @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]], prefix: str = "") -> Self:
         """Return tables that hold copies of arrays as `to_arrays` names them.
 

@@ -234,6 +234,16 @@ class State(Tables):
                     digest.update(np.ascontiguousarray(column_).tobytes())
         return digest.hexdigest()
 
+    def kept(self) -> dict[str, NDArray[Any]]:
+        """Return of each array the first rows that decide how a market between two steps goes on.
+
+        All others are zero, or used anew.
+        """
+        return {
+            name: array[:0] if name in _USED_ANEW else self._used(name, array)
+            for name, array in self.to_arrays().items()
+        }
+
     def _used(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """Return the rows of a pool up to the highest that was ever used."""
         counters, clock = self.book.counters[0], self.clock[0]
@@ -252,6 +262,9 @@ _LEFT_OUT = {
     "quotes", "me", "rng", "seen", "memory_of_strategies",
 }  # fmt: skip
 """What follows from the rest, or is used anew in every step."""
+
+_USED_ANEW = {"book.events", "places", "sorting", "buckets", "due", "quotes"}
+"""Of these, what is empty between two steps once the recorder has been given it."""
 
 _COLUMNS_LEFT_OUT = {
     "address", "due_count", "active", "cursor", "slot", "agent", "looked", "parameters", "repeat",

@@ -27,8 +27,10 @@ __all__ = [
     "REACHED_FILE",
     "RUNNING",
     "Manifest",
+    "read_manifest",
     "read_reached",
     "write_reached",
+    "writer_of",
 ]
 
 MANIFEST_FILE = "manifest.json"
@@ -37,7 +39,10 @@ REACHED_FILE = "reached.json"
 RUNNING = "running"
 FINISHED = "finished"
 
-_OURS = ("status", "format_version", "pid", "host", "started", "ended", "counts", "reached")
+_OURS = ("status", "format_version", "pid", "host", "started", "ended", "counts", "reached", "resumed")
+_OF_THE_END = ("ended", "counts", "reached", "failed")
+"""What only a run that ended says of itself."""
+_NEARBY_SHOWN = 5
 _VERSIONS_OF = ("simlab", "numpy", "numba", "pandas", "pyarrow")
 
 
@@ -63,6 +68,17 @@ class Manifest:
             | {name: _version(name) for name in _VERSIONS_OF},
         }
         self._add(facts)
+
+    @classmethod
+    def reopened(cls, folder: Path, step: int) -> Manifest:
+        """Return the manifest of a run that goes on at a step, written by this process from now on."""
+        content = read_manifest(folder)
+        manifest = cls(folder, {})
+        own = {key: manifest._content[key] for key in ("status", "pid", "host")}
+        former = {key: it for key, it in content.items() if key not in _OF_THE_END}
+        again = {"step": step, "at": _now(), "versions": manifest._content["versions"]}
+        manifest._content = former | own | {"resumed": [*content.get("resumed", ()), again]}
+        return manifest
 
     def write(self) -> None:
         """Put the manifest on disk; raises OSError when that fails."""
@@ -91,6 +107,49 @@ class Manifest:
         content = self._content | dict(facts)
         _text(content)
         self._content = content
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what the manifest in a run folder says.
+
+    Raises
+    ------
+    RecordingError
+        When the folder is not that of a run; the message names runs nearby.
+    """
+    file = folder / MANIFEST_FILE
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = f"it has no {MANIFEST_FILE}" if folder.is_dir() else "there is no such folder"
+        raise RecordingError(f"{folder} is not a run: {missing}; {_nearby(folder)}") from error
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"cannot read {file}: {error}; restore it or record the run again") from error
+    if not isinstance(manifest, dict):
+        raise RecordingError(f"{file} is not the manifest of a run; restore it or record the run again")
+    return manifest
+
+
+def _nearby(path: Path) -> str:
+    around = [folder for folder in (path, path.parent) if folder.is_dir()]
+    found = sorted(str(file.parent) for folder in around for file in folder.glob(f"*/{MANIFEST_FILE}"))
+    if not found:
+        return f"no run is in {path} or beside it; give the folder that was recorded into"
+    more = "" if len(found) <= _NEARBY_SHOWN else f" and {len(found) - _NEARBY_SHOWN} more"
+    return f"runs nearby: {', '.join(found[:_NEARBY_SHOWN])}{more}"
+
+
+def writer_of(manifest: Mapping[str, Any]) -> str:
+    """Say what became of the process that writes a run: running, killed, or either, as far as is known."""
+    if manifest.get("host") != platform.node():
+        return "running or killed"
+    try:
+        os.kill(int(manifest["pid"]), 0)
+    except ProcessLookupError:
+        return "killed"
+    except (OSError, KeyError, TypeError, ValueError):
+        return "running or killed"
+    return RUNNING
 
 
 def write_reached(folder: Path, step: int) -> None:

@@ -19,9 +19,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simlab.errors import RecordingError
 from simlab.recording.schema import Table
 
-__all__ = ["ROW_GROUP_ROWS", "PartWriter", "part_files"]
+__all__ = ["ROW_GROUP_ROWS", "PartWriter", "cut_parts", "part_files"]
 
 _SMALL_ROWS = 1 << 16
 """A part of fewer rows is written again, under its name, with what comes after it."""
@@ -44,20 +45,21 @@ class PartWriter:
     Parameters
     ----------
     folder : Path
-        The table's folder; made with the first part.
+        The table's folder; made with the first part. Parts that it has are gone on with.
     table : Table
     rows_per_part : int
     """
 
     def __init__(self, folder: Path, table: Table, rows_per_part: int) -> None:
-        self.rows_published = 0
-        self._rows_before = 0
+        sizes = [pq.read_metadata(file).num_rows for file in part_files(folder)]
+        self._small_rows = min(_SMALL_ROWS, rows_per_part)
+        self._rows = sizes.pop() if sizes and sizes[-1] < self._small_rows else 0
+        self._parts = len(sizes)
+        self._rows_before = sum(sizes)
+        self.rows_published = self._rows_before + self._rows
         self._folder = folder
         self._table = table
         self._rows_per_part = rows_per_part
-        self._small_rows = min(_SMALL_ROWS, rows_per_part)
-        self._parts = 0
-        self._rows = 0
         self._file: pa.NativeFile | None = None
         self._parquet: pq.ParquetWriter | None = None
 
@@ -73,14 +75,7 @@ class PartWriter:
         table = self._table
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file = pa.OSFile(str(self._temporary), "wb")
-        self._parquet = pq.ParquetWriter(
-            self._file,
-            table.schema,
-            compression={name: _compression(table, name) for name in table.names},
-            use_dictionary=table.named("category", "string"),
-            column_encoding=dict.fromkeys(table.named("int32", "int64"), "DELTA_BINARY_PACKED"),
-            write_statistics=table.named("int32", "int64", "float64"),
-        )
+        self._parquet = _parquet_writer(self._file, table)
         if self._rows:  # what was published small, in this part's place
             self._parquet.write_table(pq.read_table(self._final, schema=table.schema, partitioning=None))
         return self._parquet
@@ -91,7 +86,7 @@ class PartWriter:
 
     @property
     def _temporary(self) -> Path:
-        return self._folder / f".part-{self._parts:05d}.parquet.writing"
+        return _temporary(self._final)
 
     def publish(self) -> None:
         """Give the open part, if there is one, its final name."""
@@ -117,6 +112,55 @@ class PartWriter:
         with suppress(OSError):
             self._temporary.unlink(missing_ok=True)
         self._parquet = self._file = None
+
+
+def cut_parts(folder: Path, table: Table, rows: int) -> None:
+    """Remove all rows of a table but the first `rows`; whatever ends the process meanwhile, these are there.
+
+    Raises
+    ------
+    RecordingError
+        When there are fewer.
+    """
+    sizes = {file: pq.read_metadata(file).num_rows for file in part_files(folder)}
+    total = sum(sizes.values())
+    if rows > total:
+        raise RecordingError(
+            f"{folder} has {total} rows and should have {rows}: parts of it are missing; restore them, or run"
+            " again from the beginning into another folder"
+        )
+    for file, count in reversed(sizes.items()):
+        total -= count
+        if total >= rows:
+            file.unlink()
+        elif total + count > rows:
+            _shorten(file, table, rows - total)
+    for file in folder.glob(".part-*.writing"):
+        file.unlink()
+
+
+def _shorten(file: Path, table: Table, rows: int) -> None:
+    kept = pq.read_table(file, schema=table.schema, partitioning=None).slice(0, rows)
+    temporary = _temporary(file)
+    with pa.OSFile(str(temporary), "wb") as opened, _parquet_writer(opened, table) as parquet:
+        parquet.write_table(kept, row_group_size=ROW_GROUP_ROWS)
+    _sync(temporary)
+    os.replace(temporary, file)
+
+
+def _temporary(final: Path) -> Path:
+    return final.with_name(f".{final.name}.writing")
+
+
+def _parquet_writer(file: pa.NativeFile, table: Table) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        file,
+        table.schema,
+        compression={name: _compression(table, name) for name in table.names},
+        use_dictionary=table.named("category", "string"),
+        column_encoding=dict.fromkeys(table.named("int32", "int64"), "DELTA_BINARY_PACKED"),
+        write_statistics=table.named("int32", "int64", "float64"),
+    )
 
 
 def _compression(table: Table, column: str) -> str:

@@ -18,7 +18,7 @@ from simlab.core.types import EVENT_DTYPE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ClosedError", "RecordQueue", "Work"]
+__all__ = ["ClosedError", "Commit", "RecordQueue", "Work"]
 
 
 _EVENT_WORDS = EVENT_DTYPE.itemsize // 8
@@ -33,6 +33,13 @@ class ClosedError(Exception):
     """Say that the queue takes nothing more."""
 
 
+class Commit(NamedTuple):
+    """That everything of the steps before `step` has been handed over; `number` counts these from 1."""
+
+    step: int
+    number: int
+
+
 class Work(NamedTuple):
     """What the recorder's thread is to do next: any of the three, in this order."""
 
@@ -42,8 +49,8 @@ class Work(NamedTuple):
     """The name of a table and rows for it."""
     flush: bool = False
     """Whether to put on disk what is buffered."""
-    commit: int | None = None
-    """The step before which everything has now been given; to be put on disk, and then said to be there."""
+    commit: Commit | None = None
+    """That everything it speaks of has now been given; to be put on disk, and then said to be there."""
 
 
 class _Buffer:
@@ -89,7 +96,8 @@ class RecordQueue:
         self._row_bytes = 0
         self._row_bytes_limit = row_bytes
         self._put = self._taken = (0, 0)  # events and tables of rows
-        self._marks: deque[tuple[tuple[int, int], int]] = deque()
+        self._marks: deque[tuple[tuple[int, int], Commit]] = deque()
+        self._commits = self._commits_done = 0
         self._flushes_wanted = 0
         self._flushes_taken = 0
         self._flushes_done = 0
@@ -146,12 +154,20 @@ class RecordQueue:
             if self._flushes_done < mine:
                 raise ClosedError
 
-    def commit(self, step: int) -> None:
-        """Say that everything of the steps before `step` has been handed over; does not wait."""
+    def commit(self, step: int) -> int:
+        """Say that everything of the steps before `step` has been handed over; return its number."""
         with self._changed:
             self._check_open()
-            self._marks.append((self._put, step))
+            self._commits += 1
+            self._marks.append((self._put, Commit(step, self._commits)))
             self._changed.notify_all()
+            return self._commits
+
+    def wait_for(self, number: int) -> bool:
+        """Wait until what a commit spoke of is on disk; False when the consumer is gone before."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._consumer_gone or self._commits_done >= number)
+            return self._commits_done >= number
 
     def _check_open(self) -> None:
         if self._closed:
@@ -186,15 +202,15 @@ class RecordQueue:
                 return None
             return Work(events, rows, flush and not self._filled and not self._rows, commit)
 
-    def _take_marks(self, events: int, rows: bool) -> int | None:
-        """Count what is given now, and return the latest step of which everything has been given."""
+    def _take_marks(self, events: int, rows: bool) -> Commit | None:
+        """Count what is given now, and return the latest commit of which everything has been given."""
         self._taken = (self._taken[0] + events, self._taken[1] + rows)
-        step = None
+        commit = None
         while self._marks and all(
             taken >= put for taken, put in zip(self._taken, self._marks[0][0], strict=True)
         ):
-            step = self._marks.popleft()[1]
-        return step
+            commit = self._marks.popleft()[1]
+        return commit
 
     def _has_work(self) -> bool:
         flush = self._flushes_done < self._flushes_wanted
@@ -225,6 +241,12 @@ class RecordQueue:
                 self._free.append(self._in_work)
                 self._in_work = None
                 self._changed.notify_all()
+
+    def committed(self, number: int) -> None:
+        """Say, as the consumer, that what a commit spoke of is on disk."""
+        with self._changed:
+            self._commits_done = number
+            self._changed.notify_all()
 
     def flushed(self) -> None:
         """Say, as the consumer, that the flush taken last is done."""

@@ -103,8 +103,9 @@ class Recorder:
                 self._publish()
                 deadline = time.monotonic() + self._seconds_per_part
             if work.commit is not None:
-                write_reached(self._folder, work.commit)
-                self.reached = work.commit
+                write_reached(self._folder, work.commit.step)
+                self.reached = work.commit.step
+                self._queue.committed(work.commit.number)
             if work.flush:
                 self._queue.flushed()
         self._publish()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simlab.errors import RecordingError, did_you_mean
-from simlab.recording.manifest import CONFIG_FILE, FINISHED, MANIFEST_FILE, RUNNING, read_reached
+from simlab.recording.manifest import (
+    CONFIG_FILE,
+    FINISHED,
+    RUNNING,
+    read_manifest,
+    read_reached,
+    writer_of,
+)
 from simlab.recording.schema import TABLES, Table, table_named
 
 if TYPE_CHECKING:
@@ -28,7 +32,6 @@ _NAMED_BY = {
     "maker_account": "agents",
 }
 _NOBODY = -1
-_NEARBY_SHOWN = 5
 
 
 def open_run(path: Path | str) -> Run:
@@ -67,7 +70,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.manifest: dict[str, Any] = _read_manifest(path)
+        self.manifest: dict[str, Any] = read_manifest(path)
 
     @property
     def finished(self) -> bool:
@@ -84,7 +87,7 @@ class Run:
             found = read_reached(self.path)
             if found is not None:
                 return found
-            self.manifest = _read_manifest(self.path)  # it may have ended since
+            self.manifest = read_manifest(self.path)  # it may have ended since
         reached = self.manifest.get("reached")
         return reached if reached is not None or not self.finished else self.manifest.get("steps")
 
@@ -95,7 +98,7 @@ class Run:
         if self.finished:
             return FINISHED
         status = str(self.manifest.get("status", "unknown"))
-        how = f"{_alive(self.manifest)}, pid {self.manifest.get('pid')}" if status == RUNNING else status
+        how = f"{writer_of(self.manifest)}, pid {self.manifest.get('pid')}" if status == RUNNING else status
         total = f" of {planned:,}" if isinstance(planned, int) else ""
         where = f"; recorded to step {reached:,}{total}" if reached is not None else ""
         return f"unfinished ({how}){where}"
@@ -385,19 +388,6 @@ class Run:
         return f"<Run {self.path}: {self.status}; rows: {counts or 'none'}>"
 
 
-def _alive(manifest: dict[str, Any]) -> str:
-    """Say whether the process of a run that has not ended is still there, as far as can be known."""
-    if manifest.get("host") != platform.node():
-        return "running or killed"
-    try:
-        os.kill(int(manifest["pid"]), 0)
-    except ProcessLookupError:
-        return "killed"
-    except (OSError, KeyError, TypeError, ValueError):
-        return "running or killed"
-    return RUNNING
-
-
 def _all_of(terms: list[ds.Expression]) -> ds.Expression:
     combined = terms[0]
     for term in terms[1:]:
@@ -426,26 +416,3 @@ def _categorical(values: pa.ChunkedArray, categories: tuple[str, ...]) -> pd.Cat
 
     recorded = values.unify_dictionaries().to_pandas().array
     return pd.Categorical(recorded).set_categories(list(categories))
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    file = path / MANIFEST_FILE
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        missing = f"it has no {MANIFEST_FILE}" if path.is_dir() else "there is no such folder"
-        raise RecordingError(f"{path} is not a run: {missing}; {_nearby(path)}") from error
-    except (OSError, ValueError) as error:
-        raise RecordingError(f"cannot read {file}: {error}; restore it or record the run again") from error
-    if not isinstance(manifest, dict):
-        raise RecordingError(f"{file} is not the manifest of a run; restore it or record the run again")
-    return manifest
-
-
-def _nearby(path: Path) -> str:
-    around = [folder for folder in (path, path.parent) if folder.is_dir()]
-    found = sorted(str(file.parent) for folder in around for file in folder.glob(f"*/{MANIFEST_FILE}"))
-    if not found:
-        return f"no run is in {path} or beside it; give the folder that was recorded into"
-    more = "" if len(found) <= _NEARBY_SHOWN else f" and {len(found) - _NEARBY_SHOWN} more"
-    return f"runs nearby: {', '.join(found[:_NEARBY_SHOWN])}{more}"

@@ -9,19 +9,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from simlab.core.types import EVENT_DTYPE
+from simlab.core.types import EVENT_DTYPE, EventKind
 from simlab.errors import RecordingError
 from simlab.recording.columns import arrow_table
-from simlab.recording.manifest import CONFIG_FILE, FINISHED, Manifest
+from simlab.recording.manifest import CONFIG_FILE, FINISHED, Manifest, write_reached
+from simlab.recording.parts import cut_parts
 from simlab.recording.queue import ClosedError, RecordQueue
 from simlab.recording.recorder import Recorder
-from simlab.recording.schema import table_named
+from simlab.recording.schema import TABLES, table_named
 
 __all__ = ["RunWriter"]
 
@@ -93,15 +94,67 @@ class RunWriter:
             rows_per_part=rows_per_part, queue_buffers=queue_buffers, buffer_events=buffer_events
         )
         self.path = Path(path)
-        self._outcome: str | None = None
-        self._started_s = time.monotonic()
         self._manifest = Manifest(self.path, manifest or {})
         self._make_folder(config)
+        self._given = dict.fromkeys(TABLES, 0)
+        self._start(rows_per_part, seconds_per_part, queue_buffers, buffer_events)
+
+    @classmethod
+    def reopen(
+        cls,
+        path: Path | str,
+        rows: Mapping[str, int],
+        *,
+        step: int,
+        rows_per_part: int = 1_000_000,
+        seconds_per_part: float = 60.0,
+        queue_buffers: int = 8,
+        buffer_events: int = 65_536,
+    ) -> Self:
+        """Go on with a recording that ended early, behind its first rows; what follows them is removed.
+
+        Parameters
+        ----------
+        path : Path
+        rows : mapping of str to int
+            How many rows of each table are kept, none of those not named: what `given` said at some time.
+        step : int
+            The step before which these rows are whole.
+
+        Raises
+        ------
+        RecordingError
+            When it is no recording, or has fewer rows.
+        """
+        writer = cls.__new__(cls)
+        writer.path = Path(path)
+        writer._manifest = Manifest.reopened(writer.path, step)
+        writer._given = dict.fromkeys(TABLES, 0) | dict(rows)
+        try:
+            write_reached(writer.path, step)
+            writer._manifest.write()
+            for name, count in writer._given.items():
+                cut_parts(writer.path / name, table_named(name), count)
+        except OSError as error:
+            raise RecordingError(f"cannot go on with the recording {path}: {error}") from error
+        writer._start(rows_per_part, seconds_per_part, queue_buffers, buffer_events)
+        return writer
+
+    def _start(
+        self, rows_per_part: int, seconds_per_part: float, queue_buffers: int, buffer_events: int
+    ) -> None:
+        self._outcome: str | None = None
+        self._started_s = time.monotonic()
         self._queue = RecordQueue(queue_buffers, buffer_events, _ROW_BYTES_WAITING)
         self._recorder = Recorder(
             self.path, self._queue, rows_per_part=rows_per_part, seconds_per_part=seconds_per_part
         )
         self._recorder.start()
+
+    @property
+    def given(self) -> dict[str, int]:
+        """How many rows of each table were handed over so far."""
+        return dict(self._given)
 
     def _make_folder(self, config: Mapping[str, Any]) -> None:
         try:
@@ -142,6 +195,9 @@ class RunWriter:
             self._queue.put_events(events)
         except ClosedError:
             self._refuse()
+        fills = int(np.count_nonzero(events["kind"] == EventKind.FILL))
+        self._given["trades"] += fills
+        self._given["messages"] += len(events) - fills
 
     def rows(self, table: str, columns: Mapping[str, Any]) -> None:
         """Record rows of a table other than the event log's two.
@@ -168,6 +224,7 @@ class RunWriter:
             self._queue.put_rows(table, rows)
         except ClosedError:
             self._refuse()
+        self._given[table] += rows.num_rows
         if declared.static:
             self.flush()
 
@@ -184,8 +241,8 @@ class RunWriter:
         except ClosedError:
             self._refuse()
 
-    def commit(self, step: int) -> None:
-        """Say that every step before `step` has been handed over whole; does not wait.
+    def commit(self, step: int) -> int:
+        """Say that every step before `step` has been handed over whole, and number that; does not wait.
 
         As soon as all of it is on disk, the folder says so. Whatever then ends the process, a reader sees all
         tables up to the same step, the last that was committed.
@@ -195,15 +252,27 @@ class RunWriter:
         step : int
             Not less than before.
 
+        Returns
+        -------
+        int
+            For `wait_for`.
+
         Raises
         ------
         RecordingError
             When the recorder has failed or ended.
         """
         try:
-            self._queue.commit(step)
+            return self._queue.commit(step)
         except ClosedError:
             self._refuse()
+
+    def wait_for(self, commit: int) -> bool:
+        """Wait until what a `commit` spoke of is on disk; False when the recorder ended before.
+
+        Unlike all other calls this one may come from any thread.
+        """
+        return self._queue.wait_for(commit)
 
     def finish(self, summary: Mapping[str, Any] | None = None) -> None:
         """Write what is left and mark the run as finished.

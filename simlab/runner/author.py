@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from types import MappingProxyType, TracebackType
+from typing import Any, NamedTuple, Self
 
 from numpy.typing import NDArray
 
@@ -21,11 +21,23 @@ from simlab.recording import RunWriter
 from simlab.runner.provenance import provenance
 from simlab.runner.tables import agent_columns
 
-__all__ = ["KEPT_AFTER_S", "Author", "deciding", "interrupted", "new_folder", "under_way"]
+__all__ = ["KEPT_AFTER_S", "Author", "Position", "deciding", "interrupted", "new_folder", "under_way"]
 
 KEPT_AFTER_S = 5.0
 """Seconds after which what happened is put on disk, whatever ends the process then; to these comes one slice
 of steps of about a tenth of a second, or one step or decision where that takes longer."""
+
+
+_KNOWN_BEFORE = ("name", "seed", "steps", "run_dir")
+
+
+class Position(NamedTuple):
+    """How far a recording is: the step that is next, and the rows of each table before it."""
+
+    step: int = 0
+    rows: Mapping[str, int] = MappingProxyType({})
+    commit: int = 0
+    """What `Author.settle` waits for; of this process alone."""
 
 
 class Author(AbstractContextManager["Author"]):
@@ -44,15 +56,27 @@ class Author(AbstractContextManager["Author"]):
     """
 
     def __init__(self, parent: Path, config: ExperimentConfig, spec: SimulationSpec) -> None:
-        self._known = {
-            "name": config.name,
-            "seed": config.seed,
-            "steps": config.steps,
-            **provenance(spec),
-        }
         folder = new_folder(parent, f"{config.name}-{config.seed}")
-        self._writer = RunWriter(folder, config=resolved(config), manifest=self._known)
+        known = {"name": config.name, "seed": config.seed, "steps": config.steps} | provenance(spec)
+        self._start(RunWriter(folder, config=resolved(config), manifest=known))
+
+    @classmethod
+    def reopen(cls, folder: Path, position: Position) -> Self:
+        """Go on with a recording at a position that it had; what was recorded after that is removed.
+
+        Raises
+        ------
+        RecordingError
+            When it is no recording, or never came so far.
+        """
+        author = cls.__new__(cls)
+        author._start(RunWriter.reopen(folder, position.rows, step=position.step))
+        return author
+
+    def _start(self, writer: RunWriter) -> None:
+        self._writer = writer
         self._kept_s = time.monotonic()
+        self._commit = 0
         self._simulation: Simulation | None = None
 
     @property
@@ -69,11 +93,26 @@ class Author(AbstractContextManager["Author"]):
         self._writer.rows(table, columns)
 
     def begin(self, simulation: Simulation) -> None:
-        """Take note of what is recorded; record who holds each account and what is traded."""
+        """Take note of what is recorded; record who holds each account and what is traded, unless it is."""
         self._simulation = simulation
         simulation.pulse = self.keep_up
-        self.rows("instruments", instrument_columns(simulation.spec.instruments))
-        self.rows("agents", agent_columns(simulation))
+        if not self._writer.given["instruments"]:
+            self.rows("instruments", instrument_columns(simulation.spec.instruments))
+        if not self._writer.given["agents"]:
+            self.rows("agents", agent_columns(simulation))
+
+    def position(self) -> Position:
+        """Return how far the recording is now; between two steps, so that it can go on from there.
+
+        It is on disk only when `settle` says so.
+        """
+        self._keep()
+        step = self._simulation.step if self._simulation is not None else 0
+        return Position(step, self._writer.given, self._commit)
+
+    def settle(self, position: Position) -> bool:
+        """Wait until a position is on disk; False when the recorder failed before. From any thread."""
+        return self._writer.wait_for(position.commit)
 
     def keep_up(self) -> None:
         """Put on disk what happened so far, if the last time was long enough ago; does not wait for the disk.
@@ -88,12 +127,12 @@ class Author(AbstractContextManager["Author"]):
     def _keep(self) -> None:
         if self._simulation is not None:
             self._simulation.flush()
-            self._writer.commit(self._simulation.step)
+            self._commit = self._writer.commit(self._simulation.step)
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """End the recording of a run that came to its end, with what is known of it now."""
         self._keep()
-        self._writer.finish({key: it for key, it in facts.items() if key not in (*self._known, "run_dir")})
+        self._writer.finish({key: it for key, it in facts.items() if key not in _KNOWN_BEFORE})
 
     def __enter__(self) -> Self:
         return self

@@ -14,15 +14,24 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-__all__ = ["EXIT_INTERRUPTED", "Interrupts"]
+__all__ = ["EXIT_INTERRUPTED", "EXIT_TERMINATED", "Interrupts", "Terminated"]
 
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+"""As a shell says it of a process that SIGINT or SIGTERM ended."""
+
+
+class Terminated(KeyboardInterrupt):
+    """Say that SIGTERM ended a run, between two steps."""
+
+    exit_code = EXIT_TERMINATED
 
 
 class Interrupts(AbstractContextManager["Interrupts"]):
     """While entered, the first Ctrl-C stops the run when it can be stopped, the second ends the process.
+
+    SIGTERM stops it at the end of the step under way, the second one ends the process.
 
     It does nothing outside the main thread, which is the only one that hears signals, and where somebody else
     listens already (an event loop).
@@ -34,11 +43,14 @@ class Interrupts(AbstractContextManager["Interrupts"]):
     heard : int
         How often Ctrl-C was pressed. Whoever steps looks at it: the exception that Python raises at the first
         gets lost where it comes up in a callback of a library, such as LLVM's while compiled code is loaded.
+    terminated : int
+        How often SIGTERM came. Python raises nothing then.
     """
 
     def __init__(self) -> None:
         self.describe: Callable[[], str] = lambda: ""
-        self.heard = 0
+        self.heard = self.terminated = 0
+        self._terminating: Any = None
         self._ends: tuple[int, int] | None = None
         self._thread: threading.Thread | None = None
 
@@ -54,6 +66,7 @@ class Interrupts(AbstractContextManager["Interrupts"]):
             os.close(writing)
             return self
         self._ends = reading, writing
+        self._terminating = signal.signal(signal.SIGTERM, lambda number, frame: None)  # heard by the thread
         self._thread = threading.Thread(target=self._watch, args=(reading,), name="interrupts", daemon=True)
         self._thread.start()
         return self
@@ -64,6 +77,7 @@ class Interrupts(AbstractContextManager["Interrupts"]):
         if self._ends is None or self._thread is None:
             return
         reading, writing = self._ends
+        signal.signal(signal.SIGTERM, self._terminating)
         signal.set_wakeup_fd(-1)
         os.close(writing)
         self._thread.join()
@@ -73,15 +87,18 @@ class Interrupts(AbstractContextManager["Interrupts"]):
     def _watch(self, reading: int) -> None:
         while received := os.read(reading, 64):
             for number in received:
-                if number != signal.SIGINT:
-                    continue
-                self.heard += 1
-                if self.heard == 1:
+                if number == signal.SIGINT:
+                    self.heard += 1
+                    if self.heard > 1:
+                        self._end(EXIT_INTERRUPTED)
                     _say("stopping after this decision; press Ctrl-C again to end at once")
-                else:
-                    self._end()
+                elif number == signal.SIGTERM:
+                    self.terminated += 1
+                    if self.terminated > 1:
+                        self._end(EXIT_TERMINATED)
+                    _say("stopping after this step; another SIGTERM ends at once")
 
-    def _end(self) -> None:
+    def _end(self, code: int) -> None:
         try:
             what = self.describe()
         except Exception:  # the run is in the midst of anything; the process ends whatever it can say
@@ -89,7 +106,7 @@ class Interrupts(AbstractContextManager["Interrupts"]):
         try:
             _say(f"ended at once{f': {what}' if what else ''}")
         finally:  # nobody may be listening any more
-            os._exit(EXIT_INTERRUPTED)
+            os._exit(code)
 
 
 def _say(text: str) -> None:

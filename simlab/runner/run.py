@@ -18,9 +18,11 @@ from simlab.core.hashing import hash_text
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
 from simlab.runner.author import Author, interrupted, under_way
-from simlab.runner.interrupts import Interrupts
+from simlab.runner.checkpoint import Checkpoint
+from simlab.runner.interrupts import Interrupts, Terminated
+from simlab.runner.keeping import Keeper, spent_s
 
-__all__ = ["RUNS_FOLDER", "Outcome", "execute", "run"]
+__all__ = ["RUNS_FOLDER", "Outcome", "carry_out", "execute", "run"]
 
 RUNS_FOLDER = "runs"
 """Folder under the current one that run folders are made in."""
@@ -130,30 +132,48 @@ def execute(
         require_writable_folder(parent)  # before the work: drawing a million agents takes a while
     spec = build(config)
     author = Author(parent, config, spec) if recorded else None
+    return carry_out(config, spec, author, None, progress=progress, interrupts=interrupts)
+
+
+def carry_out(
+    config: ExperimentConfig,
+    spec: SimulationSpec,
+    author: Author | None,
+    checkpoint: Checkpoint | None,
+    *,
+    progress: bool,
+    interrupts: Interrupts | None,
+) -> Outcome:
+    """Run what a configuration says, from its beginning or from a checkpoint, to its end; see `execute`."""
     bar = TerminalProgress(spec) if progress else SilentProgress()
     try:
         with author or nullcontext():
-            return _stepped(config, spec, author, bar, interrupts)
+            return _stepped(config, spec, author, checkpoint, bar, interrupts)
     except KeyboardInterrupt as interruption:
         where = f"; what was recorded is in {author.folder}" if author is not None else ""
-        raise KeyboardInterrupt(f"{interrupted(interruption)}{where}") from None
+        raise type(interruption)(f"{interrupted(interruption)}{where}") from None
 
 
 def _stepped(
     config: ExperimentConfig,
     spec: SimulationSpec,
     author: Author | None,
+    checkpoint: Checkpoint | None,
     bar: Progress,
     interrupts: Interrupts | None,
 ) -> Outcome:
     started_s = time.perf_counter()
-    with bar, closing(Simulation(spec, sink=author)) as simulation:
+    market = Simulation(spec, sink=author) if checkpoint is None else checkpoint.restore(spec, author)
+    with bar, closing(market) as simulation:
         if interrupts is not None:
             interrupts.describe = partial(under_way, simulation)
+        keeper = None
         if author is not None:
             author.begin(simulation)
+            started_s -= spent_s(checkpoint)
+            keeper = Keeper(simulation, author, config.checkpoint, started_s)
         bar.begin(simulation)
-        _advance(simulation, bar, author, interrupts)
+        _advance(simulation, bar, author, keeper, interrupts)
     simulation.finish()
     simulation.audit()
     outcome = Outcome(
@@ -173,20 +193,33 @@ def _stepped(
 
 
 def _advance(
-    simulation: Simulation, bar: Progress, author: Author | None, interrupts: Interrupts | None
+    simulation: Simulation,
+    bar: Progress,
+    author: Author | None,
+    keeper: Keeper | None,
+    interrupts: Interrupts | None,
 ) -> None:
-    """Step to the end in slices of about a tenth of a second, between which Ctrl-C is heard."""
+    """Step to the end in slices of about a tenth of a second, between which signals are heard."""
     steps, total = 1, simulation.spec.steps
     try:
         while simulation.step < total:
             began_s = time.perf_counter()
-            simulation.advance(min(simulation.step + steps, total))
+            until = min(simulation.step + steps, total)
+            simulation.advance(until if keeper is None else min(until, keeper.next_step))
             elapsed_s = time.perf_counter() - began_s
             steps = max(1, min(_SLICE_STEPS, int(steps * min(8.0, _SLICE_S / max(elapsed_s, 1e-9)))))
             bar.update(simulation)
-            if author is not None:
+            if author is not None and keeper is not None:
                 author.keep_up()
+                keeper.keep_up()
             if interrupts is not None and interrupts.heard:
                 raise KeyboardInterrupt
+            if interrupts is not None and interrupts.terminated and simulation.step < total:
+                again = "" if keeper is None else f"; {keeper.stop()}"
+                raise Terminated(f"terminated at step {simulation.step} of {total}{again}")
+        if keeper is not None:
+            keeper.end()
+    except Terminated:
+        raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted at step {simulation.step} of {total}") from None

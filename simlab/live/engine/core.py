@@ -1,0 +1,485 @@
+"""Answer requests: what each asks for is done, answered to who asked, and told to who listens. No I/O."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from simlab.config.live import TRADERS, LiveConfig
+from simlab.core.types import Reason
+from simlab.errors import SimlabError
+from simlab.live import protocol as ask
+from simlab.live.engine.feed import DEPTH_SHOWN, PRINTS_AT_ONCE, Feed
+from simlab.live.engine.floor import Floor
+from simlab.live.engine.log import Log
+from simlab.live.engine.metrics import Meter
+from simlab.live.engine.news import NewsShelf
+from simlab.live.engine.pacing import Pace
+from simlab.live.engine.reading import (
+    Listing,
+    agent_view,
+    book_view,
+    candle_rows,
+    holdings,
+    instrument_view,
+    is_listed,
+    order_view,
+    trade_rows,
+)
+from simlab.live.engine.registry import Agent, Client, Registry, Session
+from simlab.live.engine.trading import Trading
+from simlab.live.protocol import Asked, Failure
+from simlab.market.instruments import Instrument
+
+__all__ = ["ENTERS", "Core"]
+
+ENTERS = (ask.Add, ask.Cancel, ask.Replace, ask.CancelAll)
+"""Requests that the matching loop must get to: what the queue counts."""
+
+
+class Core:
+    """One market, its agents and its listeners.
+
+    Parameters
+    ----------
+    floor : Floor
+    registry : Registry
+    settings : LiveConfig
+    log : Log
+    """
+
+    def __init__(
+        self,
+        floor: Floor,
+        registry: Registry,
+        settings: LiveConfig,
+        log: Log,
+        *,
+        listings: Iterable[Listing],
+        news: NewsShelf,
+        token: str | None = None,
+    ) -> None:
+        self.floor, self.registry, self.settings, self.log = floor, registry, settings, log
+        self.listings = list(listings)
+        self.news = news
+        self.pace = Pace(settings.steps_per_second)
+        self.feed = Feed(registry)
+        self.meter = Meter(time.time())
+        self.connections = 0
+        self.queued = 0
+        self._token = token
+        self._trading = Trading(floor, registry, log, self._seat_guest)
+        self._gathered: dict[type, Callable[[Client, Any], None]] = {
+            ask.Add: self._trading.add,
+            ask.Cancel: self._trading.cancel,
+            ask.Replace: self._trading.replace,
+            Failure: self._trading.fail,
+        }
+        self._answered: dict[type, Callable[[Client, Session, Any], dict[str, Any] | Failure]] = {
+            ask.CancelAll: self._cancel_all,
+            ask.Snapshot: self._snapshot,
+            ask.ListInstruments: self._list_instruments,
+            ask.AddInstrument: self._add_instrument,
+            ask.RemoveInstrument: self._remove_instrument,
+            ask.Register: self._register,
+            ask.CreateAgent: self._create_agent,
+            ask.Agents: self._agents,
+            ask.Account: self._account,
+            ask.Orders: self._orders,
+            ask.Trades: self._trades,
+            ask.Candles: self._candles,
+            ask.Publish: self._publish,
+            ask.News: self._news,
+            ask.Pause: self._pause,
+            ask.Resume: self._resume,
+            ask.Step: self._step,
+            ask.Speed: self._speed,
+            ask.Subscribe: self._subscribe,
+            ask.CloseSession: self._close_session,
+            ask.Metrics: self._metrics,
+            ask.Ping: self._ping,
+            ask.Hello: self._hello,
+        }
+
+    @property
+    def over(self) -> bool:
+        """Whether the last step has been run."""
+        return self.floor.simulation.step >= self.floor.simulation.spec.steps
+
+    def take(self, batch: Sequence[tuple[Client, Asked | Failure]]) -> None:
+        """Answer requests in their order, and tell listeners what they did."""
+        self.floor.now_s = time.time()
+        trading = self._trading
+        for client, request in batch:
+            if not client.trusted and not isinstance(request, ask.Hello):
+                request = Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
+            elif self.over and isinstance(request, _CHANGES):
+                request = self._is_over(request)
+            gathered = self._gathered.get(type(request))
+            if gathered is not None:
+                gathered(client, request)
+            else:
+                trading.flush()
+                self._answer(client, request)
+        trading.flush()
+        self.log.write(self.floor.simulation.step)
+        self.tell()
+
+    def _answer(self, client: Client, request: Any) -> None:
+        try:
+            answer = self._answered[type(request)](client, client.session(request.session), request)
+        except SimlabError as error:
+            answer = Failure("BAD_REQUEST", str(error))
+        client.answers.append(answer if isinstance(answer, Failure) else {"status": "success", **answer})
+
+    def _is_over(self, request: Any) -> Failure:
+        failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
+        if isinstance(request, ask.Add) and request.order.id is not None:
+            failure.id = request.order.id
+        return failure
+
+    def tell(self) -> None:
+        """Tell listeners what happened since this was called last."""
+        floor, now_s = self.floor, self.floor.now_s
+        if floor.changes:
+            self.feed.orders(floor.changes, now_s)
+            floor.changes.clear()
+        if floor.prints:
+            prints = floor.take_prints(PRINTS_AT_ONCE)
+            self.meter.untold += prints.left_out
+            self.feed.trades(prints.rows, now_s)
+        for item in self.news.fresh():
+            self.feed.tell("news", {"event": "news", "news": item})
+        for client in self.feed.subscribers:
+            client.subscription.changed |= floor.touched
+        floor.touched.clear()
+        self.meter.mark(now_s, floor.entered, floor.tape.trades)
+
+    def tell_books(self, now_s: float) -> None:
+        """Tell subscribers, whose interval is over, the books that changed."""
+        lines: dict[int, bytes] = {}
+        simulation = self.floor.simulation
+        for client in self.feed.subscribers:
+            subscription = client.subscription
+            if now_s < subscription.due_s:
+                continue
+            subscription.due_s = now_s + subscription.interval_s
+            if subscription.wants("book"):
+                for number in sorted(subscription.changed):
+                    if subscription.wants("book", number + 1):
+                        if number not in lines:
+                            view = book_view(simulation, number, DEPTH_SHOWN)
+                            lines[number] = ask.encode({"event": "book", **view})
+                        client.lines.append(lines[number])
+                subscription.changed.clear()
+            if subscription.wants("market") and subscription.step != simulation.step:
+                subscription.step = simulation.step
+                client.lines.append(ask.encode({"event": "market", **self._pace()}))
+
+    def leave(self, client: Client) -> None:
+        """Take note that a connection is gone."""
+        self.floor.now_s = time.time()
+        self.feed.leave(client)
+        self._watch()
+        for session in list(client.sessions.values()):
+            self._end(session)
+        client.sessions.clear()
+        self.log.write(self.floor.simulation.step)
+        self.tell()
+
+    def _end(self, session: Session) -> None:
+        """End a session: its guest account is free, and orders go where their agent wants it so."""
+        agents = list(session.agents.values())
+        for account in list(self.registry.leave(session)):
+            if not self.over:
+                self.floor.cancel_all(account, -1)
+        for agent in agents:
+            self._tell_agent("agent_changed", agent)
+
+    def _tell_agent(self, event: str, agent: Agent) -> None:
+        if self.feed.wanted("agents"):
+            view = agent_view(self.floor.simulation, self.registry, agent)
+            self.feed.tell("agents", {"event": event, "agent": view})
+
+    def _watch(self) -> None:
+        self.floor.watched = self.feed.wanted("orders")
+        self.floor.prints_watched = self.feed.wanted("trades")
+
+    def _seat_guest(self, session: Session) -> int | Failure:
+        idle = self.registry.idle_guest()
+        account = self._seat(None) if idle is None else idle
+        if isinstance(account, Failure):
+            return account
+        self.log.before("guest", account)
+        self.floor.orders.forget(account)
+        self.registry.seat_guest(session, account)
+        return account
+
+    def _seat(self, cash: int | None) -> int | Failure:
+        """Take a seat of the traders."""
+        try:
+            account = self.floor.simulation.take_seat(TRADERS, cash=cash)
+        except SimlabError:
+            count = self.settings.seats.count
+            return Failure(
+                "NO_SEAT", f"all {count} accounts are taken; raise live.seats.count and start again"
+            )
+        self.floor.flush()
+        return account
+
+    def _number(self, symbol_id: int) -> int | Failure:
+        """Return the number of an instrument."""
+        count = len(self.listings)
+        if 1 <= symbol_id <= count:
+            return symbol_id - 1
+        return Failure(
+            Reason.UNKNOWN_INSTRUMENT.name,
+            f"symbol_id {symbol_id} is unknown; they are 1 to {count}",
+            field="symbol_id",
+        )
+
+    def _trader(self, session: Session, agent_id: str | None) -> int | Failure | None:
+        """Return the account that somebody may look at: any agent's, by default the session's own."""
+        agent = self.registry.agents.get(agent_id) if agent_id is not None else None
+        return agent.account if agent is not None else self.registry.account(session, agent_id)
+
+    def _cancel_all(self, client: Client, session: Session, it: ask.CancelAll) -> dict[str, Any] | Failure:
+        account = self.registry.account(session, it.agent_id)
+        number = -1 if it.symbol_id is None else self._number(it.symbol_id)
+        if isinstance(account, Failure):
+            return account
+        if isinstance(number, Failure):
+            return number
+        if account is None:
+            return {"cancelled": 0}
+        return {"cancelled": self.floor.cancel_all(account, number)}
+
+    def _snapshot(self, client: Client, session: Session, it: ask.Snapshot) -> dict[str, Any] | Failure:
+        number = self._number(it.symbol_id)
+        return number if isinstance(number, Failure) else book_view(self.floor.simulation, number, it.depth)
+
+    def _instrument(self, number: int) -> dict[str, Any]:
+        return instrument_view(self.floor.simulation, number, self.listings[number])
+
+    def _list_instruments(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        return {"instruments": [self._instrument(number) for number in range(len(self.listings))]}
+
+    def _add_instrument(
+        self, client: Client, session: Session, it: ask.AddInstrument
+    ) -> dict[str, Any] | Failure:
+        most, new = self.settings.limits.instruments, it.instrument
+        if len(self.listings) >= most:
+            return Failure("LIMIT", f"there are {most} instruments; raise live.limits.instruments for more")
+        terms: dict[str, Any] = {} if new.price_band is None else {"price_band": new.price_band}
+        if new.initial_price % new.tick_size if new.tick_size > 0 else True:
+            return Failure(
+                "BAD_REQUEST", "initial_price must be a multiple of tick_size, which is 1 or more",
+                field="instrument.initial_price",
+            )  # fmt: skip
+        instrument = Instrument(
+            new.ticker, new.initial_price, new.tick_size, new.lot_size, price_unit=new.price_unit,
+            description=new.description, **terms,
+        )  # fmt: skip
+        listing = Listing(new.ticker, new.description, new.industry, self.floor.now_s)
+        self.log.before("listing", listing)
+        number = self.floor.simulation.list_instrument(instrument)
+        self.floor.flush()
+        self.listings.append(listing)
+        self.feed.tell("market", {"event": "instrument", "instrument": self._instrument(number)})
+        return {"symbol_id": number + 1}
+
+    def _remove_instrument(
+        self, client: Client, session: Session, it: ask.RemoveInstrument
+    ) -> dict[str, Any] | Failure:
+        number = self._number(it.symbol_id)
+        if isinstance(number, Failure):
+            return number
+        if not is_listed(self.floor.simulation, number):
+            return Failure(Reason.DELISTED.name, f"symbol_id {it.symbol_id} was removed before")
+        self.floor.simulation.delist(number)
+        self.floor.flush()
+        self.feed.tell("market", {"event": "instrument", "instrument": self._instrument(number)})
+        return {"symbol_id": it.symbol_id}
+
+    def _new_agent(
+        self, agent_id: str | None, it: ask.Register | ask.CreateAgent, **more: Any
+    ) -> Agent | Failure:
+        most = self.settings.limits.agents
+        if len(self.registry.agents) >= most:
+            return Failure("LIMIT", f"there are {most} agents; raise live.limits.agents for more")
+        cash = self.settings.seats.account.cash if it.starting_capital is None else it.starting_capital
+        account = self._seat(cash)
+        if isinstance(account, Failure):
+            return account
+        name = agent_id or self.registry.new_id()
+        agent = Agent(name, it.name or name, it.personality, account, cash, self.floor.now_s, **more)
+        self.registry.add(agent)
+        self.log.before("agent", agent)
+        return agent
+
+    def _register(self, client: Client, session: Session, it: ask.Register) -> dict[str, Any] | Failure:
+        agent = self.registry.agents.get(it.agent_id or "")
+        resumed = agent is not None
+        if agent is None and it.session_token is not None:
+            return Failure(
+                "UNKNOWN_AGENT", f"there is no agent {it.agent_id!r} to resume; leave session_token out",
+                field="agent_id",
+            )  # fmt: skip
+        found = self._new_agent(it.agent_id, it) if agent is None else agent
+        if isinstance(found, Failure):
+            return found
+        refusal = self.registry.refusal(found, it.session_token)
+        if refusal is not None:
+            return refusal
+        found.cancel_on_disconnect = it.cancel_on_disconnect
+        token = self.registry.claim(found, session)
+        self.log.before("claim", (found.agent_id, found.token_hash, found.cancel_on_disconnect))
+        self._tell_agent("agent_changed", found)
+        return {"agent": self._agent(found), "session_token": token, "resumed": resumed}
+
+    def _create_agent(
+        self, client: Client, session: Session, it: ask.CreateAgent
+    ) -> dict[str, Any] | Failure:
+        agent = self._new_agent(None, it, strategy=it.strategy, parameters=it.parameters)
+        if isinstance(agent, Failure):
+            return agent
+        self._tell_agent("agent_created", agent)
+        return {"agent": self._agent(agent)}
+
+    def _agent(self, agent: Agent) -> dict[str, Any]:
+        return agent_view(self.floor.simulation, self.registry, agent)
+
+    def _agents(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        return {"agents": [self._agent(agent) for agent in self.registry.agents.values()]}
+
+    def _account(self, client: Client, session: Session, it: ask.Account) -> dict[str, Any] | Failure:
+        account = self._trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        agent = self.registry.by_account.get(-1 if account is None else account)
+        if agent is not None:
+            return self._agent(agent)
+        capital = self.settings.seats.account.cash
+        held: dict[str, Any] = {"cash": capital, "positions": {}, "total_value": capital}
+        if account is not None:
+            held = holdings(self.floor.simulation, account)
+        return {"agent_id": None, "account": account, "starting_capital": capital, **held,
+                "pnl": held["total_value"] - capital}  # fmt: skip
+
+    def _orders(self, client: Client, session: Session, it: ask.Orders) -> dict[str, Any] | Failure:
+        account = self._trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        found = [] if account is None else self.floor.orders.of(account)
+        return {"orders": [order_view(order) for order in found]}
+
+    def _trades(self, client: Client, session: Session, it: ask.Trades) -> dict[str, Any] | Failure:
+        tape = self.floor.tape
+        if it.symbol_id is not None:
+            number = self._number(it.symbol_id)
+            if isinstance(number, Failure):
+                return number
+            return {"trades": trade_rows(self.registry, tape.trades_of(number, it.limit))}
+        account = self._trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        rows = tape.trades_by(-1 if account is None else account, it.limit)
+        return {"trades": trade_rows(self.registry, rows)}
+
+    def _candles(self, client: Client, session: Session, it: ask.Candles) -> dict[str, Any] | Failure:
+        number = self._number(it.symbol_id)
+        if isinstance(number, Failure):
+            return number
+        return {"candles": candle_rows(self.floor.tape, number, it.interval, it.limit)}
+
+    def _publish(self, client: Client, session: Session, it: ask.Publish) -> dict[str, Any] | Failure:
+        number = -1 if it.symbol_id is None else self._number(it.symbol_id)
+        if isinstance(number, Failure):
+            return number
+        self.log.before("news", (self.floor.now_s, it.impact_type))
+        self.news.expect(self.floor.now_s, it.impact_type)
+        self.floor.simulation.publish(
+            it.headline, instrument=number, content=it.content, sentiment=it.sentiment, impact=it.impact,
+            source=it.source,
+        )  # fmt: skip
+        self.floor.flush()
+        return {"news": self.news.latest(1)[0]}
+
+    def _news(self, client: Client, session: Session, it: ask.News) -> dict[str, Any]:
+        return {"news": self.news.latest(it.limit)}
+
+    def _pace(self) -> dict[str, Any]:
+        pace = self.pace
+        return {
+            "step": self.floor.simulation.step,
+            "steps": self.floor.simulation.spec.steps,
+            "paused": pace.paused,
+            "steps_per_second": pace.steps_per_second,
+        }
+
+    def _paced(self) -> dict[str, Any]:
+        self.log.before("pace", (self.pace.paused, self.pace.steps_per_second))
+        self.feed.tell("market", {"event": "market", **self._pace()})
+        return self._pace()
+
+    def _pause(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        self.pace.pause()
+        return self._paced()
+
+    def _resume(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        self.pace.resume()
+        return self._paced()
+
+    def _step(self, client: Client, session: Session, it: ask.Step) -> dict[str, Any]:
+        self.pace.run(it.n)
+        return self._paced()
+
+    def _speed(self, client: Client, session: Session, it: ask.Speed) -> dict[str, Any]:
+        self.pace.set(it.steps_per_second)
+        return self._paced()
+
+    def _subscribe(self, client: Client, session: Session, it: ask.Subscribe) -> dict[str, Any] | Failure:
+        self.feed.subscribe(client, it, range(len(self.listings)))
+        self._watch()
+        return {"channels": sorted(client.subscription.channels), **self._pace()}
+
+    def _close_session(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        self._end(session)
+        client.sessions.pop(session.number, None)
+        return {"session": session.number}
+
+    def _metrics(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        floor, queue = self.floor, self.settings.engine.queue
+        return {
+            **self.meter.rates(time.time(), floor.entered, floor.tape.trades),
+            "total_trades": floor.tape.trades,
+            "total_orders": floor.entered,
+            "total_volume": floor.tape.volume,
+            "queue_full_count": self.meter.queue_full,
+            "queue_capacity": queue,
+            "queue_usage_pct": round(100 * self.queued / queue, 2),
+            "latency_ms": self.meter.latencies(),
+            "connections": self.connections,
+            "dropped": self.meter.dropped,
+            "trades_untold": self.meter.untold,
+            "open_orders": len(floor.orders.open),
+            "event_log_hash": f"{floor.simulation.event_log_hash:016x}",
+            **self._pace(),
+        }
+
+    def _ping(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        return {"pid": os.getpid(), "step": self.floor.simulation.step}
+
+    def _hello(self, client: Client, session: Session, it: ask.Hello) -> dict[str, Any] | Failure:
+        import hmac
+
+        if self._token is not None and not hmac.compare_digest(it.token.encode(), self._token.encode()):
+            return Failure("BAD_TOKEN", "it is not the token that the market was started with", field="token")
+        client.trusted = True
+        return {"pid": os.getpid()}
+
+
+_CHANGES = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.Register, ask.CreateAgent, ask.Publish)
+"""Requests that a market which is over does not take."""

@@ -1,0 +1,315 @@
+"""Listen on TCP: gather what came in one tick of the loop, answer it in one write each, run the steps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from simlab.live.engine.core import ENTERS, Core
+from simlab.live.engine.registry import Client
+from simlab.live.protocol import Asked, Failure, LineReader, decode, encode_all
+
+__all__ = ["Server"]
+
+_READ_BYTES = 48 * 1024
+_SLICE_S = 0.003
+_MOST_STEPS = 4096
+_BACKLOG = 1024
+_HARD = 32
+"""A subscriber that reads nothing is dropped at so many times `limits.listener_bytes`; from once that on it
+is not told what can be told later."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One connection: bytes to requests, answers to bytes."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._reader = LineReader(server.core.settings.limits.message_bytes)
+        self.client = Client(trusted=server.trusts)
+        self.waiting = 0
+        """Requests that have not been answered."""
+        self.ends = False
+        """Whether the other side has sent all that it will."""
+        self.paused = False
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport: asyncio.Transport = transport
+        transport.set_write_buffer_limits(high=256 * 1024)
+        self._server.came(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._server.left(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._server.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        lines = self._reader.feed(bytes(self._server.buffer[:nbytes]))
+        if lines:
+            self._server.asked(self, [decode(line) for line in lines])
+
+    def eof_received(self) -> bool:
+        """Answer what was asked before the other side stopped sending, then close."""
+        self.ends = True
+        return self.waiting > 0
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        if not self.ends:
+            self.transport.resume_reading()
+
+
+class Server:
+    """The engine's loop.
+
+    Parameters
+    ----------
+    core : Core
+    trusts : bool
+        Whether a connection may ask at once, without a token.
+    idle : callable, optional
+        Called after steps and at least every second: recordings are kept up, the journal is synced.
+    """
+
+    def __init__(self, core: Core, *, trusts: bool, idle: Callable[[], None] | None = None) -> None:
+        self.core, self.trusts, self._idle = core, trusts, idle
+        self.buffer = memoryview(bytearray(_READ_BYTES))
+        self.connections: set[Connection] = set()
+        self._by_client: dict[Client, Connection] = {}
+        self._batch: list[tuple[Client, Asked | Failure]] = []
+        self._arrived_s = 0.0
+        self._answering = False
+        self._under_way = False
+        self._steps, self._decisions = 1, 1_000
+        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._books: asyncio.TimerHandle | None = None
+        self.failed: asyncio.Future[None] | None = None
+
+    async def listen(self, host: str, port: int) -> str:
+        """Begin to listen; return the address."""
+        self._loop = asyncio.get_running_loop()
+        self.failed = self._loop.create_future()
+        self._server = await self._loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
+        name = self._server.sockets[0].getsockname()
+        self._schedule()
+        return f"{name[0]}:{name[1]}"
+
+    def close(self) -> None:
+        """Stop listening, and close all connections."""
+        self._server.close()
+        for timer in (self._timer, self._books):
+            if timer is not None:
+                timer.cancel()
+        for connection in list(self.connections):
+            connection.transport.close()
+
+    def came(self, connection: Connection) -> None:
+        """Take a new connection, if there is room for it."""
+        most = self.core.settings.limits.connections
+        if len(self.connections) >= most:
+            failure = Failure("LIMIT", f"there are {most} connections; close one, or come back later")
+            connection.transport.write(encode_all([failure]))
+            connection.transport.close()
+            return
+        self.connections.add(connection)
+        self._by_client[connection.client] = connection
+        self.core.connections = len(self.connections)
+
+    def left(self, connection: Connection) -> None:
+        """Take note that a connection is gone; what it asked is still done."""
+        if connection not in self.connections:
+            return
+        self.connections.discard(connection)
+        self.core.connections = len(self.connections)
+        self._batch.append((connection.client, _LEAVES))
+        self._soon()
+
+    def asked(self, connection: Connection, requests: list[Asked | Failure]) -> None:
+        """Queue requests; those that the queue has no room for are answered so, in their turn."""
+        core, batch = self.core, self._batch
+        queue = core.settings.engine.queue
+        entering = sum(isinstance(it, ENTERS) for it in requests)
+        if core.queued + entering > queue and not self._under_way:
+            self._answer()
+            batch = self._batch
+        if not batch:
+            self._arrived_s = time.perf_counter()
+        connection.waiting += len(requests)
+        client = connection.client
+        if core.queued + entering <= queue:
+            core.queued += entering
+            batch.extend((client, it) for it in requests)
+        else:
+            for it in requests:
+                batch.append((client, self._queued(it, queue)))
+        if self._under_way and connection.waiting > 2 * queue:
+            connection.transport.pause_reading()
+        self._soon()
+
+    def _queued(self, request: Asked | Failure, queue: int) -> Asked | Failure:
+        if not isinstance(request, ENTERS):
+            return request
+        if self.core.queued < queue:
+            self.core.queued += 1
+            return request
+        self.core.meter.queue_full += 1
+        failure = Failure("QUEUE_FULL", f"{queue} requests wait; send this one again a little later")
+        name = getattr(request, "order", None)
+        if name is not None and name.id is not None:
+            failure.id = name.id
+        return failure
+
+    def _soon(self) -> None:
+        if not self._answering and not self._under_way:
+            self._answering = True
+            self._loop.call_soon(self._answer)
+
+    def _answer(self) -> None:
+        """Answer all that came, unless a step is under way."""
+        self._answering = False
+        if self._under_way or not self._batch:
+            return
+        batch, self._batch = self._batch, []
+        self.core.queued = 0
+        began_s = time.perf_counter()
+        self._guarded(lambda: self._take(batch))
+        done_s = time.perf_counter()
+        self.write({client for client, _ in batch})
+        meter = self.core.meter
+        meter.leg("queue", began_s - self._arrived_s)
+        meter.leg("match", done_s - began_s)
+        meter.leg("total", time.perf_counter() - self._arrived_s)
+        self._schedule()
+
+    def _take(self, batch: list[tuple[Client, Any]]) -> None:
+        if any(request is _LEAVES for _, request in batch):
+            part: list[tuple[Client, Any]] = []
+            for client, request in batch:
+                if request is _LEAVES:
+                    self.core.take(part)
+                    self.core.leave(client)
+                    self._by_client.pop(client, None)
+                    part = []
+                else:
+                    part.append((client, request))
+            batch = part
+        self.core.take(batch)
+        for client, _ in batch:
+            connection = self._by_client.get(client)
+            if connection is not None:
+                connection.waiting = 0
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Do something that must not fail; if it does, the engine ends with the error."""
+        try:
+            work()
+        except BaseException as error:
+            assert self.failed is not None
+            if not self.failed.done():
+                self.failed.set_exception(error)
+
+    def write(self, clients: set[Client]) -> None:
+        """Write what waits: answers first, then events, in one piece a connection."""
+        for client in (*clients, *self.core.feed.subscribers):
+            if client.answers or client.lines:
+                self._write(client)
+
+    def _write(self, client: Client) -> None:
+        data = encode_all(client.answers) if client.answers else b""
+        if client.lines:
+            data += b"".join(client.lines)
+            client.lines.clear()
+        client.answers.clear()
+        connection = self._by_client.get(client)
+        if connection is None:
+            return
+        connection.transport.write(data)
+        if connection.ends and not connection.waiting:
+            connection.transport.close()
+        elif connection.paused:
+            self._bound(connection)
+        elif not connection.ends and not connection.transport.is_reading():
+            connection.transport.resume_reading()
+
+    def _bound(self, connection: Connection) -> None:
+        """Drop a subscriber that does not read."""
+        most = self.core.settings.limits.listener_bytes * _HARD
+        if connection.transport.get_write_buffer_size() > most:
+            self.core.meter.dropped += 1
+            connection.transport.abort()
+
+    def _schedule(self) -> None:
+        """See to it that the next step is run when it is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._under_way:
+            self._timer = self._loop.call_soon(self._turn)
+            return
+        if self.core.over:
+            return
+        now_s = self._loop.time()
+        due_s = self.core.pace.due_s(now_s)
+        if due_s is not None and due_s <= now_s:
+            self._timer = self._loop.call_soon(self._turn)
+        elif due_s is not None:
+            self._timer = self._loop.call_at(due_s, self._turn)
+        self._schedule_books()
+
+    def _turn(self) -> None:
+        """Run steps that are due, for some milliseconds."""
+        self._timer = None
+        self._guarded(self._advance)
+        if not self._under_way:
+            self._answer()
+            self.write(set())
+        if self.failed is None or not self.failed.done():
+            self._schedule()
+
+    def _advance(self) -> None:
+        core = self.core
+        simulation = core.floor.simulation
+        if not self._under_way:
+            steps = core.pace.take(self._loop.time(), self._steps)
+            if not steps:
+                return
+            self._until = min(simulation.step + steps, simulation.spec.steps)
+        core.floor.now_s = time.time()
+        began_s, began = time.perf_counter(), simulation.step
+        reached = simulation.advance(self._until, decisions=self._decisions)
+        took_s = max(time.perf_counter() - began_s, 1e-6)
+        scale = min(4.0, _SLICE_S / took_s)
+        if reached:
+            ran = max(1, simulation.step - began)
+            self._steps = max(1, min(_MOST_STEPS, int(ran * scale)))
+        else:
+            self._decisions = max(16, min(1 << 20, int(self._decisions * scale)))
+        core.meter.leg("step_slice", took_s)
+        self._under_way = not reached
+        if reached:
+            core.floor.flush()
+            core.log.write(simulation.step)
+            core.tell()
+            if self._idle is not None:
+                self._idle()
+
+    def _schedule_books(self) -> None:
+        if self._books is None and self.core.feed.subscribers:
+            self._books = self._loop.call_later(0.005, self._tell_books)
+
+    def _tell_books(self) -> None:
+        self._books = None
+        self._guarded(lambda: self.core.tell_books(time.time()))
+        self.write(set())
+        self._schedule_books()
+
+
+_LEAVES: Any = object()
+"""Stands for the end of a connection, in its turn among the requests."""

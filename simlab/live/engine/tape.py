@@ -1,0 +1,177 @@
+"""Keep trades and candles for whoever looks: the latest of each, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CANDLE", "PRINT", "Ring", "Tape"]
+
+PRINT = np.dtype(
+    [
+        ("time_s", "f8"),
+        *((name, "i8") for name in ("sequence", "step", "instrument", "price", "quantity", "side")),
+        *((name, "i8") for name in ("taker", "maker", "taker_order", "maker_order")),
+    ]
+)
+"""One trade: price units, lots; `taker` and `maker` are accounts."""
+
+CANDLE = np.dtype([("start_s", "i8"), *((name, "i8") for name in ("open", "high", "low", "close", "volume"))])
+"""One interval in which something traded, price units and lots."""
+
+_TRADES_EACH = 10_000
+_TRADES_OUTSIDE = 100_000
+_SPANS: tuple[tuple[int, int], ...] = ((1, 7_200), (60, 20_160))
+"""Intervals of the candles that are kept, s, and how many: two hours of seconds, two weeks of minutes."""
+
+
+class Ring:
+    """The latest rows, oldest first; room is made as rows come.
+
+    Example
+    -------
+    >>> ring = Ring(np.dtype([("n", "i8")]), most=3)
+    >>> for n in range(5):
+    ...     ring.extend(np.array([(n,)], ring.dtype))
+    >>> ring.latest(2)["n"].tolist(), len(ring)
+    ([3, 4], 3)
+    """
+
+    def __init__(self, dtype: np.dtype[Any], most: int, rows: NDArray[Any] | None = None) -> None:
+        self.dtype, self._most = dtype, most
+        self._rows = np.zeros(min(64, 2 * most), dtype)
+        self._end = 0
+        if rows is not None:
+            self.extend(rows)
+
+    def __len__(self) -> int:
+        return min(self._end, self._most)
+
+    def extend(self, rows: NDArray[Any]) -> None:
+        """Add rows behind the others."""
+        rows = rows[-self._most :]
+        if self._end + len(rows) > len(self._rows):
+            kept = self.latest(self._most).copy()
+            room = min(2 * self._most, max(2 * len(self._rows), 2 * (len(kept) + len(rows))))
+            room = max(room, len(kept) + len(rows))
+            self._rows = np.zeros(room, self.dtype)
+            self._rows[: len(kept)] = kept
+            self._end = len(kept)
+        self._rows[self._end : self._end + len(rows)] = rows
+        self._end += len(rows)
+
+    def latest(self, most: int) -> NDArray[Any]:
+        """Return the latest rows, oldest first; they are not copied."""
+        return self._rows[max(0, self._end - min(most, self._most)) : self._end]
+
+
+class _Instrument:
+    """What is kept of one instrument."""
+
+    def __init__(self) -> None:
+        self.trades = Ring(PRINT, _TRADES_EACH)
+        self.candles = {span: Ring(CANDLE, most) for span, most in _SPANS}
+
+
+class Tape:
+    """Trades and candles of all instruments; the clock is the wall's."""
+
+    def __init__(self) -> None:
+        self._instruments: dict[int, _Instrument] = {}
+        self._outside = Ring(PRINT, _TRADES_OUTSIDE)
+        self.seats: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        """Whether an account is one of those who trade from outside."""
+        self.trades = self.volume = 0
+
+    def take(self, fills: NDArray[Any], now_s: float) -> None:
+        """Add ``(n,) EVENT_DTYPE`` fills that happened now."""
+        rows = np.zeros(len(fills), PRINT)
+        rows["time_s"] = now_s
+        for name in ("sequence", "step", "instrument", "price", "quantity", "side"):
+            rows[name] = fills[name]
+        rows["taker"], rows["maker"] = fills["account"], fills["other_account"]
+        rows["taker_order"], rows["maker_order"] = fills["order_id"], fills["other_order_id"]
+        self.trades += len(rows)
+        self.volume += int(rows["quantity"].sum())
+        for number in np.unique(rows["instrument"]).tolist():
+            self._add(number, rows[rows["instrument"] == number], now_s)
+        if len(self.seats):
+            own = self._is_seat(rows["taker"]) | self._is_seat(rows["maker"])
+            if own.any():
+                self._outside.extend(rows[own])
+
+    def _is_seat(self, accounts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return self.seats[np.minimum(accounts, len(self.seats) - 1)] & (accounts < len(self.seats))
+
+    def _add(self, number: int, rows: NDArray[Any], now_s: float) -> None:
+        kept = self._instruments.get(number)
+        if kept is None:
+            kept = self._instruments[number] = _Instrument()
+        kept.trades.extend(rows)
+        prices = rows["price"]
+        first, last = int(prices[0]), int(prices[-1])
+        for span, ring in kept.candles.items():
+            start = int(now_s) // span * span
+            low, high, volume = int(prices.min()), int(prices.max()), int(rows["quantity"].sum())
+            latest = ring.latest(1)
+            if len(latest) and latest["start_s"][0] >= start:
+                candle = latest[0]
+                candle["high"], candle["low"] = max(candle["high"], high), min(candle["low"], low)
+                candle["close"], candle["volume"] = last, candle["volume"] + volume
+            else:
+                ring.extend(np.array([(start, first, high, low, last, volume)], CANDLE))
+
+    def trades_of(self, instrument: int, limit: int) -> NDArray[Any]:
+        """Return the latest trades of an instrument, oldest first."""
+        kept = self._instruments.get(instrument)
+        return np.zeros(0, PRINT) if kept is None else kept.trades.latest(limit)
+
+    def trades_by(self, account: int, limit: int) -> NDArray[Any]:
+        """Return the latest trades of a seat, oldest first."""
+        rows = self._outside.latest(_TRADES_OUTSIDE)
+        return rows[(rows["taker"] == account) | (rows["maker"] == account)][-limit:]
+
+    def candles(self, instrument: int, interval_s: int, limit: int) -> NDArray[Any]:
+        """Return the latest candles of an interval, oldest first, made of shorter ones."""
+        kept = self._instruments.get(instrument)
+        if kept is None:
+            return np.zeros(0, CANDLE)
+        span = max(span for span in kept.candles if interval_s % span == 0)
+        parts = kept.candles[span].latest(_SPANS[-1][1])
+        starts = parts["start_s"] // interval_s * interval_s
+        _, first = np.unique(starts, return_index=True)
+        if not len(first):
+            return np.zeros(0, CANDLE)
+        candles = np.zeros(len(first), CANDLE)
+        candles["start_s"] = starts[first]
+        candles["open"] = parts["open"][first]
+        candles["close"] = parts["close"][np.append(first[1:], len(parts)) - 1]
+        candles["high"] = np.maximum.reduceat(parts["high"], first)
+        candles["low"] = np.minimum.reduceat(parts["low"], first)
+        candles["volume"] = np.add.reduceat(parts["volume"], first)
+        return candles[-limit:]
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that is kept, to be written down."""
+        arrays = {"outside": self._outside.latest(_TRADES_OUTSIDE)}
+        for number, kept in self._instruments.items():
+            arrays[f"trades.{number}"] = kept.trades.latest(_TRADES_EACH)
+            arrays |= {f"candles.{number}.{span}": kept.candles[span].latest(most) for span, most in _SPANS}
+        return arrays
+
+    def read_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `to_arrays` returned."""
+        for name, rows in arrays.items():
+            what, *numbers = name.split(".")
+            if what == "outside":
+                self._outside = Ring(PRINT, _TRADES_OUTSIDE, rows)
+                continue
+            kept = self._instruments.setdefault(int(numbers[0]), _Instrument())
+            if what == "trades":
+                kept.trades = Ring(PRINT, _TRADES_EACH, rows)
+            else:
+                span = int(numbers[1])
+                kept.candles[span] = Ring(CANDLE, dict(_SPANS)[span], rows)

@@ -1,0 +1,78 @@
+"""Write checkpoints as a run goes on: when they are due, and when it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from simlab.config.models import CheckpointConfig
+from simlab.kernel.simulation import Simulation
+from simlab.runner.author import Author
+from simlab.runner.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, Checkpoints
+
+__all__ = ["Keeper", "spent_s"]
+
+_NEVER = 2**62
+
+
+class Keeper:
+    """Write the checkpoints of one recorded run.
+
+    Parameters
+    ----------
+    simulation : Simulation
+    author : Author
+        Its recording.
+    plan : CheckpointConfig, optional
+        When; only when it is told to stop if not given.
+    started_s : float
+        When the run would have started had it never stopped, `time.perf_counter` seconds.
+    """
+
+    def __init__(
+        self, simulation: Simulation, author: Author, plan: CheckpointConfig | None, started_s: float
+    ) -> None:
+        self._simulation, self._author, self._started_s = simulation, author, started_s
+        self._every = None if plan is None else plan.every
+        keep = CheckpointConfig().keep if plan is None else plan.keep
+        self._checkpoints = Checkpoints(author.folder / CHECKPOINTS_FOLDER, keep)
+        self._kept_step = simulation.step
+
+    @property
+    def next_step(self) -> int:
+        """The step before which the next checkpoint is due."""
+        step = self._simulation.step
+        return _NEVER if self._every is None else step - step % self._every + self._every
+
+    def keep_up(self) -> None:
+        """Begin a checkpoint if one is due; does not wait for the disk, unless one is still being written."""
+        step = self._simulation.step
+        due = self._every is not None and step % self._every == 0 and step != self._kept_step
+        if not due or step == self._simulation.spec.steps:
+            return
+        self._kept_step = step
+        self._checkpoints.begin(
+            self._simulation,
+            position=self._author.position(),
+            settle=self._author.settle,
+            extra=self._extra(),
+        )
+
+    def stop(self) -> str:
+        """Write a checkpoint now, and say how to go on from it."""
+        position = self._author.position()
+        if self._author.settle(position):
+            self._checkpoints.write(self._simulation, position=position, extra=self._extra())
+        return f"go on with `simlab resume {self._author.folder}`"
+
+    def end(self) -> None:
+        """Wait for what is still being written."""
+        self._checkpoints.wait()
+
+    def _extra(self) -> bytes:
+        return json.dumps({"seconds": time.perf_counter() - self._started_s}).encode()
+
+
+def spent_s(checkpoint: Checkpoint | None) -> float:
+    """Return how long a run had taken when its checkpoint was written, seconds."""
+    return 0.0 if checkpoint is None else float(json.loads(checkpoint.extra)["seconds"])

@@ -109,14 +109,14 @@ def test_an_order_is_refused_by_code(
         "side": "buy",
         "price": 0.5,
         "quantity": 1,
-        "client_id": "c",
+        "client_id": f"c{next(NUMBERS)}",
     }
     with market.client() as client:
         refused = client.ask("order_response", **{**order, **change})
         assert refused["status"] == "error"
         assert refused["code"] == code, refused
         assert refused.get("field") == field
-        assert refused["client_id"] == "c"
+        assert refused["client_id"] == order["client_id"]
         assert client.ask("pong", type="ping") == {"type": "pong"}
 
 

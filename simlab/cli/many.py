@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from simlab.cli.options import AsJson
+from simlab.cli.options import AsJson, ConfigFile, Settings
 from simlab.cli.output import show
 
 __all__ = ["commands"]
@@ -60,6 +60,44 @@ def sweep(
     show(sweep_table(found), found.to_dict("records"), as_json)
     if not as_json:
         typer.echo(found.attrs["place"])
+
+
+@commands.command(
+    epilog="Example: what a market maker less does\n\n    simlab pair configs/quickstart.yaml"
+    " --set populations.makers.count=5 --vs populations.makers.count=1 --seeds 20"
+)
+def pair(
+    file: ConfigFile,
+    set_: Settings = None,
+    vs: Annotated[
+        list[str] | None, typer.Option("--vs", metavar="PATH=VALUE", help="What the other arm puts on top.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Pairs of runs.")] = 20,
+    warmup: Annotated[int, typer.Option(min=0, help="Steps left out at the start of every run.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="cores")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder that the rows of all runs are kept in.", show_default="nowhere"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two arms of one experiment, --set against --vs, with common random numbers, seed by seed."""
+    from rich.console import Console
+
+    from simlab.console.sweeps import pair_table
+    from simlab.runner.sweep import pair as compare_pairs
+
+    found = compare_pairs(
+        file,
+        set_ or (),
+        vs or (),
+        seeds=seeds,
+        warmup=warmup,
+        workers=workers,
+        out=out,
+        console=Console(stderr=True),
+    )
+    show(pair_table(found), found.to_dict("records"), as_json)
 
 
 def time_told(runs: int, each_s: float | None, workers: int) -> str:

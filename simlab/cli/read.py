@@ -39,9 +39,10 @@ def report(
         typer.Option("--format", help="pdf needs Chromium.", show_default="as the file is called, or html"),
     ] = None,
 ) -> None:
-    """Write what a run shows, or how several differ, as one file that works offline."""
+    """Write what a run or a sweep shows, or how several runs differ, as one file that works offline."""
     from simlab.analysis import open_run
-    from simlab.analysis.report import write_report
+    from simlab.analysis.compare import is_sweep, read_sweep
+    from simlab.analysis.report import write_report, write_sweep_report
 
     suffix = out.suffix.lower() if out is not None else ""
     named = _Format.PDF if suffix == ".pdf" else _Format.HTML
@@ -52,6 +53,9 @@ def report(
         raise typer.BadParameter(f"{out} is not a name for {format_.value}", param_hint="--format")
     stem = runs[0] / "report" if len(runs) == 1 else runs[0].resolve().parent / "comparison"
     target = out or stem.with_name(f"{stem.name}.{format_.value}")
+    if len(runs) == 1 and is_sweep(runs[0]):
+        typer.echo(write_sweep_report(read_sweep(runs[0]), target, format=format_.value))
+        return
     typer.echo(write_report([open_run(folder) for folder in runs], target, format=format_.value))
 
 

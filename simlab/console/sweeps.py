@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from rich.table import Table
 
-__all__ = ["plan_table", "sweep_table"]
+__all__ = ["pair_table", "plan_table", "sweep_table"]
 
 _ROWS_SHOWN = 50
 
@@ -49,6 +49,38 @@ def sweep_table(found: pd.DataFrame) -> Table:
     )
     told += [f"{failed:,} runs failed; the column `error` says why"] if failed else []
     table.caption = "; ".join(told) or None
+    return table
+
+
+def pair_table(effects: pd.DataFrame) -> Table:
+    """Return the effect of each measure with its interval, with and without pairs."""
+    arms, failed = effects.attrs["arms"], effects.attrs["failed"]
+    told = {name: ", ".join(f"{path}={value}" for path, value in it.items()) for name, it in arms.items()}
+    title = f"b less a; a: {told['a'] or 'as the file says'}; b: {told['b'] or 'as the file says'}"
+    table = Table(title=title, title_justify="left")
+    for name in (
+        "measure",
+        "mean of a",
+        "b less a",
+        "95% paired",
+        "95% not paired",
+        "variance ratio",
+        "p (Holm)",
+    ):
+        table.add_column(name, justify="left" if name == "measure" else "right")
+    for row in effects.itertuples():
+        table.add_row(
+            row.measure,
+            _short(row.mean_a),
+            _short(row.difference),
+            f"{_short(row.low)} to {_short(row.high)}",
+            f"{_short(row.unpaired_low)} to {_short(row.unpaired_high)}",
+            f"{row.variance_ratio:.1f}",
+            f"{row.p_holm:.2g}",
+        )
+    pairs = "unknown" if effects.empty else str(effects["pairs"].max())
+    caption = f"{pairs} pairs; variance ratio: how many times as many runs it would take without pairs"
+    table.caption = caption + (f"; {len(failed)} runs failed: {failed[0]['error']}" if failed else "")
     return table
 
 

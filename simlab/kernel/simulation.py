@@ -120,10 +120,21 @@ class Simulation:
         self._require_boundary()
         self.flush()
         state = self.state.copy()
+        self._write_down(state)
+        return state
+
+    def kept(self) -> dict[str, NDArray[Any]]:
+        """Return copies of what decides how the market goes on, by name; see `State.kept` and `capture`."""
+        self._require_boundary()
+        self.flush()
+        self._write_down(self.state)
+        return {name: array.copy() for name, array in self.state.kept().items()}
+
+    def _write_down(self, state: State) -> None:
+        """Put into a state what is kept beside it while the market runs."""
         self._door.write_to(state)
         state.memory_of_strategies = np.frombuffer(self._callbacks.remember(), np.uint8).copy()
         state.clock["specification"] = self.spec.digest()
-        return state
 
     @classmethod
     def restore(cls, spec: SimulationSpec, state: State, sink: Sink | None = None) -> Self:

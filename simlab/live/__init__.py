@@ -2,8 +2,8 @@
 
 Owns the engine process (TCP), the gateway (WebSocket and REST), the dashboard, the runner of agents, the
 clients and the journal. Imports `runner` and what is below; of its own parts `engine`, `gateway`,
-`dashboard`, `agents` and `client` import `protocol`, `messages`, `settings` and `journal`, and never each
-other.
+`dashboard`, `agents` and `client` import `protocol`, `messages`, `told`, `settings` and `journal`, and never
+each other, but for `agents`, who are clients.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from simlab.live.client.blocking import Client as Client
+    from simlab.live.client.market import AsyncClient as AsyncClient
     from simlab.live.client.tcp import OrderBookClient as OrderBookClient
 
-__all__ = ["OrderBookClient"]
+__all__ = ["AsyncClient", "Client", "OrderBookClient"]
 
-_FOUND_IN = {"OrderBookClient": "simlab.live.client.tcp"}
+_FOUND_IN = {
+    "AsyncClient": "simlab.live.client.market",
+    "Client": "simlab.live.client.blocking",
+    "OrderBookClient": "simlab.live.client.tcp",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 A part tells that it is healthy by one line of JSON on its standard output. What it writes to standard error
 is kept in ``RUN/live/PART.log``. A part's standard input is a pipe from its supervisor: when that is gone,
-however it ended, the pipe closes and the part ends too (`end_with_supervisor`).
+however it ended, the pipe closes and the part ends too (`simlab.live.ready.end_with_supervisor`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import json
 import logging
 import os
 import signal
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from simlab.errors import LiveError
+from simlab.live.ready import SUPERVISED
 
-__all__ = ["Part", "Patience", "Supervisor", "end_with_supervisor"]
+__all__ = ["Part", "Patience", "Supervisor"]
 
 _LOG_BYTES = 5_000_000
 _LOG_TAIL_LINES = 200
@@ -87,6 +86,7 @@ class _Running:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env=os.environ | {SUPERVISED: "1"},
             start_new_session=True,  # Ctrl-C is for the supervisor, which stops the parts in their order
         )
         said: asyncio.Future[Healthy | None] = asyncio.get_running_loop().create_future()
@@ -205,16 +205,16 @@ class Supervisor:
                 self._is_healthy(running, said)
             ending = await running.ended()
             if not running.healthy.is_set():
-                raise LiveError(f"the {name} could not be started: it {ending}{log.tail()}")
+                raise LiveError(f"part {name} could not be started: it {ending}{log.tail()}")
             if time.monotonic() - began_s >= patience.lasting_s:
                 failures, pause_s = 0, patience.first_s
             failures += 1
             if failures > patience.tries:
                 raise LiveError(
-                    f"the {name} died {failures} times in a row, so all parts were stopped; {log.place()}"
+                    f"part {name} died {failures} times in a row, so all parts were stopped; {log.place()}"
                     f" says why{log.tail()}"
                 )
-            self._say(f"the {name} {ending}; it is started again in {pause_s:g} s")
+            self._say(f"part {name} {ending}; it is started again in {pause_s:g} s")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, patience.longest_s)
 
@@ -224,7 +224,7 @@ class Supervisor:
         self._place_logs()
         running.healthy.set()
         if again:
-            self._say(f"the {running.part.name} is back, process {said['pid']}")
+            self._say(f"part {running.part.name} is back, process {said['pid']}")
 
     def _place_logs(self) -> None:
         """Put the logs into the run folder, as soon as it is known."""
@@ -242,7 +242,7 @@ class Supervisor:
                         await it.ended()
                 except TimeoutError:
                     self._say(
-                        f"the {it.part.name} did not stop in {self._patience.stop_s:g} s and was killed"
+                        f"part {it.part.name} did not stop in {self._patience.stop_s:g} s and was killed"
                     )
                     it.send(signal.SIGKILL)
                     await it.ended()
@@ -319,19 +319,3 @@ def _object(line: bytes) -> Healthy:
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def end_with_supervisor(grace_s: float = 10.0) -> None:
-    """Let this process stop when the pipe at its standard input closes, because who started it is gone.
-
-    It is told to stop as if by SIGTERM, and ended after `grace_s` where it does not.
-    """
-
-    def watch() -> None:
-        while os.read(sys.stdin.fileno(), _CHUNK_BYTES):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(grace_s)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="supervisor", daemon=True).start()

@@ -37,7 +37,7 @@ class Position(NamedTuple):
     step: int = 0
     rows: Mapping[str, int] = MappingProxyType({})
     commit: int = 0
-    """What `Author.settle` waits for; of this process alone."""
+    """The number of the commit that `Author.settle` waits for; of this process alone."""
 
 
 class Author(AbstractContextManager["Author"]):
@@ -104,14 +104,22 @@ class Author(AbstractContextManager["Author"]):
     def position(self) -> Position:
         """Return how far the recording is now; between two steps, so that it can go on from there.
 
-        It is on disk only when `settle` says so.
+        It is on disk some time after the next `keep_up` that does something, or when `settle` returns.
         """
-        self._keep()
-        step = self._simulation.step if self._simulation is not None else 0
-        return Position(step, self._writer.given, self._commit)
+        step = 0
+        if self._simulation is not None:
+            self._simulation.flush()
+            step = self._simulation.step
+        return Position(step, self._writer.given, self._commit + 1)
+
+    def is_due(self, position: Position) -> bool:
+        """Return whether a position was sent to the disk, so that `settle` may be called from any thread."""
+        return self._commit >= position.commit
 
     def settle(self, position: Position) -> bool:
-        """Wait until a position is on disk; False when the recorder failed before. From any thread."""
+        """Wait until a position is on disk; False when the recorder failed before."""
+        if not self.is_due(position):
+            self._keep()
         return self._writer.wait_for(position.commit)
 
     def keep_up(self) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -30,7 +30,7 @@ from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import State
 from simlab.runner.author import Position
 
-__all__ = ["CHECKPOINTS_FOLDER", "Checkpoint", "Checkpoints"]
+__all__ = ["CHECKPOINTS_FOLDER", "Checkpoint", "Checkpoints", "Taken", "take"]
 
 CHECKPOINTS_FOLDER = "checkpoints"
 """Folder of a run that they are in."""
@@ -40,6 +40,7 @@ _SIZE = struct.Struct("<Q")
 _CHECK = struct.Struct("<I")
 _CODEC = "lz4_raw"
 _SUFFIX = ".checkpoint"
+_DTYPES = {name: str(dtype) for name, dtype in State.dtypes().items()}
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,15 @@ class Checkpoint:
         return Simulation.restore(spec, State.from_arrays(self._arrays), sink)
 
 
+class Taken(NamedTuple):
+    """A market that is to be written: its position, what the file says first, its arrays, what is added."""
+
+    position: Position
+    header: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+    extra: bytes
+
+
 class Checkpoints:
     """Keep the latest checkpoints of one run in a folder.
 
@@ -106,32 +116,24 @@ class Checkpoints:
             When it cannot be written, or a strategy's object cannot be saved.
         """
         self.wait()
-        self._write(*_taken(simulation, position), extra)
+        self._write(take(simulation, position=position, extra=extra))
         self.wait()
 
-    def begin(
-        self,
-        simulation: Simulation,
-        *,
-        position: Position,
-        settle: Callable[[Position], bool],
-        extra: bytes = b"",
-    ) -> None:
-        """Take a copy of a market, and write it in a thread once `settle` has waited for the position.
+    def begin(self, taken: Taken, settle: Callable[[Position], bool]) -> None:
+        """Write a market that was taken, in a thread, once `settle` has waited for its position.
 
         One that is still being written is waited for first. Nothing is written when `settle` returns False.
 
         Raises
         ------
         SimlabError
-            When the one before could not be written, or a strategy's object cannot be saved.
+            When the one before could not be written.
         """
         self.wait()
-        header, arrays = _taken(simulation, position)
 
         def finish() -> None:
-            if settle(position):
-                self._write(header, arrays, extra)
+            if settle(taken.position):
+                self._write(taken)
 
         self._thread = threading.Thread(target=finish, name=f"checkpoint of {self._folder}", daemon=True)
         self._thread.start()
@@ -152,6 +154,11 @@ class Checkpoints:
             raise SimlabError(
                 f"cannot write a checkpoint to {self._folder}: {error}; make room, or leave `checkpoint` out"
             ) from error
+
+    @property
+    def busy(self) -> bool:
+        """Whether one is being written."""
+        return self._thread is not None and self._thread.is_alive()
 
     def latest(self) -> Checkpoint | None:
         """Return the latest checkpoint that is whole, or None; those after it are removed."""
@@ -175,13 +182,14 @@ class Checkpoints:
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob(f"*{_SUFFIX}"))
 
-    def _write(self, header: dict[str, Any], arrays: dict[str, NDArray[Any]], extra: bytes) -> None:
+    def _write(self, taken: Taken) -> None:
+        header = taken.header
         try:
             self._folder.mkdir(exist_ok=True)
             final = self._folder / f"{header['step']:015d}-{header['sequence']:018d}{_SUFFIX}"
             temporary = final.with_name(f".{final.name}.writing")
             with temporary.open("wb") as file:
-                _write_content(file, header, arrays, extra)
+                _write_content(file, header, taken.arrays, taken.extra)
                 os.fsync(file.fileno())
             os.replace(temporary, final)
             _sync_folder(self._folder)
@@ -193,19 +201,24 @@ class Checkpoints:
             self._error = error
 
 
-def _taken(simulation: Simulation, position: Position) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return what a checkpoint says, and copies of a market's arrays."""
-    state = simulation.capture()
-    arrays = state.kept()
-    sizes = {name: len(array) for name, array in state.to_arrays().items()}
+def take(simulation: Simulation, *, position: Position, extra: bytes = b"") -> Taken:
+    """Copy a market that stands between two steps, with how far its recording is, for `Checkpoints.begin`.
+
+    Raises
+    ------
+    SimlabError
+        When a strategy's object cannot be saved.
+    """
+    arrays = simulation.kept()
+    sizes = {name: len(array) for name, array in simulation.state.to_arrays().items()}
     header = {
         "step": simulation.step,
-        "sequence": int(state.book.counters["sequence"][0]),
+        "sequence": int(simulation.state.book.counters["sequence"][0]),
         "position": {"step": position.step, "rows": dict(position.rows)},
         "added": texts_to_json(simulation.spec.added),
-        "arrays": [[name, str(array.dtype), len(array), sizes[name]] for name, array in arrays.items()],
+        "arrays": [[name, _DTYPES[name], len(array), sizes[name]] for name, array in arrays.items()],
     }
-    return header, arrays
+    return Taken(position, header, arrays, extra)
 
 
 def _write_content(file: Any, header: dict[str, Any], arrays: dict[str, NDArray[Any]], extra: bytes) -> None:
@@ -241,7 +254,7 @@ def _read(file: Path) -> Checkpoint | None:
     header = json.loads(data[start:end])
     arrays, dtypes = {}, State.dtypes()
     for (name, dtype, used, size), length in zip(header["arrays"], header["lengths"], strict=True):
-        if str(dtypes.get(name)) != dtype:
+        if _DTYPES.get(name) != dtype:
             raise SimlabError(
                 f"{file} was written by another version of simlab ({name} is {dtype}); go on with that"
                 " version, or run again from the beginning"

@@ -1,4 +1,9 @@
-"""Write checkpoints as a run goes on: when they are due, and when it is told to stop."""
+"""Write checkpoints as a run goes on: when they are due, and when it is told to stop.
+
+A checkpoint is worth something when what was recorded before it is on disk, which happens every few seconds
+(`KEPT_AFTER_S`). So a market is copied at each step that was chosen, and the latest copy is written then: a
+fast run pays for the copies alone.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import time
 from simlab.config.models import CheckpointConfig
 from simlab.kernel.simulation import Simulation
 from simlab.runner.author import Author
-from simlab.runner.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, Checkpoints
+from simlab.runner.checkpoint import CHECKPOINTS_FOLDER, Checkpoint, Checkpoints, Taken, take
 
 __all__ = ["Keeper", "spent_s"]
 
@@ -37,6 +42,7 @@ class Keeper:
         keep = CheckpointConfig().keep if plan is None else plan.keep
         self._checkpoints = Checkpoints(author.folder / CHECKPOINTS_FOLDER, keep)
         self._kept_step = simulation.step
+        self._taken: Taken | None = None
 
     @property
     def next_step(self) -> int:
@@ -45,18 +51,19 @@ class Keeper:
         return _NEVER if self._every is None else step - step % self._every + self._every
 
     def keep_up(self) -> None:
-        """Begin a checkpoint if one is due; does not wait for the disk, unless one is still being written."""
+        """Take a checkpoint if one is due, and write the one taken last when its recording goes to the disk.
+
+        It waits only for one that is still being written.
+        """
         step = self._simulation.step
         due = self._every is not None and step % self._every == 0 and step != self._kept_step
-        if not due or step == self._simulation.spec.steps:
-            return
-        self._kept_step = step
-        self._checkpoints.begin(
-            self._simulation,
-            position=self._author.position(),
-            settle=self._author.settle,
-            extra=self._extra(),
-        )
+        if due and step < self._simulation.spec.steps:
+            self._kept_step = step
+            self._taken = take(self._simulation, position=self._author.position(), extra=self._extra())
+        self._author.keep_up()
+        if self._taken is not None and self._author.is_due(self._taken.position):
+            self._checkpoints.begin(self._taken, self._author.settle)
+            self._taken = None
 
     def stop(self) -> str:
         """Write a checkpoint now, and say how to go on from it."""

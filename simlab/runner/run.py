@@ -173,7 +173,7 @@ def _stepped(
             started_s -= spent_s(checkpoint)
             keeper = Keeper(simulation, author, config.checkpoint, started_s)
         bar.begin(simulation)
-        _advance(simulation, bar, author, keeper, interrupts)
+        _advance(simulation, bar, keeper, interrupts)
     simulation.finish()
     simulation.audit()
     outcome = Outcome(
@@ -195,7 +195,6 @@ def _stepped(
 def _advance(
     simulation: Simulation,
     bar: Progress,
-    author: Author | None,
     keeper: Keeper | None,
     interrupts: Interrupts | None,
 ) -> None:
@@ -209,8 +208,7 @@ def _advance(
             elapsed_s = time.perf_counter() - began_s
             steps = max(1, min(_SLICE_STEPS, int(steps * min(8.0, _SLICE_S / max(elapsed_s, 1e-9)))))
             bar.update(simulation)
-            if author is not None and keeper is not None:
-                author.keep_up()
+            if keeper is not None:
                 keeper.keep_up()
             if interrupts is not None and interrupts.heard:
                 raise KeyboardInterrupt

@@ -22,10 +22,11 @@ PATIENCE_S = 60.0
 
 PART = """
 import json, os, signal, sys, time
-from simlab.live.supervisor import end_with_supervisor
+from simlab.live import ready
 
 name, folder, address = sys.argv[1:4]
-end_with_supervisor(grace_s=1.0)
+ready._GRACE_S = 0.5
+ready.end_with_supervisor()
 if os.path.exists(f"{folder}/{name}.broken"):
     sys.exit("it is broken")
 if name == "stubborn":
@@ -125,8 +126,8 @@ def test_parts_start_in_order_and_stop_cleanly(tmp_path: Path, number: signal.Si
 def test_a_part_that_dies_is_started_again_where_it_was(tmp_path: Path) -> None:
     with supervised(tmp_path) as (process, said):
         os.kill(said["engine"]["pid"], signal.SIGKILL)
-        until(lambda: "the engine is back, process" in said_by(tmp_path), "the engine")
-        assert "the engine was ended by SIGKILL; it is started again in 0.01 s" in said_by(tmp_path)
+        until(lambda: "part engine is back, process" in said_by(tmp_path), "the engine")
+        assert "part engine was ended by SIGKILL; it is started again in 0.01 s" in said_by(tmp_path)
         back = int(said_by(tmp_path).split("process ")[1])
         assert psutil.Process(back).cmdline()[-1] == "engine-0"
         assert psutil.pid_exists(said["gateway"]["pid"])
@@ -147,7 +148,7 @@ def test_a_part_that_cannot_be_started_is_told_with_its_log(tmp_path: Path) -> N
     with supervised(tmp_path) as (process, said):
         assert not said
         assert process.wait(PATIENCE_S) != 0
-    assert "the gateway could not be started: it ended with exit code 1" in said_by(tmp_path)
+    assert "part gateway could not be started: it ended with exit code 1" in said_by(tmp_path)
     assert "gateway: it is broken" in said_by(tmp_path)
 
 
@@ -157,7 +158,7 @@ def test_a_part_that_dies_for_ever_stops_the_market(tmp_path: Path) -> None:
         os.kill(said["gateway"]["pid"], signal.SIGKILL)
         assert process.wait(PATIENCE_S) != 0
         assert gone([said["engine"]["pid"]])
-    assert "the gateway died 4 times in a row" in said_by(tmp_path)
+    assert "part gateway died 4 times in a row" in said_by(tmp_path)
     assert [it.split(" in ")[1] for it in said_by(tmp_path).splitlines() if "again" in it] == [
         "0.01 s",
         "0.02 s",
@@ -170,4 +171,4 @@ def test_a_part_that_does_not_stop_is_killed_and_named(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
         assert gone([said["stubborn"]["pid"]])
-    assert "the stubborn did not stop in 0.2 s and was killed" in said_by(tmp_path)
+    assert "part stubborn did not stop in 0.2 s and was killed" in said_by(tmp_path)

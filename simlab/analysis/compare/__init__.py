@@ -1,4 +1,4 @@
-"""Compare runs: treatments against a baseline, measure by measure, after a warm-up.
+"""Compare runs: treatments against a baseline, measure by measure, after a warm-up; sweeps too.
 
 Owns what a treatment is, the measures that comparisons are about if no others are asked for, and how long a
 run takes to forget its start. May import `pnl`, `quality`, `statistics`, `tables` and `libraries`.
@@ -7,7 +7,30 @@ run takes to forget its start. May import `pnl`, `quality`, `statistics`, `table
 from __future__ import annotations
 
 from simlab.analysis.compare.measures import UNITS, run_measures
+from simlab.analysis.compare.sweeps import (
+    FACTS,
+    PLANNED,
+    is_sweep,
+    parameter_effects,
+    read_sweep,
+    treatment_effects,
+)
 from simlab.analysis.compare.treatments import NO_DIFFERENCE, ONE_SEED, Measures, compare
 from simlab.analysis.compare.warmup import mser, warmup
 
-__all__ = ["NO_DIFFERENCE", "ONE_SEED", "UNITS", "Measures", "compare", "mser", "run_measures", "warmup"]
+__all__ = [
+    "FACTS",
+    "NO_DIFFERENCE",
+    "ONE_SEED",
+    "PLANNED",
+    "UNITS",
+    "Measures",
+    "compare",
+    "is_sweep",
+    "mser",
+    "parameter_effects",
+    "read_sweep",
+    "run_measures",
+    "treatment_effects",
+    "warmup",
+]

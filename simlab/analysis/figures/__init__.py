@@ -3,7 +3,7 @@
 Each function draws one thing, thinned to what a screen can show, in colours that the colour-blind can tell
 apart and that also differ by dash, marker or pattern for print in grey. Large tables may be given in batches.
 
-Owns how things look: palette, layout, thinning. May import `tables` and `libraries`.
+Owns how things look: palette, layout, thinning. May import `tables`, `statistics` and `libraries`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from simlab.analysis.figures.layout import FONT, to_json
 from simlab.analysis.figures.market import book_map, price, prices, spread_and_depth, spreads, volume
 from simlab.analysis.figures.measures import book_shape, facts_card, forest, pnl_by_run, signature_plot
 from simlab.analysis.figures.palette import COLOURS, INK, styles
+from simlab.analysis.figures.sweeps import responses
 
 __all__ = [
     "COLOURS",
@@ -31,6 +32,7 @@ __all__ = [
     "pnl_by_source",
     "price",
     "prices",
+    "responses",
     "signature_plot",
     "spread_and_depth",
     "spreads",

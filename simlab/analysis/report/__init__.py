@@ -9,6 +9,6 @@ Owns the page and the browser that prints it. May import every other room.
 from __future__ import annotations
 
 from simlab.analysis.report.browser import screenshot
-from simlab.analysis.report.build import write_report
+from simlab.analysis.report.build import write_report, write_sweep_report
 
-__all__ = ["screenshot", "write_report"]
+__all__ = ["screenshot", "write_report", "write_sweep_report"]

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +17,16 @@ from simlab.analysis.report.comparison import comparison_sections, comparison_ti
 from simlab.analysis.report.elements import Section
 from simlab.analysis.report.reading import Reading
 from simlab.analysis.report.sections import run_sections
+from simlab.analysis.report.sweep import sweep_sections, sweep_tiles
 from simlab.analysis.report.words import Tile, tiles
 from simlab.errors import AnalysisError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from simlab.analysis.run import Run
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_sweep_report"]
 
 _HERE = Path(__file__).parent
 _FORMATS = ("html", "pdf")
@@ -62,9 +65,36 @@ def write_report(runs: Run | Sequence[Run], path: Path | str, format: str | None
     if not chosen:
         raise AnalysisError("there is no run to report on; give one, or several to compare")
     _require_once(chosen)
-    target = Path(path)
-    format = _format(target, format)
-    page = _page(chosen)
+    return _write(lambda: _one(chosen[0]) if len(chosen) == 1 else _several(chosen), Path(path), format)
+
+
+def write_sweep_report(found: pd.DataFrame, path: Path | str, format: str | None = None) -> Path:
+    """Write the report of a sweep: what its parameters and treatments do, with intervals.
+
+    Parameters
+    ----------
+    found : DataFrame
+        The runs, as `simlab.sweep` or `simlab.analysis.compare.read_sweep` returns them.
+    path, format
+        As for `write_report`.
+
+    Raises
+    ------
+    AnalysisError
+        As for `write_report`.
+    """
+    title = f"Sweep {found.attrs.get('name', Path(found.attrs['place']).name)}"
+
+    def content() -> _Content:
+        return _Content(title, found.attrs["place"], sweep_tiles(found), sweep_sections(found))
+
+    return _write(content, Path(path), format)
+
+
+def _write(make: Callable[[], _Content], target: Path, asked: str | None) -> Path:
+    """Write a page, which appears whole or not at all."""
+    format = _format(target, asked)
+    page = _render(make())
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".simlab-report-", dir=target.parent) as folder:
@@ -107,10 +137,6 @@ class _Content:
     subtitle: str
     tiles: list[Tile]
     sections: list[Section]
-
-
-def _page(runs: list[Run]) -> str:
-    return _render(_one(runs[0]) if len(runs) == 1 else _several(runs))
 
 
 def _one(run: Run) -> _Content:

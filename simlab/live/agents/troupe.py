@@ -34,6 +34,8 @@ __all__ = ["Ids", "Troupe", "require_playable"]
 
 _log = logging.getLogger("simlab.live.agents")
 _FAILED = "failed"
+_MOST_FAILURES = 100
+_MOST_TOLD = 1000
 
 
 class Ids:
@@ -104,6 +106,7 @@ class Troupe:
         self.accounts, self._mirror, self._ids, self._chain = accounts, mirror, ids, spec.chains[p]
         self._hosts: dict[int, ClientHost] = {}
         self._objects: dict[int, list[Any]] = {}
+        self._failures: set[str] = set()
         self._memory: dict[tuple[int, int, int], NDArray[np.float64]] = {}
         for row in self._chain:
             member = spec.cast[row]
@@ -201,10 +204,13 @@ class Troupe:
         return Turn(row, agents, np.zeros(0, MESSAGE_DTYPE), asides)
 
     def _told(self, row: int, error: Exception) -> str:
-        """Say what went wrong, and write it to the log with its traceback."""
+        """Say what went wrong; the log has the traceback of the first of a kind."""
         name = self._hosts[row].population.strategy.name
-        _log.error("population %s: strategy %s failed", self.population.name, name, exc_info=error)
-        return str(error) if isinstance(error, StrategyError) else f"{type(error).__name__}: {error}"
+        told = str(error) if isinstance(error, StrategyError) else f"{type(error).__name__}: {error}"
+        if told not in self._failures and len(self._failures) < _MOST_FAILURES:
+            self._failures.add(told)
+            _log.error("population %s: strategy %s failed", self.population.name, name, exc_info=error)
+        return told[:_MOST_TOLD]
 
 
 def _objects_of(strategy: Strategy, parameters: NDArray[np.float64], options: dict[str, Any]) -> list[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from simlab.runner.sweep.pairs import pair
 from simlab.runner.sweep.plan import make_plan
 from simlab.runner.sweep.sweeping import SWEEPS_FOLDER, Sweep, sweep
 
-__all__ = ["SWEEPS_FOLDER", "Sweep", "make_plan", "sweep"]
+__all__ = ["SWEEPS_FOLDER", "Sweep", "make_plan", "pair", "sweep"]

@@ -16,6 +16,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from simlab.analysis.compare import FACTS, PLANNED
 from simlab.config import load
 from simlab.config.load import resolved
 from simlab.config.sweep import SweepConfig, experiment_source, load_sweep
@@ -33,8 +34,6 @@ SWEEPS_FOLDER = "sweeps"
 _KEPT_AFTER_S = 2.0
 """Seconds after which rows are written, so that there are few files."""
 _FAILURES_SHOWN = 20
-_FACTS = ("run", "status", "error", "event_log_hash", "steps", "messages", "trades", "seconds", "run_dir")
-"""What a row says of a run beside its measures."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +241,7 @@ def _together(made: Sweep, store: Store) -> pd.DataFrame:
     """Return plan and rows side by side."""
     rows = store.rows().drop(columns=[name for name in made.plan if name != "run"], errors="ignore")
     found = made.plan.merge(rows, on="run", how="left", validate="one_to_one")
-    measures = [str(name) for name in rows if name not in _FACTS]
+    measures = [str(name) for name in rows if name not in (*PLANNED, *FACTS)]
     found.attrs = {
         "place": store.place,
         "parameters": list(made.config.parameters),

@@ -28,6 +28,7 @@ CONFIG: dict[str, Any] = {
         "gateway": {"port": 0},
         "dashboard": {"port": 0},
         "seats": {"count": 600},
+        "journal": {"checkpoint_s": 86_400},
     },
 }
 

@@ -1,4 +1,4 @@
-"""The page in a real Chromium, before a real market: engine, gateway and dashboard as processes of their own."""
+"""The page in a real Chromium, before a real market of processes: engine, gateway and dashboard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from simlab.analysis.report.browser import find_chromium
 from simlab.errors import AnalysisError
 
 WIDE, NARROW, HEIGHT = 1280, 390, 900
-WAIT_S = 90
+WAIT_S = 20
+SHOWN = """(selector, text) => {
+  const it = document.querySelector(selector);
+  it?.scrollIntoView({block: 'center'});
+  return it?.innerText.includes(text);
+}"""
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
 
@@ -73,18 +78,25 @@ class Page:
             if also(value):
                 return value
             time.sleep(0.05)
-        raise AssertionError(f"never came: {what}; last {value!r}; the page says {self.text('body')[:2000]}")
+        raise AssertionError(
+            f"never came: {what} {arguments}; last {value!r}; notices: {self.text('#notices')!r}"
+        )
 
     def text(self, selector: str) -> str:
         found: str = self.run("return document.querySelector(arguments[0]).innerText", selector)
         return found
 
     def shows(self, selector: str, text: str) -> None:
-        self.until("document.querySelector(arguments[0]).innerText.includes(arguments[1])", selector, text)
+        """Scroll there, as only what can be seen is drawn, and wait until it says so."""
+        self.until(f"({SHOWN})(...arguments)", selector, text)
 
     def click(self, selector: str) -> None:
         self.until("document.querySelector(arguments[0])?.checkVisibility()", selector)
         self.run("document.querySelector(arguments[0]).click()", selector)
+
+    def click_named(self, selector: str, name: str) -> None:
+        all_ = "Array.from(document.querySelectorAll(arguments[0]))"
+        self.run(f"{all_}.find((it) => it.innerText === arguments[1]).click()", selector, name)
 
     def fill(self, selector: str, **fields: str) -> None:
         """Type into the fields of a form."""
@@ -122,7 +134,9 @@ class Page:
 
     def complaints(self) -> list[str]:
         """Return what the console said that is a warning or worse."""
-        return [it["message"] for it in self.driver.get_log("browser") if it["level"] in ("WARNING", "SEVERE")]
+        return [
+            it["message"] for it in self.driver.get_log("browser") if it["level"] in ("WARNING", "SEVERE")
+        ]
 
     def picture(self, file: Path) -> None:
         """Keep a picture of the whole page in the folder that the variable PICTURES names."""
@@ -165,7 +179,7 @@ def test_the_first_paint_is_history(page: Page, market: Market) -> None:
         page.open(market.page)
         page.until("/[1-9]\\d* of \\d+ s/.test(document.getElementById('candles').ariaLabel)")
         page.until("document.querySelectorAll('#tape tr').length > 5")
-        page.until("document.querySelectorAll('#bids button:not(:disabled)').length > 2")
+        page.until("document.querySelectorAll('#bids button:not([hidden])').length > 2")
         page.shows("#halted", "Paused")
     finally:
         market.post("/api/market/resume")
@@ -178,9 +192,16 @@ def test_the_page_is_whole_quiet_and_asks_nobody_else(
 ) -> None:
     page.open(market.page, width, scheme)
     page.join("Ada")
-    page.until("/^Depth of ACME: to buy \\d+/.test(document.getElementById('depth').ariaLabel)")
-    page.until("/^Spread of ACME: \\d/.test(document.getElementById('spread').ariaLabel)")
-    page.until("/^Volatility of ACME: \\d/.test(document.getElementById('volatility').ariaLabel)")
+    for chart, label in [
+        ("depth", r"^Depth of ACME: to buy \d+"),
+        ("spread", r"^Spread of ACME: \d"),
+        ("volatility", r"^Volatility of ACME: \d"),
+        ("candles", r"^Candles of ACME: \d+"),
+    ]:
+        page.run("document.getElementById(arguments[0]).scrollIntoView({block: 'center'})", chart)
+        page.until(
+            "new RegExp(arguments[1]).test(document.getElementById(arguments[0]).ariaLabel)", chart, label
+        )
     page.until("document.getElementById('orders-rate').textContent.length > 1")
     assert page.fits()
     assert page.complaints() == []
@@ -255,9 +276,7 @@ def test_an_agent_is_created_and_looked_at(page: Page, market: Market) -> None:
     page.until("!document.getElementById('agent-dialog').open")
     page.shows("#agents", "Fortuna")
     assert "Fortuna" in [it["name"] for it in market.get("/api/agents")]
-    page.run(
-        "Array.from(document.querySelectorAll('#agents button')).find((it) => it.innerText === 'Fortuna').click()"
-    )
+    page.click_named("#agents button", "Fortuna")
     page.until("document.getElementById('agent').open")
     page.shows("#agent-name", "Fortuna")
     page.shows("#agent-cash", "5,000.00")
@@ -274,9 +293,7 @@ def test_an_instrument_is_listed_and_chosen(page: Page, market: Market) -> None:
     page.fill("#instrument-form", ticker="NEW1", initial_price="50")
     page.click("#instrument-form button.main")
     page.shows("#instruments", "NEW1")
-    page.run(
-        "Array.from(document.querySelectorAll('#instruments button')).find((it) => it.innerText === 'NEW1').click()"
-    )
+    page.click_named("#instruments button", "NEW1")
     page.until("document.getElementById('candles').ariaLabel.includes('NEW1: no trades yet')")
     page.shows("#last", "50.00")
 
@@ -313,27 +330,42 @@ def test_everything_can_be_done_from_the_keyboard(page: Page, market: Market) ->
     """Every control has a name and can be reached; what is reached is seen; a dialog gives the focus back."""
     page.open(market.page)
     page.join("Tab")
-    page.until("document.querySelectorAll('#bids button:not(:disabled)').length > 2")
+    page.until("document.querySelectorAll('#bids button:not([hidden])').length > 2")
     nameless = """
         const named = (it) => it.ariaLabel || it.labels?.length || it.innerText.trim() || it.title;
         return Array.from(document.querySelectorAll('button, input, select, a[href]')).filter((it) =>
           it.checkVisibility() && !it.closest('.hidden') && !named(it)).map((it) => it.outerHTML);
     """
     assert page.run(nameless) == []
-    page.run("document.activeElement.blur()")
+    page.run("document.querySelector('.skip').focus()")
     reached = set()
     for _ in range(120):
         page.driver.switch_to.active_element.send_keys(Keys.TAB)
-        name = page.run("const it = document.activeElement; return it.id || it.name || it.innerText || it.tagName")
-        if name == "BODY":
+        name = page.run(
+            "const it = document.activeElement;"
+            "return it === document.body ? null : it.id || it.name || it.innerText || it.outerHTML"
+        )
+        if name is None:
             break
         reached.add(name)
         assert page.run("return getComputedStyle(document.activeElement).outlineStyle !== 'none'"
                         " || document.activeElement.type === 'radio'"), name  # fmt: skip
-    assert {"pause", "kill", "symbol", "quantity", "send", "publish", "new-agent", "speed", "headline"} - reached == {
-        "publish"
+    wanted = {
+        "pause",
+        "kill",
+        "speed",
+        "symbol",
+        "marks",
+        "interval",
+        "filter",
+        "ACME",
+        "quantity",
+        "price",
+        "send",
     }
-    page.driver.find_element("css selector", "#bids button:not(:disabled)").send_keys(Keys.ARROW_DOWN)
+    wanted |= {"leave", "agents-filter", "agents-view", "new-agent", "headline", "sentiment", "Publish"}
+    assert wanted - reached == set()
+    page.driver.find_element("css selector", "#bids button:not([hidden])").send_keys(Keys.ARROW_DOWN)
     first = page.run("return document.activeElement.dataset.price")
     page.driver.switch_to.active_element.send_keys(Keys.ENTER)
     assert float(page.run("return document.querySelector('#ticket [name=price]').value")) == float(first)
@@ -366,6 +398,21 @@ def test_a_dead_gateway_is_told_and_the_page_recovers(page: Page, market: Market
     assert [it["quantity"] for it in again[0]["positions"].values()] == [2]
 
 
+def test_a_page_that_is_left_gives_its_agent_up_and_has_it_again_on_the_way_back(
+    page: Page, market: Market
+) -> None:
+    def connected() -> list[bool]:
+        return [it["connected"] for it in market.get("/api/agents") if it["name"] == "Odysseus"]
+
+    page.open(market.page)
+    page.join("Odysseus")
+    assert connected() == [True]
+    page.driver.get("about:blank")
+    market.until(lambda: connected() == [False])
+    page.driver.back()
+    market.until(lambda: connected() == [True])
+
+
 def test_waiting_grows_from_3_to_30_seconds(page: Page, market: Market) -> None:
     """The connection's own code, with time passed by hand."""
     page.open(market.page)
@@ -377,7 +424,7 @@ def test_waiting_grows_from_3_to_30_seconds(page: Page, market: Market) -> None:
         window.WebSocket = class { static OPEN = 1; readyState = 0; constructor() { window.made = this; } };
         const timer = window.setTimeout;
         const connection = new Connection();
-        window.setTimeout = (run, ms) => { if (ms >= 3000) { waits.push(ms / 1000); return 0; } return timer(run, ms); };
+        window.setTimeout = (run, ms) => (ms >= 3000 ? waits.push(ms / 1000) && 0 : timer(run, ms));
         for (let round = 0; round < 6; round += 1) {
           connection.open();
           const socket = window.made;

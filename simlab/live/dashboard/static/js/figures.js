@@ -58,6 +58,7 @@ class Figure {
   async show() {
     this.dress();
     await Bokeh.Plotting.show(this.plot, this.target);
+    unreachable(this.target);
     dark.addEventListener("change", () => this.dress());
   }
 
@@ -79,6 +80,14 @@ class Figure {
 
   tell(text) {
     this.target.setAttribute("aria-label", text);
+  }
+}
+
+/** Take a figure out of the order of the Tab key: it is a picture, and its label says what it shows. */
+function unreachable(root) {
+  for (const node of root.querySelectorAll("*")) {
+    if (node.tabIndex >= 0) node.tabIndex = -1;
+    if (node.shadowRoot) unreachable(node.shadowRoot);
   }
 }
 

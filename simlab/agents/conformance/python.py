@@ -92,8 +92,8 @@ def check_agent_strategy(
     It must not fail; answer the same to the same input, also after it was copied or pickled, as forks and
     checkpoints do, and after others have seen what comes later; draw from no global random generator; change
     neither its options nor what it is shown; and send well-formed messages at prices and in quantities that a
-    market can take. It is also tried in each of `simlab.agents.conformance.cases.SITUATIONS`, and for 64 decisions
-    in a market whose prices move.
+    market can take. It is also tried in each of `simlab.agents.conformance.cases.SITUATIONS`, and for 64
+    decisions in a market whose prices move.
 
     Parameters
     ----------

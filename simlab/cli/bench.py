@@ -103,3 +103,17 @@ def bench_llm(
 
     rows = measure(agents, decisions)
     show(rows_table("Language models", rows), rows, as_json)
+
+
+@commands.command("sweep", epilog="Example:\n\n    simlab bench sweep --runs 200 --json")
+def bench_sweep(
+    runs: Annotated[int, typer.Option(min=10, help="Runs of each sweep.")] = 200,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each run.")] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Measure sweeps: two workers beside one, what a run costs beyond its stepping, and memory."""
+    from simlab.bench.sweep import run as measure
+    from simlab.console.tables import rows_table
+
+    rows = measure(runs, steps)
+    show(rows_table("Sweeps", rows), rows, as_json)

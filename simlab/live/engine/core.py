@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from simlab.config.live import TRADERS, LiveConfig
@@ -15,7 +15,6 @@ from simlab.live.engine.feed import DEPTH_SHOWN, PRINTS_AT_ONCE, Feed
 from simlab.live.engine.floor import Floor
 from simlab.live.engine.log import Log
 from simlab.live.engine.metrics import Meter
-from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.pacing import Pace
 from simlab.live.engine.reading import (
     Listing,
@@ -29,13 +28,14 @@ from simlab.live.engine.reading import (
     trade_rows,
 )
 from simlab.live.engine.registry import Agent, Client, Registry, Session
+from simlab.live.engine.store import Kept
 from simlab.live.engine.trading import Trading
 from simlab.live.protocol import Asked, Failure
 from simlab.market.instruments import Instrument
 
 __all__ = ["ENTERS", "Core"]
 
-ENTERS = (ask.Add, ask.Cancel, ask.Replace, ask.CancelAll)
+ENTERS = frozenset((ask.Add, ask.Cancel, ask.Replace, ask.CancelAll))
 """Requests that the matching loop must get to: what the queue counts."""
 
 
@@ -57,13 +57,12 @@ class Core:
         settings: LiveConfig,
         log: Log,
         *,
-        listings: Iterable[Listing],
-        news: NewsShelf,
+        listings: list[Listing],
         token: str | None = None,
     ) -> None:
         self.floor, self.registry, self.settings, self.log = floor, registry, settings, log
-        self.listings = list(listings)
-        self.news = news
+        self.listings = listings
+        self.news = floor.news
         self.pace = Pace(settings.steps_per_second)
         self.feed = Feed(registry)
         self.meter = Meter(time.time())
@@ -103,29 +102,62 @@ class Core:
             ask.Hello: self._hello,
         }
 
+    def go_on(self, *, paused: bool, steps_per_second: Any) -> None:
+        """Take up the pace of a former process; what its clients wanted gone with them goes."""
+        if steps_per_second is not None:
+            self.pace.set(steps_per_second)
+        if paused:
+            self.pace.pause()
+        self.begin()
+        resting = self.floor.orders.accounts_open()
+        for agent in self.registry.agents.values():
+            if agent.cancel_on_disconnect and agent.account in resting and not self.over:
+                self.floor.cancel_all(agent.account, -1)
+        self.settle()
+
+    def kept(self, sequence: int) -> Kept:
+        """Return what a checkpoint holds of all this, with the number of the journal's last frame."""
+        return Kept.of(sequence, self.floor, self.registry, self.listings, self.pace)
+
     @property
     def over(self) -> bool:
         """Whether the last step has been run."""
         return self.floor.simulation.step >= self.floor.simulation.spec.steps
 
-    def take(self, batch: Sequence[tuple[Client, Asked | Failure]]) -> None:
+    def take(self, batch: Iterable[tuple[Client, Iterable[Asked | Failure]]]) -> None:
         """Answer requests in their order, and tell listeners what they did."""
-        self.floor.now_s = time.time()
-        trading = self._trading
-        for client, request in batch:
-            if not client.trusted and not isinstance(request, ask.Hello):
-                request = Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
-            elif self.over and isinstance(request, _CHANGES):
-                request = self._is_over(request)
-            gathered = self._gathered.get(type(request))
-            if gathered is not None:
-                gathered(client, request)
-            else:
-                trading.flush()
-                self._answer(client, request)
+        self.begin()
+        trading, gathered, over = self._trading, self._gathered, self.over
+        for client, requests in batch:
+            plain = client.trusted and not over
+            for request in requests:
+                allowed = request if plain else self._allowed(client, request, over=over)
+                gather = gathered.get(type(allowed))
+                if gather is not None:
+                    gather(client, allowed)
+                else:
+                    trading.flush()
+                    self._answer(client, allowed)
         trading.flush()
-        self.log.write(self.floor.simulation.step)
+        self.settle()
         self.tell()
+
+    def _allowed(self, client: Client, request: Asked | Failure, *, over: bool) -> Asked | Failure:
+        """Return a request, or why it is not for this client or not for now."""
+        if not client.trusted and not isinstance(request, ask.Hello):
+            return Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
+        if over and isinstance(request, _CHANGES):
+            return _session_over(request)
+        return request
+
+    def begin(self) -> None:
+        """Take note of the time, before anything happens."""
+        self.floor.now_s = self.log.now_s = time.time()
+
+    def settle(self) -> None:
+        """See to it that what happened is written down before it is told."""
+        self.log.write(self.floor.simulation.step)
+        self.log.settle()
 
     def _answer(self, client: Client, request: Any) -> None:
         try:
@@ -133,12 +165,6 @@ class Core:
         except SimlabError as error:
             answer = Failure("BAD_REQUEST", str(error))
         client.answers.append(answer if isinstance(answer, Failure) else {"status": "success", **answer})
-
-    def _is_over(self, request: Any) -> Failure:
-        failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
-        if isinstance(request, ask.Add) and request.order.id is not None:
-            failure.id = request.order.id
-        return failure
 
     def tell(self) -> None:
         """Tell listeners what happened since this was called last."""
@@ -163,7 +189,7 @@ class Core:
         simulation = self.floor.simulation
         for client in self.feed.subscribers:
             subscription = client.subscription
-            if now_s < subscription.due_s:
+            if now_s < subscription.due_s or client.behind:
                 continue
             subscription.due_s = now_s + subscription.interval_s
             if subscription.wants("book"):
@@ -180,13 +206,13 @@ class Core:
 
     def leave(self, client: Client) -> None:
         """Take note that a connection is gone."""
-        self.floor.now_s = time.time()
+        self.begin()
         self.feed.leave(client)
         self._watch()
         for session in list(client.sessions.values()):
             self._end(session)
         client.sessions.clear()
-        self.log.write(self.floor.simulation.step)
+        self.settle()
         self.tell()
 
     def _end(self, session: Session) -> None:
@@ -211,7 +237,10 @@ class Core:
         idle = self.registry.idle_guest()
         account = self._seat(None) if idle is None else idle
         if isinstance(account, Failure):
-            return account
+            if not self.registry.orphans:
+                return account
+            account = self.registry.orphans.pop(0)
+            self.floor.cancel_all(account, -1)
         self.log.before("guest", account)
         self.floor.orders.forget(account)
         self.registry.seat_guest(session, account)
@@ -307,6 +336,8 @@ class Core:
         self, agent_id: str | None, it: ask.Register | ask.CreateAgent, **more: Any
     ) -> Agent | Failure:
         most = self.settings.limits.agents
+        if self.over:
+            return _session_over(it)
         if len(self.registry.agents) >= most:
             return Failure("LIMIT", f"there are {most} agents; raise live.limits.agents for more")
         cash = self.settings.seats.account.cash if it.starting_capital is None else it.starting_capital
@@ -333,6 +364,9 @@ class Core:
         refusal = self.registry.refusal(found, it.session_token)
         if refusal is not None:
             return refusal
+        if it.join and it.session_token is not None:
+            self.registry.join(found, session)
+            return {"agent": self._agent(found), "session_token": it.session_token, "resumed": resumed}
         found.cancel_on_disconnect = it.cancel_on_disconnect
         token = self.registry.claim(found, session)
         self.log.before("claim", (found.agent_id, found.token_hash, found.cancel_on_disconnect))
@@ -481,5 +515,12 @@ class Core:
         return {"pid": os.getpid()}
 
 
-_CHANGES = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.Register, ask.CreateAgent, ask.Publish)
+_CHANGES: tuple[Any, ...] = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.CreateAgent, ask.Publish)
 """Requests that a market which is over does not take."""
+
+
+def _session_over(request: Any) -> Failure:
+    failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
+    if isinstance(request, ask.Add) and request.order.id is not None:
+        failure.id = request.order.id
+    return failure

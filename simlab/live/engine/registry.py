@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -64,7 +64,7 @@ class Session:
 class Client:
     """One connection as the market sees it: its sessions, and the answers that wait to be written."""
 
-    __slots__ = ("answers", "dropped", "lines", "sessions", "subscription", "trusted")
+    __slots__ = ("answers", "behind", "lines", "sessions", "subscription", "trusted")
 
     def __init__(self, *, trusted: bool = True) -> None:
         self.sessions: dict[int, Session] = {}
@@ -72,6 +72,8 @@ class Client:
         self.lines: list[bytes] = []
         """Events that wait to be written, behind the answers."""
         self.subscription: Any = None
+        self.behind = False
+        """Whether much waits to be read by it: what can be told later is, then."""
         self.trusted = trusted
         """Whether it showed the token, or none is asked for."""
 
@@ -89,9 +91,12 @@ class Registry:
     def __init__(self, agents: Iterable[Agent] = (), guests: Iterable[int] = (), made: int = 0) -> None:
         self.agents: dict[str, Agent] = {}
         self.by_account: dict[int, Agent] = {}
-        self.owners: dict[str, Session] = {}
+        self.owners: dict[str, list[Session]] = {}
+        """Who trades for each agent now; several where they joined."""
         self.guests: dict[int, Session | None] = dict.fromkeys(guests)
         """Accounts that were taken for guests; None where nobody uses one now."""
+        self.orphans: list[int] = []
+        """Accounts of guests of a former process, of which orders rest: used when no other is free."""
         self.made = made
         """How many ids were given to agents."""
         for agent in agents:
@@ -109,10 +114,13 @@ class Registry:
             if f"agent-{self.made}" not in self.agents:
                 return f"agent-{self.made}"
 
-    def owner(self, account: int) -> Session | None:
-        """Return the session that trades from an account now."""
+    def owners_of(self, account: int) -> Sequence[Session]:
+        """Return the sessions that trade from an account now."""
         agent = self.by_account.get(account)
-        return self.guests.get(account) if agent is None else self.owners.get(agent.agent_id)
+        if agent is not None:
+            return self.owners.get(agent.agent_id, ())
+        guest = self.guests.get(account)
+        return () if guest is None else (guest,)
 
     def agent_of(self, account: int) -> str | None:
         """Return the id of the agent whose account it is; guests have none."""
@@ -121,16 +129,21 @@ class Registry:
 
     def claim(self, agent: Agent, session: Session) -> str:
         """Make a session the owner of an agent, in place of the former; return the token to resume it."""
-        former = self.owners.get(agent.agent_id)
-        if former is not None and former is not session:
+        for former in self.owners.pop(agent.agent_id, ()):
             del former.agents[agent.agent_id]
             former.settle()
-        self.owners[agent.agent_id] = session
-        session.agents[agent.agent_id] = agent
-        session.settle()
+        self.join(agent, session)
         token = secrets.token_urlsafe(24)
         agent.token_hash = hash_of(token)
         return token
+
+    def join(self, agent: Agent, session: Session) -> None:
+        """Let a session trade for an agent beside those who do."""
+        owners = self.owners.setdefault(agent.agent_id, [])
+        if session not in owners:
+            owners.append(session)
+        session.agents[agent.agent_id] = agent
+        session.settle()
 
     def refusal(self, agent: Agent, token: str | None) -> Failure | None:
         """Say why an agent cannot be taken over with a token, or with none."""
@@ -169,6 +182,15 @@ class Registry:
         """Return a guest account that nobody uses."""
         return next((account for account, session in self.guests.items() if session is None), None)
 
+    def orphan(self, guests: Iterable[int], resting: set[int]) -> None:
+        """Take note of the guests of a former process: their orders stay until their account is needed."""
+        self.guests.clear()
+        for account in guests:
+            if account in resting:
+                self.orphans.append(account)
+            else:
+                self.guests[account] = None
+
     def seat_guest(self, session: Session, account: int) -> None:
         """Let a session trade from a guest account."""
         self.guests[account] = session
@@ -178,9 +200,12 @@ class Registry:
     def leave(self, session: Session) -> Iterator[int]:
         """End a session; yield the accounts whose orders are to be cancelled."""
         for agent in session.agents.values():
-            del self.owners[agent.agent_id]
-            if agent.cancel_on_disconnect:
-                yield agent.account
+            owners = self.owners[agent.agent_id]
+            owners.remove(session)
+            if not owners:
+                del self.owners[agent.agent_id]
+                if agent.cancel_on_disconnect:
+                    yield agent.account
         if session.guest is not None:
             self.guests[session.guest] = None
             yield session.guest

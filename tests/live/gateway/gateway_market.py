@@ -17,7 +17,7 @@ import httpx
 import yaml
 from websockets.sync.client import ClientConnection, connect
 
-WAIT_S = 20
+WAIT_S = 120
 """How long anything may take before a test fails: machines are slow, but nothing is waited for that long."""
 MARKET: dict[str, Any] = {
     "steps": 1_000_000,
@@ -29,6 +29,7 @@ MARKET: dict[str, Any] = {
         "engine": {"port": 0},
         "gateway": {"port": 0, "interval_ms": 20},
         "seats": {"count": 300},
+        "journal": {"checkpoint_s": 86_400},
         "limits": {"message_bytes": 2_000, "listener_bytes": 50_000},
     },
 }

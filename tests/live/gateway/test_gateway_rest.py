@@ -13,10 +13,19 @@ import pytest
 from gateway_market import MARKET, Market, market_of, write
 from prometheus_client.parser import text_string_to_metric_families
 
-PERFORMANCE = (
-    "trades_per_second orders_per_second total_trades total_orders total_volume queue_full_count queue_capacity"
-    " queue_usage_pct uptime_seconds avg_trades_per_second avg_orders_per_second"
-).split()
+PERFORMANCE = {
+    "trades_per_second",
+    "orders_per_second",
+    "total_trades",
+    "total_orders",
+    "total_volume",
+    "queue_full_count",
+    "queue_capacity",
+    "queue_usage_pct",
+    "uptime_seconds",
+    "avg_trades_per_second",
+    "avg_orders_per_second",
+}
 
 
 def _traded(market: Market) -> tuple[str, str]:
@@ -95,7 +104,7 @@ def test_the_clock_can_be_stopped_stepped_and_set(market: Market) -> None:
         ("GET", "/api/instruments/1/candles?interval=0", None, 422, "greater than or equal to 1"),
         ("POST", "/api/news", {"headline": ""}, 422, "at least 1 character"),
         ("POST", "/api/news", {"headline": "x", "colour": 1}, 422, "Extra inputs"),
-        ("POST", "/api/news", {"headline": "\ud800"}, 422, "valid unicode"),
+        ("POST", "/api/news", {"headline": "\ud800"}, 422, "unicode"),
         ("POST", "/api/agents", {"name": "x", "starting_capital": 0.001}, 422, "use 0.0 or 0.01"),
         ("POST", "/api/instruments", {"ticker": "A B", "initial_price": 1.0}, 422, "pattern"),
         ("POST", "/api/instruments", {"ticker": "AB", "initial_price": 1.001}, 422, "use 1.0 or 1.01"),
@@ -121,7 +130,7 @@ def test_a_body_has_a_bound(market: Market) -> None:
 def test_performance_and_prometheus_agree(market: Market) -> None:
     _traded(market)
     row = market.http.get("/api/performance").json()
-    assert set(PERFORMANCE) <= set(row)
+    assert set(row) >= PERFORMANCE
     assert row["total_orders"] >= 2
     for leg in ("gateway_order", "gateway_engine", "gateway_announce"):
         assert 0 < row["latency_ms"][leg]["p50"] <= row["latency_ms"][leg]["p99"]

@@ -33,6 +33,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -43,6 +44,8 @@ from simlab.errors import StrategyError, did_you_mean
 __all__ = ["Option", "Parameter", "Unit", "arguments_of"]
 
 _NONE = inspect.Parameter.empty
+_MADE_UP = re.compile(r"\bsimlab_plugin_\w+\.")
+"""The module of a strategy that is named by its file."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,17 @@ class Option:
 
     @property
     def kind(self) -> str:
-        """The type as it is written."""
+        """The type as it is written; of an enum what a file may say."""
         inner = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
-        return inspect.formatannotation(inner).removeprefix("typing.")
+        if isinstance(inner, type) and issubclass(inner, Enum):
+            return f"Literal[{', '.join(repr(it.value) for it in inner)}]"
+        written = inspect.formatannotation(inner).removeprefix("typing.")
+        return _MADE_UP.sub("", written)
+
+    @property
+    def written_default(self) -> Any:
+        """The default as a file would say it."""
+        return self.default.value if isinstance(self.default, Enum) else self.default
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def _row(parameter: Parameter) -> str:
 
 
 def _option_row(option: Option) -> str:
-    default = "required" if option.required else f"`{option.default!r}`"
+    default = "required" if option.required else f"`{option.written_default!r}`"
     kind = option.kind.replace("|", "\\|")
     return f"| `{option.name}` | {default} | `{kind}` | {option.description} |"
 

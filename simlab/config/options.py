@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import PurePath
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -47,7 +48,8 @@ def option_problems(path: KeyPath, options: Mapping[str, Any], strategy: Strateg
             yield Problem((*path, name), f"strategy {strategy.name!r} has no such option{instead}")
         elif name in known:
             try:
-                _converted(value, known[name])
+                made = _converted(value, known[name])
+                yield from _left_out((*path, name), value, made)
             except ValidationError as error:
                 yield from of_value(error, (*path, name), value)
             except PydanticUserError:
@@ -174,6 +176,23 @@ def _converted(value: Any, option: Option) -> Any:
     if option.type is Any:
         return value
     return TypeAdapter(_strict(option.type)).validate_json(json.dumps(value), strict=True)
+
+
+def _left_out(path: KeyPath, given: Any, made: Any) -> Iterator[Problem]:
+    """Yield a problem for each key that a dataclass in an option has no use for."""
+    if isinstance(given, list) and isinstance(made, list | tuple):
+        for i, (one, one_made) in enumerate(zip(given, made, strict=False)):
+            yield from _left_out((*path, i), one, one_made)
+    elif isinstance(given, dict) and is_dataclass(made):
+        names = [it.name for it in fields(made) if it.init]
+        for name, value in given.items():
+            if name in names:
+                yield from _left_out((*path, name), value, getattr(made, name))
+            else:
+                yield Problem((*path, name), f"unknown key{did_you_mean(name, names)}")
+    elif isinstance(given, dict) and isinstance(made, dict):
+        for name, value in given.items():
+            yield from _left_out((*path, name), value, made.get(name))
 
 
 def _strict(kind: Any) -> Any:

@@ -44,7 +44,7 @@ def strategy_details(strategy: Strategy) -> Group:
     if strategy.option_types:
         table = Table(Column("option", no_wrap=True), "default", "type", "meaning")
         for option in strategy.option_types:
-            default = "required" if option.required else repr(option.default)
+            default = "required" if option.required else repr(option.written_default)
             table.add_row(option.name, Text(default), Text(option.kind), Text(option.description))
         parts.append(table)
     return Group(*parts)
@@ -62,7 +62,7 @@ def strategy_as_dict(strategy: Strategy) -> dict[str, Any]:
         "defined_in": strategy.defined_in,
         "file": source_file(strategy),
         "options": [
-            {"name": it.name, "type": it.kind, "default": it.default}
+            {"name": it.name, "type": it.kind, "default": it.written_default}
             | {"description": it.description, "required": it.required}
             for it in strategy.option_types
         ],

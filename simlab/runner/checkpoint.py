@@ -155,6 +155,11 @@ class Checkpoints:
                 f"cannot write a checkpoint to {self._folder}: {error}; make room, or leave `checkpoint` out"
             ) from error
 
+    @property
+    def busy(self) -> bool:
+        """Whether one is being written."""
+        return self._thread is not None and self._thread.is_alive()
+
     def latest(self) -> Checkpoint | None:
         """Return the latest checkpoint that is whole, or None; those after it are removed."""
         for file in reversed(self._files()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from annotated_types import Ge, Gt, Interval, Le, Lt, MultipleOf, doc
 
 from simlab.agents.batch import batch_strategy
 from simlab.agents.each import Unit, agent_strategy
+from simlab.agents.registry import resolve
 from simlab.agents.strategy import Option, Parameter
 from simlab.errors import StrategyError
 
@@ -190,3 +192,30 @@ def test_what_is_not_clear_is_refused(written: str, parameters: tuple[Parameter,
 def test_a_batch_takes_no_parameters_in_its_constructor() -> None:
     with pytest.raises(StrategyError, match=r"'size' in its __init__, .* find it in observation\.parameters"):
         batch_strategy("odd", "Is odd.", (SIZE,))(_class(size="size: float = 5"))
+
+
+class Mood(enum.Enum):
+    """How it feels."""
+
+    CALM = "calm"
+    WILD = "wild"
+
+
+def test_a_type_is_shown_as_a_file_would_say_it(tmp_path: Path) -> None:
+    chosen = Option("mood", Mood, Mood.WILD)
+    assert (chosen.kind, chosen.written_default) == ("Literal['calm', 'wild']", "wild")
+    (tmp_path / "banded.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from simlab.agents.each import agent_strategy\n"
+        "@dataclass\n"
+        "class Band:\n"
+        "    low: int = 1\n"
+        "@agent_strategy('banded', 'Quotes in a band.')\n"
+        "class Banded:\n"
+        "    def __init__(self, band: Band | None = None, first: Band = Band()):\n"
+        "        pass\n"
+        "    def decide(self, observation, orders):\n"
+        "        pass\n"
+    )
+    options = resolve(f"{tmp_path}/banded.py:Banded").option_types
+    assert [it.kind for it in options] == ["Band | None", "Band"]

@@ -6,6 +6,7 @@ import enum
 import pickle
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Semaphore as Lock
 from typing import Any, Literal
@@ -24,6 +25,14 @@ class Mood(enum.Enum):
 
     GOOD = "good"
     BAD = "bad"
+
+
+@dataclass
+class Band:
+    """Where it quotes."""
+
+    low: int = 1
+    high: int = 5
 
 
 @agent_strategy("chooser", "Takes options of many types.")
@@ -49,6 +58,9 @@ class Chooser:
         files: list[Path] | None = None,
         thing: object = None,
         lock: Lock | None = None,
+        band: Band | None = None,
+        bands: tuple[Band, ...] = (),
+        named: dict[str, Band] | None = None,
     ) -> None:
         pass
 
@@ -88,6 +100,9 @@ def _config(options: dict[str, Any], parameters: dict[str, Any] | None = None) -
         ({"model": 5}, "model: 5: must be text; put it in quotes"),
         ({"lock": 5}, "lock: 5: strategy 'chooser' wants a"),
         ({"mood": "bda"}, "mood: 'bda': must be 'good' or 'bad'; did you mean 'bad'?"),
+        ({"band": {"hihg": 3}}, "band.hihg: 3: unknown key; did you mean 'high'?"),
+        ({"bands": [{"low": 2}, {"lo": 3}]}, "bands.1.lo: 3: unknown key; did you mean 'low'?"),
+        ({"named": {"a": {"hgh": 3}}}, "named.a.hgh: 3: unknown key; did you mean 'high'?"),
         ({"mdoe": "fast"}, "mdoe: 'fast': strategy 'chooser' has no such option; did you mean 'mode'?"),
         ({"size": 2}, "size: 2: strategy 'chooser' has no such option; 'size' is a parameter, put it under"),
     ],

@@ -90,10 +90,10 @@ class Forecaster(ABC):
         x: NDArray[np.float64],
         forecast: NDArray[np.float64],
     ) -> None:
-        """Note what the agents knew and what was forecast from it, by the instrument's name."""
+        """Note what was forecast and from what the agents knew, by the instrument's name."""
         alike = len(x) == 1
         told: list[dict[str, Any]] = [
-            {"features": dict(zip(self.features.names, row, strict=True))} | self._told(*fall_and_rise)
+            self._told(*fall_and_rise) | {"features": dict(zip(self.features.names, row, strict=True))}
             for row, fall_and_rise in zip(
                 (x if alike else x[who]).tolist(),
                 (forecast if alike else forecast[who]).tolist(),

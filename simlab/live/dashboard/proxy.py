@@ -129,8 +129,8 @@ class Proxy:
 
     def _down(self, error: Exception) -> str:
         return (
-            f"the gateway at {self._gateway} does not answer ({type(error).__name__}); the page goes on as soon"
-            " as it is back"
+            f"the gateway at {self._gateway} does not answer ({type(error).__name__}); the page goes on as"
+            " soon as it is back"
         )
 
 

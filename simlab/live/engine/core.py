@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from simlab.config.live import TRADERS, LiveConfig
@@ -15,7 +15,6 @@ from simlab.live.engine.feed import DEPTH_SHOWN, PRINTS_AT_ONCE, Feed
 from simlab.live.engine.floor import Floor
 from simlab.live.engine.log import Log
 from simlab.live.engine.metrics import Meter
-from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.pacing import Pace
 from simlab.live.engine.reading import (
     Listing,
@@ -29,6 +28,7 @@ from simlab.live.engine.reading import (
     trade_rows,
 )
 from simlab.live.engine.registry import Agent, Client, Registry, Session
+from simlab.live.engine.store import Kept
 from simlab.live.engine.trading import Trading
 from simlab.live.protocol import Asked, Failure
 from simlab.market.instruments import Instrument
@@ -57,13 +57,12 @@ class Core:
         settings: LiveConfig,
         log: Log,
         *,
-        listings: Iterable[Listing],
-        news: NewsShelf,
+        listings: list[Listing],
         token: str | None = None,
     ) -> None:
         self.floor, self.registry, self.settings, self.log = floor, registry, settings, log
-        self.listings = list(listings)
-        self.news = news
+        self.listings = listings
+        self.news = floor.news
         self.pace = Pace(settings.steps_per_second)
         self.feed = Feed(registry)
         self.meter = Meter(time.time())
@@ -103,6 +102,23 @@ class Core:
             ask.Hello: self._hello,
         }
 
+    def go_on(self, *, paused: bool, steps_per_second: Any) -> None:
+        """Take up the pace of a former process; what its clients wanted gone with them goes."""
+        if steps_per_second is not None:
+            self.pace.set(steps_per_second)
+        if paused:
+            self.pace.pause()
+        self.begin()
+        resting = self.floor.orders.accounts_open()
+        for agent in self.registry.agents.values():
+            if agent.cancel_on_disconnect and agent.account in resting and not self.over:
+                self.floor.cancel_all(agent.account, -1)
+        self.settle()
+
+    def kept(self, sequence: int) -> Kept:
+        """Return what a checkpoint holds of all this, with the number of the journal's last frame."""
+        return Kept.of(sequence, self.floor, self.registry, self.listings, self.pace)
+
     @property
     def over(self) -> bool:
         """Whether the last step has been run."""
@@ -110,7 +126,7 @@ class Core:
 
     def take(self, batch: Sequence[tuple[Client, Asked | Failure]]) -> None:
         """Answer requests in their order, and tell listeners what they did."""
-        self.floor.now_s = time.time()
+        self.begin()
         trading = self._trading
         for client, request in batch:
             if not client.trusted and not isinstance(request, ask.Hello):
@@ -124,8 +140,17 @@ class Core:
                 trading.flush()
                 self._answer(client, request)
         trading.flush()
-        self.log.write(self.floor.simulation.step)
+        self.settle()
         self.tell()
+
+    def begin(self) -> None:
+        """Take note of the time, before anything happens."""
+        self.floor.now_s = self.log.now_s = time.time()
+
+    def settle(self) -> None:
+        """See to it that what happened is written down before it is told."""
+        self.log.write(self.floor.simulation.step)
+        self.log.settle()
 
     def _answer(self, client: Client, request: Any) -> None:
         try:
@@ -180,13 +205,13 @@ class Core:
 
     def leave(self, client: Client) -> None:
         """Take note that a connection is gone."""
-        self.floor.now_s = time.time()
+        self.begin()
         self.feed.leave(client)
         self._watch()
         for session in list(client.sessions.values()):
             self._end(session)
         client.sessions.clear()
-        self.log.write(self.floor.simulation.step)
+        self.settle()
         self.tell()
 
     def _end(self, session: Session) -> None:
@@ -211,7 +236,10 @@ class Core:
         idle = self.registry.idle_guest()
         account = self._seat(None) if idle is None else idle
         if isinstance(account, Failure):
-            return account
+            if not self.registry.orphans:
+                return account
+            account = self.registry.orphans.pop(0)
+            self.floor.cancel_all(account, -1)
         self.log.before("guest", account)
         self.floor.orders.forget(account)
         self.registry.seat_guest(session, account)
@@ -307,6 +335,8 @@ class Core:
         self, agent_id: str | None, it: ask.Register | ask.CreateAgent, **more: Any
     ) -> Agent | Failure:
         most = self.settings.limits.agents
+        if self.over:
+            return self._is_over(it)
         if len(self.registry.agents) >= most:
             return Failure("LIMIT", f"there are {most} agents; raise live.limits.agents for more")
         cash = self.settings.seats.account.cash if it.starting_capital is None else it.starting_capital
@@ -481,5 +511,5 @@ class Core:
         return {"pid": os.getpid()}
 
 
-_CHANGES = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.Register, ask.CreateAgent, ask.Publish)
+_CHANGES = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.CreateAgent, ask.Publish)
 """Requests that a market which is over does not take."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, MESSAGE_WORDS, EventKind, MessageKind, Reason, pack
 from simlab.kernel.simulation import Simulation
+from simlab.kernel.state import Seat
 from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.orders import End, Order, Orders
 from simlab.live.engine.tape import Tape
@@ -127,13 +128,9 @@ class Floor:
         """Begin to follow a market whose sink this is."""
         self.simulation = simulation
         self._seen = int(simulation.state.book.counters["sequence"][0])
-        self.learn_seats()
-
-    def learn_seats(self) -> None:
-        """Take note of which accounts are seats."""
-        self._seats = self.simulation.state.seats > 0
-        self._outside = np.zeros(len(self.simulation.state.ledger.accounts), np.bool_)
-        self._outside[: len(self._seats)] = self._seats
+        seats = simulation.state.seats != Seat.NONE
+        self._outside = np.zeros(len(simulation.state.ledger.accounts), np.bool_)
+        self._outside[: len(seats)] = seats
 
     def events(self, events: NDArray[Any]) -> None:
         """Take events from the market; those that an answer told already are passed on only."""
@@ -204,7 +201,7 @@ class Floor:
         return before - len(self.orders.open)
 
     def _print(self, fills: NDArray[Any]) -> None:
-        self.tape.take(fills, self.now_s)
+        self.tape.take(fills, self._outside, self.now_s)
         if self.prints_watched:
             self.prints.append(fills)
 

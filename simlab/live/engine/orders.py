@@ -148,6 +148,10 @@ class Orders:
         if order.id is not None and sender.by_id.get(order.id) is order:
             del sender.by_id[order.id]
 
+    def accounts_open(self) -> set[int]:
+        """Return the accounts of which orders rest. O(orders that rest)."""
+        return {it.account for it in self.open.values()}
+
     def forget(self, account: int) -> None:
         """Forget what an account sent: it is somebody else's now. Orders that rest are known by their ids."""
         sender = self._senders.pop(account, None)

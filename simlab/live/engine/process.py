@@ -1,9 +1,8 @@
-"""Be the engine process: make the market, compile it, listen, and end it."""
+"""Be the engine process: make the market, or go on with one, compile it, listen, and end it."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import time
 from contextlib import closing
@@ -12,7 +11,7 @@ from typing import Any
 
 from simlab.config import ExperimentConfig, build, load
 from simlab.config.live import LiveConfig, is_loopback
-from simlab.core.hashing import hash_text
+from simlab.errors import ConfigError
 from simlab.kernel.simulation import Simulation
 from simlab.live.engine.core import Core
 from simlab.live.engine.floor import Floor
@@ -20,16 +19,18 @@ from simlab.live.engine.log import Log
 from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.orders import Orders
 from simlab.live.engine.reading import Listing
+from simlab.live.engine.recovery import begin, recover
 from simlab.live.engine.registry import Client, Registry
 from simlab.live.engine.server import Server
+from simlab.live.engine.store import Store
 from simlab.live.engine.tape import Tape
 from simlab.live.protocol import decode, encode_all
 from simlab.live.settings import market_config, say_ready, settings_of, token_of
+from simlab.recording import open_run
 from simlab.runner.author import Author
+from simlab.runner.resume import config_of, require_same_code
 
 __all__ = ["run"]
-
-logger = logging.getLogger(__name__)
 
 
 def run(config: ExperimentConfig, *, out: Path, run_dir: Path | None = None) -> None:
@@ -41,50 +42,41 @@ def run(config: ExperimentConfig, *, out: Path, run_dir: Path | None = None) -> 
     out : Path
         Where the run's folder is made.
     run_dir : Path, optional
-        A run to go on with.
+        A run to go on with: its market is that of the run, and addresses and limits are those of `config`.
+
+    Raises
+    ------
+    ConfigError, JournalDamaged, RecordingError, SimlabError
     """
-    market = market_config(config)
-    settings = settings_of(market)
-    token = token_of(settings) if not is_loopback(settings.engine.host) else None
+    settings = settings_of(config)
+    market = market_config(config) if run_dir is None else config_of(run_dir)
+    if not market.recording.enabled:
+        raise ConfigError("recording.enabled: a live market is always recorded; remove the key")
+    token = None if is_loopback(settings.engine.host) else token_of(settings)
     _compile()
-    spec = build(market)
-    author = Author(out, market, spec)
-    floor = Floor(Orders(), Tape(), NewsShelf(), author)
-    with author, closing(Simulation(spec, sink=floor)) as simulation:
-        floor.open(simulation)
-        author.begin(simulation)
-        core = Core(
-            floor,
-            Registry(),
-            settings,
-            Log(),
-            listings=_listings(market, settings),
-            news=floor.news,
-            token=token,
-        )
-        asyncio.run(_serve(core, author, settings, trusts=token is None))
-        simulation.finish()
-        simulation.audit()
-        author.finish(
-            {
-                "steps": simulation.step,
-                "event_log_hash": hash_text(simulation.event_log_hash),
-                "messages": simulation.messages,
-                "trades": simulation.trades,
-                **simulation.summary(),
-            }
-        )
+    spec, listings = build(market), _listings(market)
+    if run_dir is None:
+        found = begin(spec, Author(out, market, spec), listings)
+    else:
+        require_same_code(open_run(run_dir).manifest, spec, run_dir)
+        found = recover(spec, run_dir, listings)
+    simulation = found.floor.simulation
+    with found.author, closing(simulation):
+        store = Store(found.author, simulation, settings.journal, start=found.next_sequence)
+        core = Core(found.floor, found.registry, settings, store.log, listings=found.listings, token=token)
+        core.go_on(paused=found.paused, steps_per_second=found.steps_per_second)
+        asyncio.run(_serve(core, store, settings, trusts=token is None))
+        store.end(core.kept)
 
 
 def _compile() -> None:
     """Have everything compiled that a market needs, on a small one, before anybody waits for it."""
-    tiny = {"steps": 100, "instruments": {"X": {"initial_price": 100}}, "live": {"seats": {"count": 1}}}
+    tiny = {"steps": 100, "instruments": {"X": {"initial_price": 100}}, "live": {"seats": {"count": 3}}}
     config = load(tiny)
-    settings = settings_of(config)
     floor = Floor(Orders(), Tape(), NewsShelf())
     with closing(Simulation(build(config), sink=floor)) as simulation:
         floor.open(simulation)
-        core = Core(floor, Registry(), settings, Log(), listings=_listings(config, settings), news=floor.news)
+        core = Core(floor, Registry(), settings_of(config), Log(), listings=_listings(config))
         client = Client()
         for line in _TRIED:
             core.take([(client, decode(line))])
@@ -93,24 +85,32 @@ def _compile() -> None:
         encode_all(client.answers)
 
 
-_ORDER = b'{"action":"add","order":{"id":%d,"price":100,"qty":2,"side":%d,"time_in_force":"%s"}}'
+_ORDER = b'{"action":"add","order":{"id":%d,"price":100,"qty":2,"side":%d,"time_in_force":"%s"},"session":%d}'
 _TRIED = (
     b'{"action":"subscribe"}',
-    _ORDER % (1, 0, b"GTC"),
-    _ORDER % (2, 1, b"IOC"),
-    b'{"action":"cancel","id":1}',
+    b'{"action":"register","starting_capital":5000}',
+    _ORDER % (1, 0, b"GTC", 0),
+    _ORDER % (2, 1, b"IOC", 1),
+    _ORDER % (3, 0, b"GTC", 0),
+    b'{"action":"cancel","id":3}',
     b'{"action":"cancel_all"}',
+    b'{"action":"publish","headline":"try"}',
+    b'{"action":"add_instrument","instrument":{"ticker":"Y","initial_price":100}}',
+    b'{"action":"remove_instrument","symbol_id":2}',
+    b'{"action":"close_session","session":1}',
 )
 
 
-def _listings(config: ExperimentConfig, settings: LiveConfig) -> list[Listing]:
-    now_s, listings = time.time(), []
+def _listings(config: ExperimentConfig) -> list[Listing]:
+    """Return how the file's instruments are called on the wire."""
+    now_s, texts = time.time(), settings_of(config).instruments
+    listings = []
     for name in sorted(config.instruments):
-        text = settings.instruments.get(name)
+        text = texts.get(name)
         said = None if text is None else text.description
         listings.append(
             Listing(
-                (text.ticker if text is not None else None) or name,
+                (None if text is None else text.ticker) or name,
                 config.instruments[name].description if said is None else said,
                 "" if text is None else text.industry,
                 now_s,
@@ -119,14 +119,14 @@ def _listings(config: ExperimentConfig, settings: LiveConfig) -> list[Listing]:
     return listings
 
 
-async def _serve(core: Core, author: Author, settings: LiveConfig, *, trusts: bool) -> None:
+async def _serve(core: Core, store: Store, settings: LiveConfig, *, trusts: bool) -> None:
     loop = asyncio.get_running_loop()
-    server = Server(core, trusts=trusts, idle=author.keep_up)
-    address = await server.listen(settings.engine.host, settings.engine.port)
+    server = Server(core, store, trusts=trusts)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    say_ready("engine", address, run_dir=str(author.folder))
+    address = await server.listen(settings.engine.host, settings.engine.port)
+    say_ready("engine", address, run_dir=str(store.folder))
     assert server.failed is not None
     try:
         waited: list[asyncio.Future[Any]] = [loop.create_task(stopped.wait()), server.failed]

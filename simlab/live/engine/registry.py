@@ -92,6 +92,8 @@ class Registry:
         self.owners: dict[str, Session] = {}
         self.guests: dict[int, Session | None] = dict.fromkeys(guests)
         """Accounts that were taken for guests; None where nobody uses one now."""
+        self.orphans: list[int] = []
+        """Accounts of guests of a former process, of which orders rest: used when no other is free."""
         self.made = made
         """How many ids were given to agents."""
         for agent in agents:
@@ -168,6 +170,15 @@ class Registry:
     def idle_guest(self) -> int | None:
         """Return a guest account that nobody uses."""
         return next((account for account, session in self.guests.items() if session is None), None)
+
+    def orphan(self, guests: Iterable[int], resting: set[int]) -> None:
+        """Take note of the guests of a former process: their orders stay until their account is needed."""
+        self.guests.clear()
+        for account in guests:
+            if account in resting:
+                self.orphans.append(account)
+            else:
+                self.guests[account] = None
 
     def seat_guest(self, session: Session, account: int) -> None:
         """Let a session trade from a guest account."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from simlab.live.engine.core import ENTERS, Core
 from simlab.live.engine.registry import Client
+from simlab.live.engine.store import Store
 from simlab.live.protocol import Asked, Failure, LineReader, decode, encode_all
 
 __all__ = ["Server"]
@@ -74,12 +75,12 @@ class Server:
     core : Core
     trusts : bool
         Whether a connection may ask at once, without a token.
-    idle : callable, optional
-        Called after steps and at least every second: recordings are kept up, the journal is synced.
+    store : Store
+        What is on disk of the market.
     """
 
-    def __init__(self, core: Core, *, trusts: bool, idle: Callable[[], None] | None = None) -> None:
-        self.core, self.trusts, self._idle = core, trusts, idle
+    def __init__(self, core: Core, store: Store, *, trusts: bool) -> None:
+        self.core, self.store, self.trusts = core, store, trusts
         self.buffer = memoryview(bytearray(_READ_BYTES))
         self.connections: set[Connection] = set()
         self._by_client: dict[Client, Connection] = {}
@@ -185,8 +186,18 @@ class Server:
         meter = self.core.meter
         meter.leg("queue", began_s - self._arrived_s)
         meter.leg("match", done_s - began_s)
+        meter.leg("journal", self.core.log.spent_s())
         meter.leg("total", time.perf_counter() - self._arrived_s)
+        self._keep_up()
         self._schedule()
+
+    def _keep_up(self) -> None:
+        """Keep up what is on disk."""
+        if self.core.over:
+            self.store.end(self.core.kept)
+        else:
+            self.store.keep_up(self.core.kept)
+            self.store.sync_soon(self._loop)
 
     def _take(self, batch: list[tuple[Client, Any]]) -> None:
         if any(request is _LEAVES for _, request in batch):
@@ -281,7 +292,7 @@ class Server:
             if not steps:
                 return
             self._until = min(simulation.step + steps, simulation.spec.steps)
-        core.floor.now_s = time.time()
+        core.begin()
         began_s, began = time.perf_counter(), simulation.step
         reached = simulation.advance(self._until, decisions=self._decisions)
         took_s = max(time.perf_counter() - began_s, 1e-6)
@@ -295,10 +306,9 @@ class Server:
         self._under_way = not reached
         if reached:
             core.floor.flush()
-            core.log.write(simulation.step)
+            core.settle()
             core.tell()
-            if self._idle is not None:
-                self._idle()
+            self._keep_up()
 
     def _schedule_books(self) -> None:
         if self._books is None and self.core.feed.subscribers:

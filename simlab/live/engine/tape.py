@@ -82,12 +82,10 @@ class Tape:
     def __init__(self) -> None:
         self._instruments: dict[int, _Instrument] = {}
         self._outside = Ring(PRINT, _TRADES_OUTSIDE)
-        self.seats: NDArray[np.bool_] = np.zeros(0, np.bool_)
-        """Whether an account is one of those who trade from outside."""
         self.trades = self.volume = 0
 
-    def take(self, fills: NDArray[Any], now_s: float) -> None:
-        """Add ``(n,) EVENT_DTYPE`` fills that happened now."""
+    def take(self, fills: NDArray[Any], outside: NDArray[np.bool_], now_s: float) -> None:
+        """Add ``(n,) EVENT_DTYPE`` fills that happened now; `outside` says which accounts are seats."""
         rows = np.zeros(len(fills), PRINT)
         rows["time_s"] = now_s
         for name in ("sequence", "step", "instrument", "price", "quantity", "side"):
@@ -98,13 +96,9 @@ class Tape:
         self.volume += int(rows["quantity"].sum())
         for number in np.unique(rows["instrument"]).tolist():
             self._add(number, rows[rows["instrument"] == number], now_s)
-        if len(self.seats):
-            own = self._is_seat(rows["taker"]) | self._is_seat(rows["maker"])
-            if own.any():
-                self._outside.extend(rows[own])
-
-    def _is_seat(self, accounts: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return self.seats[np.minimum(accounts, len(self.seats) - 1)] & (accounts < len(self.seats))
+        own = outside[rows["taker"]] | outside[rows["maker"]]
+        if own.any():
+            self._outside.extend(rows[own])
 
     def _add(self, number: int, rows: NDArray[Any], now_s: float) -> None:
         kept = self._instruments.get(number)

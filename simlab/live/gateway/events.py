@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 __all__ = [
+    "AccountAnswer",
     "AgentChanged",
     "AgentMade",
     "AgentRow",
@@ -132,6 +133,14 @@ class AgentRow(Struct):
     created_at: float = 0.0
     strategy: str | None = None
     parameters: Any = None
+
+
+class AccountAnswer(AgentRow):
+    """The engine's answer about an account."""
+
+    status: str = ""
+    code: str = ""
+    message: str = ""
 
 
 class AgentMade(Struct, tag_field="event", tag="agent_created"):

@@ -32,11 +32,6 @@ class _News(msgspec.Struct):
     news: list[events.NewsRow]
 
 
-class _Account(msgspec.Struct):
-    status: str
-    agent: events.AgentRow | None = None
-
-
 class Feed:
     """The engine's word, to the market as it is known, the hub, and the clients whom it concerns.
 
@@ -116,7 +111,7 @@ class Feed:
         self._traded_guests.clear()
 
     def _account(self, line: bytes | None) -> None:
-        row = None if line is None else msgspec.json.decode(line, type=_Account).agent
+        row = None if line is None else msgspec.json.decode(line, type=events.AccountAnswer)
         if row is None or row.agent_id is None:
             return
         self._agent_changed(row)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from simlab.live import messages, told
 from simlab.live.gateway import trading
-from simlab.live.gateway.events import AgentRow
+from simlab.live.gateway.events import AccountAnswer, AgentRow
 from simlab.live.gateway.hub import Hub, Listener, Wish, frame
 from simlab.live.gateway.link import Answered, EngineAwayError, Link, RefusedError
 from simlab.live.gateway.market import Market
@@ -26,7 +26,7 @@ _MOST_AGENTS = 1_000
 
 
 class _AgentAnswer(Struct):
-    """What matters of the engine's answer to a request about an agent."""
+    """What matters of the engine's answer to who registers."""
 
     status: str
     code: str = ""
@@ -44,6 +44,7 @@ class _OrdersAnswer(Struct):
 
 
 _agent_answer = msgspec.json.Decoder(_AgentAnswer).decode
+_account_answer = msgspec.json.Decoder(AccountAnswer).decode
 _orders_answer = msgspec.json.Decoder(_OrdersAnswer).decode
 
 
@@ -241,12 +242,12 @@ class Session:
         if line is None:
             self._fail(message, EngineAwayError(sent=True))
             return
-        answer = _agent_answer(line)
-        if answer.status != "success" or answer.agent is None:
+        answer = _account_answer(line)
+        if answer.status != "success":
             error = told.Error(answer.message, answer.code, "agent_id", "get_portfolio", message.agent_id)
             self.tell(error)
         else:
-            self.tell(self.room.market.portfolio(answer.agent))
+            self.tell(self.room.market.portfolio(answer))
 
     def _get_orders(self, message: messages.GetOrders) -> None:
         request = {"action": "orders"}

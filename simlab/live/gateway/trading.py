@@ -237,7 +237,7 @@ def _ordered(
         refuse_order(
             session,
             code,
-            answer.message,
+            _said(answer, message, listed),
             reason=answer.code,
             client_id=client_id,
             field=_FIELDS.get(code),
@@ -260,6 +260,21 @@ def _ordered(
     )
     session.tell(told.OrderResponse(response))
     session.room.latency.orders.add(time.perf_counter() - arrived_s)
+
+
+def _said(answer: _Answer, message: messages.AddOrder | messages.ReplaceOrder, listed: Listed) -> str:
+    """Return why the market refused an order; the engine names prices in units, here they are currency."""
+    low, high = map(listed.units.currency, listed.row.price_band)
+    match answer.code:
+        case "PRICE_BAND":
+            return f"price {message.price} is outside the band of {low} to {high}; choose one inside"
+        case "POST_ONLY_WOULD_TRADE":
+            return (
+                f"at {message.price} it would trade at once; choose a price behind the best of the other"
+                " side, or leave post_only out"
+            )
+        case _:
+            return answer.message
 
 
 def _cancelled(

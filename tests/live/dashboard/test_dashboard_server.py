@@ -1,4 +1,4 @@
-"""The page's server: what it serves, whom it refuses, and that nothing is changed on the way to the gateway."""
+"""The page's server: what it serves, whom it refuses, and that all passes to the gateway as it is."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
-
-httpx = pytest.importorskip("httpx")
-pytest.importorskip("uvicorn")
-pytest.importorskip("bokeh")
-
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus

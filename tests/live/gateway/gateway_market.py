@@ -17,7 +17,7 @@ import httpx
 import yaml
 from websockets.sync.client import ClientConnection, connect
 
-WAIT_S = 120
+WAIT_S = 60
 """How long anything may take before a test fails: machines are slow, but nothing is waited for that long."""
 MARKET: dict[str, Any] = {
     "steps": 1_000_000,

@@ -61,3 +61,9 @@ export function duration(seconds) {
 }
 
 export const gain = (value) => (value > 0 ? "up" : value < 0 ? "down" : "");
+
+/** Which side of a trade an agent was on: the taker has the aggressor's. */
+export function sideOf(trade, agent) {
+  const took = trade.taker_agent === agent;
+  return took === (trade.aggressor_side === "buy") ? "buy" : "sell";
+}

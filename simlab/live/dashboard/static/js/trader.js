@@ -1,7 +1,7 @@
 /** The agent that a person at this page trades as: registered once, resumed after every gap. */
 
 import { get, listOf } from "./api.js";
-import { moment } from "./format.js";
+import { moment, sideOf } from "./format.js";
 
 const KEPT = "simlab.agent";
 const FORGET_MS = 60000;
@@ -148,7 +148,9 @@ export class Trader {
       const path = `/api/agents/${encodeURIComponent(this.agent.agent_id)}/trades?limit=100`;
       const trades = await get(path).catch(() => null);
       if (trades === null || !this.agent) return;
-      this.store.fills = listOf(trades, "trades").map((it) => ({ ...it, time: moment(it.timestamp) }));
+      const me = this.agent.agent_id;
+      this.store.fills = listOf(trades, "trades").map((it) => (
+        { ...it, time: moment(it.timestamp), side: sideOf(it, me) }));
       this.store.tell("fills");
     }, SOON_MS);
   }

@@ -2,7 +2,7 @@
 
 import { get, listOf } from "../api.js";
 import { byId, make, rows, say } from "../dom.js";
-import { gain, moment, number, short, signed, time } from "../format.js";
+import { gain, moment, number, short, sideOf, signed, time } from "../format.js";
 import { fillPositions } from "./ticket.js";
 
 const ROW = 30;
@@ -144,7 +144,7 @@ class Details {
       fillPositions(byId("agent-positions"), held, this.store);
     }
     if (!(orders instanceof Error)) this.#orders(listOf(orders, "orders"));
-    if (!(trades instanceof Error)) this.#trades(listOf(trades, "trades"));
+    if (!(trades instanceof Error)) this.#trades(listOf(trades, "trades"), id);
     this.#decisions(decisions instanceof Error ? [] : listOf(decisions, "decisions"));
   }
 
@@ -165,9 +165,10 @@ class Details {
     });
   }
 
-  #trades(trades) {
-    rows(byId("agent-trades"), trades, () => cells(5), (row, it) => {
-      const texts = [time(moment(it.timestamp)), this.store.ticker(it.symbol_id), it.side?.toLowerCase() ?? "",
+  #trades(trades, agent) {
+    const latest = [...trades].sort((a, b) => b.sequence - a.sequence);
+    rows(byId("agent-trades"), latest, () => cells(5), (row, it) => {
+      const texts = [time(moment(it.timestamp)), this.store.ticker(it.symbol_id), sideOf(it, agent),
         number(it.price, this.store.decimals(it.symbol_id)), short(it.quantity)];
       texts.forEach((text, place) => say(row.children[place], text));
     });

@@ -48,20 +48,22 @@ export class Engine {
       say(byId("lost-reason"), `No connection: ${reason}`);
       say(byId("lost-when"), seconds > 0 ? `Next try in ${seconds} s.` : "Trying\u2026");
     }
-    if (state !== "open") for (const it of ["engine", "gateway", "agents"]) this.#part(it, "unknown");
+    if (state !== "open") for (const it of ["engine", "gateway", "agents"]) this.#part(it, false, "unknown");
   }
 
   #health(health) {
-    for (const part of ["engine", "gateway", "dashboard", "agents"]) {
-      const told = health[part];
-      this.#part(part, told?.status ?? "none", told?.pid);
+    for (const part of ["engine", "gateway", "dashboard"]) {
+      const { status = "unknown", pid } = health[part] ?? {};
+      this.#part(part, ["ok", "healthy"].includes(status), pid ? `${status}, process ${pid}` : status);
     }
+    const { count, connected } = health.agents ?? {};
+    if (count !== undefined) this.#part("agents", connected > 0, `${number(connected)} of ${number(count)} connected`);
   }
 
-  #part(part, status, pid) {
+  #part(part, good, text) {
     const item = byId(`part-${part}`);
-    item.dataset.status = ["healthy", "ok", "running", "connected"].includes(status) ? "good" : "other";
-    say(item.querySelector("dd"), pid ? `${status}, process ${pid}` : status);
+    item.dataset.status = good ? "good" : "other";
+    say(item.querySelector("dd"), text);
   }
 
   #performance(it) {

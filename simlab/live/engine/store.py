@@ -23,7 +23,7 @@ from simlab.live.engine.registry import Agent, Registry
 from simlab.live.engine.tape import CANDLE, PRINT, Tape
 from simlab.live.journal import Journal
 from simlab.runner.author import Author
-from simlab.runner.checkpoint import Checkpoint, Checkpoints
+from simlab.runner.checkpoint import Checkpoint, Checkpoints, take
 
 __all__ = ["CHECKPOINT_ROWS", "JOURNAL_FOLDER", "LIVE_FOLDER", "Kept", "Store", "checkpoints_of"]
 
@@ -137,12 +137,12 @@ class Store:
         rows = self.log.rows - self._saved_rows
         if rows >= CHECKPOINT_ROWS or time.monotonic() - self._saved_s >= self._settings.checkpoint_s:
             self._covered = self._journal.next_sequence - 1
-            self._checkpoints.begin(
+            taken = take(
                 self._simulation,
                 position=self._author.position(),
-                settle=self._author.settle,
                 extra=msgpack.encode(kept(self._covered)),
             )
+            self._checkpoints.begin(taken, self._author.settle)
             self._saved_s, self._saved_rows = time.monotonic(), self.log.rows
 
     def sync_soon(self, loop: asyncio.AbstractEventLoop) -> None:

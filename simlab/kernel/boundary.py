@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.core.jit import jit
-from simlab.core.rows import Tables, opener, table
+from simlab.core.rows import Tables, new_rows, opener, table
 from simlab.core.types import MESSAGE_DTYPE, MESSAGE_WORDS, MessageKind
 from simlab.engine.compiled.events import DONE
 from simlab.engine.compiled.matching import expire
@@ -21,7 +21,6 @@ from simlab.processes.customers import Desk
 
 __all__ = [
     "Batch",
-    "batch_of",
     "deliver_now",
     "desks_of",
     "endow_seat",
@@ -29,21 +28,33 @@ __all__ = [
     "owners_in",
     "place_orders",
     "require_seats",
+    "with_ids",
 ]
 
 
 class Batch(Tables):
-    """Messages to be delivered between two steps."""
+    """Room for messages that are delivered between two steps."""
 
     messages = table(MESSAGE_WORDS)
+
+    def __init__(self, capacity: int = 4096) -> None:
+        super().__init__(messages=new_rows(capacity, MESSAGE_WORDS))
+        self.fields = self.messages.view(MESSAGE_DTYPE)
+        """The same memory with all fields by name."""
+
+    def put(self, messages: NDArray[Any]) -> int:
+        """Take as many of ``(n,) MESSAGE_DTYPE`` as there is room for; return how many."""
+        count = min(len(messages), len(self.fields))
+        self.fields[:count] = messages[:count]
+        return count
 
 
 _find_batch = opener(Batch)
 
 
 @jit
-def deliver_now(address, batch, start):
-    """Expire what ends before the next step, then deliver ``messages[start:]``.
+def deliver_now(address, batch, start, stop):
+    """Expire what ends before the next step, then deliver ``messages[start:stop]``.
 
     Returns (the first not delivered, DONE or what must grow).
     """
@@ -54,26 +65,22 @@ def deliver_now(address, batch, start):
     if need != DONE:
         return start, need
     messages = _find_batch(batch).messages
-    for i in range(start, len(messages)):
+    for i in range(start, stop):
         messages[i].step = state.clock.step
         need = deliver(state, messages[i])
         if need != DONE:
             return i, need
-    return len(messages), DONE
+    return stop, DONE
 
 
-def batch_of(state: State, messages: NDArray[Any]) -> Batch:
+def with_ids(state: State, messages: NDArray[Any]) -> NDArray[Any]:
     """Return messages that can be delivered: a copy in which new orders have ids of the market's own."""
-    if not isinstance(messages, np.ndarray) or messages.dtype != MESSAGE_DTYPE or messages.ndim != 1:
-        raise SimlabError(
-            "messages must be a 1-D array of MESSAGE_DTYPE; make one with np.zeros(n, MESSAGE_DTYPE)"
-        )
     copies = messages.copy()
-    new = copies["kind"] <= MessageKind.MARKET
+    new = copies["kind"] <= MessageKind.MARKET.value
     count, next_id = int(np.count_nonzero(new)), int(state.clock["next_order_id"][0])
     copies["order_id"][new] = np.arange(next_id, next_id + count)
     state.clock["next_order_id"] += count
-    return Batch(messages=copies.view(MESSAGE_WORDS))
+    return copies
 
 
 def desks_of(spec: SimulationSpec, state: State) -> list[Desk]:
@@ -104,14 +111,9 @@ def require_seats(state: State, messages: NDArray[Any]) -> None:
         raise SimlabError(
             "messages must be a 1-D array of MESSAGE_DTYPE; make one with np.zeros(n, MESSAGE_DTYPE)"
         )
-    accounts = messages["account"]
-    known = (accounts >= 0) & (accounts < len(state.seats))
-    taken = np.zeros(len(accounts), np.bool_)
-    taken[known] = state.seats[accounts[known]] == Seat.TAKEN
-    if not taken.all():
-        raise SimlabError(
-            f"account {int(accounts[~taken][0])} is not a seat that is taken; take one with take_seat()"
-        )
+    for account in set(messages["account"].tolist()):
+        if not 0 <= account < len(state.seats) or int(state.seats[account]) != Seat.TAKEN:
+            raise SimlabError(f"account {account} is not a seat that is taken; take one with take_seat()")
 
 
 def free_seat(state: State, population: int | None, *, new: bool) -> int | None:

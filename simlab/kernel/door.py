@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from simlab.core.types import MESSAGE_DTYPE, MESSAGE_WORDS, MessageKind
 from simlab.errors import ConfigError, SimlabError, did_you_mean
 from simlab.kernel.boundary import (
-    Batch,
-    batch_of,
     desks_of,
     endow_seat,
     free_seat,
     owners_in,
     place_orders,
     require_seats,
+    with_ids,
 )
 from simlab.kernel.inbox import (
     Entry,
@@ -51,6 +50,7 @@ _BLOCK_STEPS = 4096
 _BLOCK_CELLS = 1 << 22
 _NEWS_SHOWN = 100
 _MOST_STEPS = 10**12
+_NOTHING = np.zeros(0, MESSAGE_DTYPE)
 _MOST_TOGETHER = 1 << 16
 """Messages that were written down and are delivered in one call: their events are copied."""
 
@@ -65,7 +65,7 @@ class Door:
     ----------
     spec : SimulationSpec
     state : State
-    deliver : callable (Batch) -> (m,) EVENT_DTYPE
+    deliver : callable ((n,) MESSAGE_DTYPE) -> (m,) EVENT_DTYPE
         Delivers messages at once.
     published : callable (NewsItem) -> None
         Told of news.
@@ -82,7 +82,7 @@ class Door:
         spec: SimulationSpec,
         state: State,
         *,
-        deliver: Callable[[Batch], NDArray[Any]],
+        deliver: Callable[[NDArray[Any]], NDArray[Any]],
         published: Callable[[NewsItem], None],
         listed: Callable[[SimulationSpec], None],
         assigned: Callable[[int, NDArray[Any]], None],
@@ -125,7 +125,7 @@ class Door:
             return
         if self.step >= self._outside_state.next_step and self.step < self._spec.steps:
             self._next_block()
-        self._deliver(batch_of(self._state, np.zeros(0, MESSAGE_DTYPE)))
+        self._deliver(_NOTHING)
         self._give_out()
         for entry in self._inbox.take(self.step):
             self._let_in(entry)
@@ -167,7 +167,7 @@ class Door:
             return
         quoted = rows[state.book.owners["orders"][rows["account"]] > 0]
         if len(quoted):
-            self._deliver(batch_of(state, _cancel_all(quoted["account"], quoted["instrument"])))
+            self._deliver(with_ids(state, _cancel_all(quoted["account"], quoted["instrument"])))
         place_orders(state.ledger, rows, step)
         self._assigned(step, rows)
 
@@ -175,12 +175,11 @@ class Door:
         """Deliver messages at once and return their events; see `simlab.kernel.interface.Market`."""
         self.open()
         require_seats(self._state, messages)
-        batch = batch_of(self._state, messages)
-        first = self._inbox.next_numbers(len(messages))
-        if self.journal is not None and len(messages):
-            given = batch.messages.view(MESSAGE_DTYPE)
+        given = with_ids(self._state, messages)
+        first = self._inbox.next_numbers(len(given))
+        if self.journal is not None and len(given):
             self.journal(message_rows(given, step=self.step, number=first), [])
-        return self._deliver(batch)
+        return self._deliver(given)
 
     def publish(self, headline: str, instrument: int, **content: Any) -> NewsItem:
         """Publish news; see `simlab.kernel.interface.Market`."""
@@ -286,7 +285,7 @@ class Door:
             for at in range(start, stop, _MOST_TOGETHER):
                 messages = messages_in(rows[at : min(at + _MOST_TOGETHER, stop)])
                 require_seats(self._state, messages)
-                self._deliver(batch_of(self._state, messages))
+                self._deliver(with_ids(self._state, messages))
 
     def _known(self, entry: Entry) -> Entry:
         """Return an entry that somebody wrote down; raises SimlabError where it cannot be of this market."""
@@ -315,17 +314,17 @@ class Door:
             halted = state.ledger.terms["halted_until"][_rows(entry.target)]
             np.maximum(halted, entry.step + entry.amount, out=halted)
         elif entry.kind is EntryKind.MESSAGE:
-            self._deliver(batch_of(state, messages_in(rows_of([entry])[0])))
+            self._deliver(with_ids(state, messages_in(rows_of([entry])[0])))
         elif entry.kind is EntryKind.SEAT_TAKEN:
             endow_seat(state, entry.target, entry.amount)
             self._seated(entry)
         elif entry.kind is EntryKind.SEAT_GIVEN_BACK:
             state.seats[entry.target] = Seat.GIVEN_BACK
-            self._deliver(batch_of(state, _cancel_all(np.array([entry.target]))))
+            self._deliver(with_ids(state, _cancel_all(np.array([entry.target]))))
             self._seated(entry)
         elif entry.kind is EntryKind.DELISTED:
             state.ledger.terms["halted_until"][entry.target] = FOR_EVER
-            self._deliver(batch_of(state, _cancel_all(owners_in(state, entry.target), entry.target)))
+            self._deliver(with_ids(state, _cancel_all(owners_in(state, entry.target), entry.target)))
         else:
             self._join_or_leave(state.populations[entry.target], entry.kind is EntryKind.JOIN)
 
@@ -345,7 +344,7 @@ class Door:
         late = np.isin(flight["account"], agents) & (flight["order_id"] > 0)
         # what is still on its way arrives as a cancel of orders that are gone, which does nothing
         flight["code"][late] = cancels.view(MESSAGE_WORDS)["code"][0]
-        self._deliver(batch_of(self._state, cancels))
+        self._deliver(with_ids(self._state, cancels))
 
     def _publish(self, item: NewsItem, *, moves: bool) -> None:
         """Show an item; `moves` says that its impact is still to be added to the fundamental."""

@@ -74,7 +74,7 @@ class Simulation:
         self.spec = spec
         self.state = assemble(spec)
         self._sink = sink
-        self._paused = False
+        self._paused, self._batch = False, Batch()
         self._set_samples()
         self.pulse: Callable[[], None] | None = None
         """Called whenever the compiled loop lets Python in, also in the midst of a step."""
@@ -177,7 +177,7 @@ class Simulation:
         """Return a market that goes on from a state, with strategies like others or as pickled there."""
         market = cls.__new__(cls)
         market.spec, market.state, market._sink, market.pulse = spec, state, sink, None
-        market._paused = False
+        market._paused, market._batch = False, Batch()
         market._set_samples()
         market._door = market._new_door()
         market._door.read_from(state)
@@ -253,7 +253,7 @@ class Simulation:
     def _require_boundary(self) -> None:
         if self._paused:
             raise SimlabError(f"step {self.step} is under way, in slices; let the market advance to its end")
-        if self.state.clock["phase"][0] != Phase.BEGIN:
+        if int(self.state.clock["phase"][0]) != Phase.BEGIN:
             raise SimlabError(
                 f"step {self.step} is under way: a strategy that decides, or one that failed; a market takes"
                 " calls, and can be copied, between two steps only"
@@ -365,13 +365,6 @@ class Simulation:
         """Let what a journal was told enter again, each entry at the boundary of its step.
 
         It may be called piece by piece while the market advances, in the order in which the journal was told.
-        Messages that follow one another in a step are delivered together.
-
-        Parameters
-        ----------
-        rows : (n,) ENTRY
-        texts : sequence of NewsItem or Instrument
-            What the rows count.
 
         Raises
         ------
@@ -441,19 +434,23 @@ class Simulation:
             raise SimlabError(f"account {account} is unknown; they are 0 to {total - 1}")
         return account_of(self.state, account)
 
-    def _deliver(self, batch: Batch) -> NDArray[Any]:
+    def _deliver(self, messages: NDArray[Any]) -> NDArray[Any]:
         """Deliver messages at once; return their events."""
-        state, parts = self.state, []
+        state, batch, parts = self.state, self._batch, []
+        count = batch.put(messages)
         counters = state.book.counters
         first, done, need = int(counters["events"][0]), 0, NEED_EVENTS
         while need != DONE:
-            done, need = deliver_now(state.address, batch.address, done)
+            done, need = deliver_now(state.address, batch.address, done, count)
             if need == NEED_EVENTS or need == DONE:
-                parts.append(state.book.events[first : int(counters["events"][0])].view(EVENT_DTYPE).copy())
+                made = state.book.events[first : int(counters["events"][0])].tobytes()
+                parts.append(np.frombuffer(bytearray(made), EVENT_DTYPE))
                 first = 0
             if need != DONE:
                 self._make_room(need)
-        return np.concatenate(parts)
+        if count < len(messages):
+            parts.append(self._deliver(messages[count:]))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _listed(self, spec: SimulationSpec) -> None:
         self.spec = spec

@@ -22,6 +22,7 @@ __all__ = [
     "CancelAll",
     "CancelOrder",
     "Channel",
+    "Decision",
     "GetOrders",
     "GetPortfolio",
     "OrderCode",
@@ -120,6 +121,17 @@ class GetOrders(_Request, tag="get_orders", frozen=True):
     agent_id: Id | None = None
 
 
+class Decision(_Request, tag="decision", frozen=True):
+    """Tell what an agent of one's own decided, and why, to whoever looks at it; it is not answered."""
+
+    agent_id: Id
+    action: Text
+    reason: Annotated[str, Meta(max_length=4_000)] = ""
+    strategy: Text = ""
+    step: Number | None = None
+    order_ids: Annotated[list[Number], Meta(max_length=1000)] = []
+
+
 class Subscribe(_Request, tag="subscribe", frozen=True):
     """Choose what to be told, and how often at most what is told in intervals."""
 
@@ -140,6 +152,7 @@ Request = (
     | CancelAll
     | GetPortfolio
     | GetOrders
+    | Decision
     | Subscribe
     | Ping
 )

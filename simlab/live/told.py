@@ -20,6 +20,7 @@ __all__ = [
     "Book",
     "CancelResponse",
     "Cancelled",
+    "Decision",
     "Depth",
     "DepthChange",
     "Error",
@@ -218,6 +219,17 @@ class Order(Struct, frozen=True, gc=False):
     quantity: int
     filled: int
     status: str
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """What an agent decided at a step, and why."""
+
+    step: int
+    timestamp: float
+    strategy: str
+    action: str
+    reason: str
+    order_ids: list[int]
 
 
 class Trade(Struct, frozen=True, gc=False):

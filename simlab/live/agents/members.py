@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -25,6 +26,8 @@ __all__ = ["MOST_AGENTS", "Members", "Tokens"]
 _log = logging.getLogger("simlab.live.agents")
 _IN_FORCE: tuple[Literal["GTC", "IOC", "FOK"], ...] = ("GTC", "IOC", "FOK")
 _OVER = ("fill", "cancelled", "expired", "rejected")
+_MOST_NAME, _MOST_REASON, _MOST_IDS = 200, 4_000, 1_000
+"""What the wire takes of a decision, characters and orders."""
 MOST_AGENTS = 100
 """Agents that a gateway lets one connection hold."""
 
@@ -275,7 +278,17 @@ class Members:
         return wire.ReplaceOrder(orderId=order.order_id, symbol_id=symbol, price=price, quantity=quantity)
 
     async def report(self, account: Account, row: dict[str, Any]) -> None:
-        """Tell the market what was decided and why."""
+        """Tell the market what was decided and why; while there is no connection nobody is told."""
+        decision = wire.Decision(
+            agent_id=account.agent_id,
+            step=row["step"],
+            strategy=row["strategy"][:_MOST_NAME],
+            action=row["action"][:_MOST_NAME],
+            reason=(row["reason"] or "")[:_MOST_REASON],
+            order_ids=row["order_ids"][:_MOST_IDS],
+        )
+        with contextlib.suppress(ConnectionLostError):
+            await self.session.send(decision)
 
     async def cancel_expired(self, step: int) -> None:
         """Cancel the orders whose last step is over; the wire has no such orders."""

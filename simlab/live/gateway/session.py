@@ -265,6 +265,11 @@ class Session:
         else:
             self.tell(told.Orders(trading.orders_of(self.room.market, answer.orders), message.agent_id))
 
+    def _decision(self, message: messages.Decision) -> None:
+        if message.agent_id not in self.agents:
+            raise RefusedError("NOT_YOURS", "only who registered an agent may say what it decided")
+        self.room.market.take_decision(message.agent_id, message)
+
     def _subscribe(self, message: messages.Subscribe) -> None:
         room = self.room
         shortest_ms = room.interval_ms
@@ -302,6 +307,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     messages.AgentRegister: Session._agent_register,
     messages.GetPortfolio: Session._get_portfolio,
     messages.GetOrders: Session._get_orders,
+    messages.Decision: Session._decision,
     messages.Subscribe: Session._subscribe,
     messages.Ping: Session._ping,
 }

@@ -40,6 +40,8 @@ class Agent(Struct, array_like=True, gc=False):
     cancel_on_disconnect: bool = False
     strategy: str | None = None
     parameters: dict[str, Any] | None = None
+    shown_hash: str = ""
+    """Of the token for which the latest was given, whose answer may be lost: good until that is used."""
 
 
 class Session:
@@ -121,8 +123,8 @@ class Registry:
         agent = self.by_account.get(account)
         return None if agent is None else agent.agent_id
 
-    def claim(self, agent: Agent, session: Session) -> str:
-        """Make a session the owner of an agent, in place of the former; return the token to resume it."""
+    def claim(self, agent: Agent, session: Session, token: str | None) -> str:
+        """Make a session that showed a token the owner of an agent; return the token to resume it."""
         former = self.owners.get(agent.agent_id)
         if former is not None and former is not session:
             del former.agents[agent.agent_id]
@@ -130,9 +132,9 @@ class Registry:
         self.owners[agent.agent_id] = session
         session.agents[agent.agent_id] = agent
         session.settle()
-        token = secrets.token_urlsafe(24)
-        agent.token_hash = hash_of(token)
-        return token
+        fresh = secrets.token_urlsafe(24)
+        agent.token_hash, agent.shown_hash = hash_of(fresh), hash_of(token) if token is not None else ""
+        return fresh
 
     def refusal(self, agent: Agent, token: str | None) -> Failure | None:
         """Say why an agent cannot be taken over with a token, or with none."""
@@ -144,7 +146,8 @@ class Registry:
                 f"agent_id {agent.agent_id!r} is somebody's; register without it, or show its session_token",
                 field="agent_id",
             )
-        if not hmac.compare_digest(hash_of(token), agent.token_hash):
+        given, known = hash_of(token), (agent.token_hash, agent.shown_hash)
+        if not any(hmac.compare_digest(given, it) for it in known):
             return Failure(
                 "BAD_TOKEN",
                 "session_token is not the latest that this agent was given; each is replaced when it is used",

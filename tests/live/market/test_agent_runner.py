@@ -6,6 +6,8 @@ from typing import Any
 
 from whole_market import WholeMarket, until
 
+import simlab
+
 
 def orders(market: WholeMarket, agent_id: str) -> list[dict[str, Any]]:
     return market.get(f"/api/agents/{agent_id}/orders")
@@ -54,3 +56,24 @@ def test_after_the_runner_was_killed_all_agents_are_the_same(market: WholeMarket
         lambda: len(orders(market, made["agent_id"])) > sent[made["agent_id"]], "a new order of the created"
     )
     assert {it["agent_id"] for it in market.get("/api/agents")} == before
+
+
+def test_decisions_are_told_with_their_reasons_and_recorded(market: WholeMarket) -> None:
+    def decisions(agent_id: str) -> list[dict[str, Any]]:
+        return market.get(f"/api/agents/{agent_id}/decisions")
+
+    bought = until(lambda: [it for it in decisions("talkers-1") if it["order_ids"]], "a decision to buy")[-1]
+    assert bought["action"].startswith("buy 1 at ")
+    assert bought["reason"].endswith("is cheap")
+    assert (bought["source"], bought["strategy"]) == ("heuristic", "chatty")
+    known = {it["orderId"] for it in orders(market, "talkers-1")}
+    assert set(bought["order_ids"]) <= known
+    passed = until(lambda: [it for it in decisions("absents-0") if it["order_ids"]], "a fallback")[-1]
+    assert passed["fallback"] == "heuristic failed: ValueError: I do not know"
+    assert passed["strategy"] == "personality/noise"
+
+    def recorded() -> bool:
+        table = simlab.open(market.run_dir).decisions()
+        return bool((table["reason"].dropna().str.endswith("is cheap")).any())
+
+    until(recorded, "the table of decisions")

@@ -148,7 +148,7 @@ class RemoveInstrument(Request, tag="remove_instrument", gc=False):
 
 
 class Register(Request, tag="register", gc=False):
-    """Make an agent, or take one over with its token."""
+    """Make an agent, or take one over with its token; with `join` nobody loses it, and the token stays."""
 
     name: _Text = ""
     agent_id: AgentId | None = None
@@ -156,6 +156,7 @@ class Register(Request, tag="register", gc=False):
     starting_capital: Annotated[int, Meta(ge=0, le=10**17)] | None = None
     session_token: _Text | None = None
     cancel_on_disconnect: bool = False
+    join: bool = False
 
 
 class CreateAgent(Request, tag="create_agent", gc=False):

@@ -366,6 +366,9 @@ class Core:
         refusal = self.registry.refusal(found, it.session_token)
         if refusal is not None:
             return refusal
+        if it.join and it.session_token is not None:
+            self.registry.join(found, session)
+            return {"agent": self._agent(found), "session_token": it.session_token, "resumed": resumed}
         found.cancel_on_disconnect = it.cancel_on_disconnect
         token = self.registry.claim(found, session, it.session_token)
         claim = (found.agent_id, found.token_hash, found.cancel_on_disconnect, found.shown_hash)

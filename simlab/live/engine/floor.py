@@ -307,6 +307,8 @@ class Floor:
 
 def _result(intent: Intent, head: list[int], fills: Sequence[tuple[int, int]]) -> Result:
     order, code = intent.order, head[0]
+    if fills and intent.kind <= MessageKind.MARKET:
+        order.fills = list(fills)
     refused = (code >> 16) & 0xFF if code & 0xFF == _REJECTED else 0
     return Result(
         refused, order, head[6], order.filled, order.remaining, order.cost, head[1], head[2], order.end, fills

@@ -1,4 +1,4 @@
-"""Go on with a market that was killed or stopped: its latest checkpoint, then what the journal has after it."""
+"""Go on with a market that was killed or stopped: its latest checkpoint, then the journal after it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.orders import Order, Orders
 from simlab.live.engine.reading import Listing
 from simlab.live.engine.registry import Agent, Registry
-from simlab.live.engine.store import JOURNAL_FOLDER, LIVE_FOLDER, Kept, checkpoints_of
+from simlab.live.engine.store import Kept
 from simlab.live.engine.tape import Tape
 from simlab.live.journal import Record, read
+from simlab.live.settings import checkpoints_folder, journal_folder
 from simlab.runner.author import Author, Position
+from simlab.runner.checkpoint import Checkpoints
 
 __all__ = ["Recovered", "begin", "recover"]
 
@@ -69,7 +71,7 @@ def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Rec
     ------
     JournalDamaged, RecordingError, SimlabError
     """
-    checkpoint = checkpoints_of(run_dir).latest()
+    checkpoint = Checkpoints(checkpoints_folder(run_dir)).latest()
     if checkpoint is None:
         market = begin(spec, Author.reopen(run_dir, Position()), listings)
         sequence = -1
@@ -86,7 +88,7 @@ def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Rec
         )
         sequence = kept.sequence
     again = _Again(market)
-    for record in read(run_dir / LIVE_FOLDER / JOURNAL_FOLDER, after=sequence):
+    for record in read(journal_folder(run_dir), after=sequence):
         again.take(record)
         sequence = record.sequence
     floor = market.floor
@@ -155,6 +157,8 @@ class _Again:
             self._floor.news.expect(*content)
         elif kind == "decision":
             self._floor.decisions.take(msgspec.convert(content, Said), self._floor.rows)
+        elif kind == "listings":
+            self._listings[:] = msgspec.convert(content, list[Listing])
         elif kind == "listing":
             self._listings.append(msgspec.convert(content, Listing))
 

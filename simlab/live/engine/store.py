@@ -23,13 +23,12 @@ from simlab.live.engine.reading import Listing
 from simlab.live.engine.registry import Agent, Registry
 from simlab.live.engine.tape import CANDLE, PRINT, Tape
 from simlab.live.journal import Journal
+from simlab.live.settings import checkpoints_folder, journal_folder
 from simlab.runner.author import Author
-from simlab.runner.checkpoint import Checkpoint, Checkpoints, take
+from simlab.runner.checkpoint import Checkpoint, Checkpoints, Taken, take
 
-__all__ = ["CHECKPOINT_ROWS", "JOURNAL_FOLDER", "LIVE_FOLDER", "Kept", "Store", "checkpoints_of"]
+__all__ = ["CHECKPOINT_ROWS", "Kept", "Store"]
 
-LIVE_FOLDER = "live"
-JOURNAL_FOLDER = "journal"
 CHECKPOINT_ROWS = 250_000
 """Rows of the journal after which a checkpoint is due, whatever the time: what a restart reads again."""
 
@@ -85,11 +84,6 @@ class Kept(Struct, array_like=True):
         return Orders(self.orders)
 
 
-def checkpoints_of(run_dir: Path) -> Checkpoints:
-    """Return the checkpoints of a live market."""
-    return Checkpoints(run_dir / LIVE_FOLDER / "checkpoints")
-
-
 class Store:
     """What is on disk of one market that runs.
 
@@ -108,17 +102,20 @@ class Store:
         self._author, self._simulation, self._settings = author, simulation, settings
         always = settings.sync == "always"
         self._journal = Journal(
-            author.folder / LIVE_FOLDER / JOURNAL_FOLDER,
+            journal_folder(author.folder),
             sync="off" if always else settings.sync,  # one sync a batch, and not one a frame
             interval_ms=settings.interval_ms,
             start=start,
         )
         self.log = Log(self._journal, always=always)
         simulation.journal = self.log.entered
-        self._checkpoints = checkpoints_of(author.folder)
+        self._checkpoints = Checkpoints(checkpoints_folder(author.folder))
         self._saved_s = time.monotonic()
         self._saved_rows = 0
+        self._taken: Taken | None = None
+        """A checkpoint that waits for the recording to be on disk as far."""
         self._covered: int | None = None
+        """The last frame of the journal in the latest checkpoint, until it is written."""
         self._syncing: asyncio.Future[None] | None = None
         self.ended = False
 
@@ -134,19 +131,24 @@ class Store:
         self._author.keep_up()
         if self._checkpoints.busy:
             return
+        if self._taken is not None:
+            if self._author.is_due(self._taken.position):
+                self._checkpoints.begin(self._taken, self._author.settle)
+                self._taken = None
+            return
         if self._covered is not None:
             self._journal.rotate(self._covered)
             self._covered = None
         rows = self.log.rows - self._saved_rows
         if rows >= CHECKPOINT_ROWS or time.monotonic() - self._saved_s >= self._settings.checkpoint_s:
             self._covered = self._journal.next_sequence - 1
-            taken = take(
-                self._simulation,
-                position=self._author.position(),
-                extra=msgpack.encode(kept(self._covered)),
-            )
-            self._checkpoints.begin(taken, self._author.settle)
+            self._taken = self._take(kept)
             self._saved_s, self._saved_rows = time.monotonic(), self.log.rows
+
+    def _take(self, kept: Callable[[int], Kept]) -> Taken:
+        """Return a copy of all that a restart needs, as it is now."""
+        extra = msgpack.encode(kept(self._journal.next_sequence - 1))
+        return take(self._simulation, position=self._author.position(), extra=extra)
 
     def sync_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the journal put on disk when it is due, without waiting for it."""
@@ -175,12 +177,8 @@ class Store:
             return
         self.ended = True
         simulation, author = self._simulation, self._author
+        self._checkpoints.begin(self._take(kept), author.settle)
         self._checkpoints.wait()
-        sequence = self._journal.next_sequence - 1
-        position = author.position()
-        if author.settle(position):
-            extra = msgpack.encode(kept(sequence))
-            self._checkpoints.write(simulation, position=position, extra=extra)
         self._journal.close()
         simulation.journal = None
         simulation.finish()

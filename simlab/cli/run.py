@@ -76,7 +76,7 @@ def verify(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     as_json: AsJson = False,
 ) -> None:
-    """Run a recorded run again in a fresh process and compare event log and tables; exit status 1 if they differ."""
+    """Run a run again in a fresh process and compare event log and tables; exit status 1 if they differ."""
     from simlab.runner.verify import verify_run
 
     found = verify_run(folder)

@@ -1,4 +1,4 @@
-"""A run that is run again is the same; where it is not, the first row that differs is told, and what changed."""
+"""A run that is run again is the same; where it is not, the first row that differs is told, and why."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, MESSAGE_WORDS, EventKind, MessageKind, Reason, pack
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.state import Seat
+from simlab.live.engine.decisions import DecisionShelf
 from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.orders import End, Order, Orders
 from simlab.live.engine.tape import Tape
@@ -108,6 +109,7 @@ class Floor:
 
     def __init__(self, orders: Orders, tape: Tape, news: NewsShelf, sink: Sink | None = None) -> None:
         self.orders, self.tape, self.news = orders, tape, news
+        self.decisions = DecisionShelf()
         self._sink = sink
         self.now_s = 0.0
         """The time that is written beside what happens now, s since 1970."""
@@ -305,6 +307,8 @@ class Floor:
 
 def _result(intent: Intent, head: list[int], fills: Sequence[tuple[int, int]]) -> Result:
     order, code = intent.order, head[0]
+    if fills and intent.kind <= MessageKind.MARKET:
+        order.fills = list(fills)
     refused = (code >> 16) & 0xFF if code & 0xFF == _REJECTED else 0
     return Result(
         refused, order, head[6], order.filled, order.remaining, order.cost, head[1], head[2], order.end, fills

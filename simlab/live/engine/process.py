@@ -64,6 +64,8 @@ def run(config: ExperimentConfig, *, out: Path, run_dir: Path | None = None) -> 
     with found.author, closing(simulation):
         store = Store(found.author, simulation, settings.journal, start=found.next_sequence)
         core = Core(found.floor, found.registry, settings, store.log, listings=found.listings, token=token)
+        if run_dir is None:
+            store.log.before("listings", listings)
         core.go_on(paused=found.paused, steps_per_second=found.steps_per_second)
         asyncio.run(_serve(core, store, settings, trusts=token is None))
         store.end(core.kept)

@@ -200,22 +200,20 @@ class Server:
             self.store.sync_soon(self._loop)
 
     def _take(self, batch: list[tuple[Client, Any]]) -> None:
-        if any(request is _LEAVES for _, request in batch):
-            part: list[tuple[Client, Any]] = []
-            for client, request in batch:
-                if request is _LEAVES:
-                    self.core.take(part)
-                    self.core.leave(client)
-                    self._by_client.pop(client, None)
-                    part = []
-                else:
-                    part.append((client, request))
-            batch = part
-        self.core.take(batch)
         for client, _ in batch:
             connection = self._by_client.get(client)
             if connection is not None:
                 connection.waiting = 0
+        part: list[tuple[Client, Any]] = []
+        for asked in batch:
+            if asked[1] is not _LEAVES:
+                part.append(asked)
+                continue
+            self.core.take(part)
+            self.core.leave(asked[0])
+            self._by_client.pop(asked[0], None)
+            part = []
+        self.core.take(part)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Do something that must not fail; if it does, the engine ends with the error."""

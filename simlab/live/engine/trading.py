@@ -184,8 +184,8 @@ class Trading:
             return None
         order = self._find(account, name.order_id, name.id)
         if order is not None and order.account != account:
-            owner = self._registry.owner(order.account)
-            if name.agent_id is not None or owner is not client.session(request.session):
+            owners = self._registry.owners_of(order.account)
+            if name.agent_id is not None or client.session(request.session) not in owners:
                 self.fail(
                     client,
                     Failure(

@@ -148,7 +148,26 @@ def test_no_request_is_a_server_error(tmp_path: Path) -> None:
     with market_of(write(tmp_path, MARKET)) as market:
         document = f"http://{market.gateway.address}/openapi.json"
         command = [sys.executable, "-m", "schemathesis.cli", "run", document, *options]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
         assert int(re.findall(r"(\d+) generated", done.stdout)[-1]) > 100
         assert market.http.get("/health").json()["status"] == "ok"
+
+
+def test_what_agents_decided_can_be_asked(market: Market) -> None:
+    with market.client() as owner, market.client() as other:
+        agent_id = owner.register("Thinker")["agent_id"]
+        path = f"/api/agents/{agent_id}/decisions"
+        assert market.http.get(path).json() == []
+        for step in range(60):
+            owner.send(type="decision", agent_id=agent_id, step=step, action="hold", reason="nothing new")
+        said = {"strategy": "thinker", "action": "buy 3 ACME", "reason": "<b>cheap</b>", "order_ids": [7]}
+        owner.send(type="decision", agent_id=agent_id, step=60, **said)
+        owner.ask("pong", type="ping")
+        refused = other.ask("error", type="decision", agent_id=agent_id, action="sell")
+        assert (refused["code"], refused["request"]) == ("NOT_YOURS", "decision")
+        kept = market.http.get(path).json()
+        assert [it["step"] for it in kept] == list(range(11, 61))
+        assert {key: kept[-1][key] for key in said} == said
+        assert [it["step"] for it in market.http.get(path, params={"limit": 1}).json()] == [60]
+        assert market.http.get("/api/agents/nobody/decisions").status_code == 404

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from simlab.config.live import TRADERS, LiveConfig
@@ -36,7 +36,7 @@ from simlab.market.instruments import Instrument
 
 __all__ = ["ENTERS", "Core"]
 
-ENTERS = (ask.Add, ask.Cancel, ask.Replace, ask.CancelAll)
+ENTERS = frozenset((ask.Add, ask.Cancel, ask.Replace, ask.CancelAll))
 """Requests that the matching loop must get to: what the queue counts."""
 
 
@@ -127,24 +127,31 @@ class Core:
         """Whether the last step has been run."""
         return self.floor.simulation.step >= self.floor.simulation.spec.steps
 
-    def take(self, batch: Sequence[tuple[Client, Asked | Failure]]) -> None:
+    def take(self, batch: Iterable[tuple[Client, Iterable[Asked | Failure]]]) -> None:
         """Answer requests in their order, and tell listeners what they did."""
         self.begin()
-        trading = self._trading
-        for client, request in batch:
-            if not client.trusted and not isinstance(request, ask.Hello):
-                request = Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
-            elif self.over and isinstance(request, _CHANGES):
-                request = self._is_over(request)
-            gathered = self._gathered.get(type(request))
-            if gathered is not None:
-                gathered(client, request)
-            else:
-                trading.flush()
-                self._answer(client, request)
+        trading, gathered, over = self._trading, self._gathered, self.over
+        for client, requests in batch:
+            plain = client.trusted and not over
+            for request in requests:
+                allowed = request if plain else self._allowed(client, request, over=over)
+                gather = gathered.get(type(allowed))
+                if gather is not None:
+                    gather(client, allowed)
+                else:
+                    trading.flush()
+                    self._answer(client, allowed)
         trading.flush()
         self.settle()
         self.tell()
+
+    def _allowed(self, client: Client, request: Asked | Failure, *, over: bool) -> Asked | Failure:
+        """Return a request, or why it is not for this client or not for now."""
+        if not client.trusted and not isinstance(request, ask.Hello):
+            return Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
+        if over and isinstance(request, _CHANGES):
+            return _session_over(request)
+        return request
 
     def begin(self) -> None:
         """Take note of the time, before anything happens."""
@@ -161,12 +168,6 @@ class Core:
         except SimlabError as error:
             answer = Failure("BAD_REQUEST", str(error))
         client.answers.append(answer if isinstance(answer, Failure) else {"status": "success", **answer})
-
-    def _is_over(self, request: Any) -> Failure:
-        failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
-        if isinstance(request, ask.Add) and request.order.id is not None:
-            failure.id = request.order.id
-        return failure
 
     def tell(self) -> None:
         """Tell listeners what happened since this was called last."""
@@ -191,7 +192,7 @@ class Core:
         simulation = self.floor.simulation
         for client in self.feed.subscribers:
             subscription = client.subscription
-            if now_s < subscription.due_s:
+            if now_s < subscription.due_s or client.behind:
                 continue
             subscription.due_s = now_s + subscription.interval_s
             if subscription.wants("book"):
@@ -339,7 +340,7 @@ class Core:
     ) -> Agent | Failure:
         most = self.settings.limits.agents
         if self.over:
-            return self._is_over(it)
+            return _session_over(it)
         if len(self.registry.agents) >= most:
             return Failure("LIMIT", f"there are {most} agents; raise live.limits.agents for more")
         cash = self.settings.seats.account.cash if it.starting_capital is None else it.starting_capital
@@ -534,5 +535,12 @@ class Core:
         return {"pid": os.getpid()}
 
 
-_CHANGES = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.CreateAgent, ask.Publish)
+_CHANGES: tuple[Any, ...] = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.CreateAgent, ask.Publish)
 """Requests that a market which is over does not take."""
+
+
+def _session_over(request: Any) -> Failure:
+    failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
+    if isinstance(request, ask.Add) and request.order.id is not None:
+        failure.id = request.order.id
+    return failure

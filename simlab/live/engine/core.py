@@ -11,6 +11,7 @@ from simlab.config.live import TRADERS, LiveConfig
 from simlab.core.types import Reason
 from simlab.errors import SimlabError
 from simlab.live import protocol as ask
+from simlab.live.engine.decisions import Said
 from simlab.live.engine.feed import DEPTH_SHOWN, PRINTS_AT_ONCE, Feed
 from simlab.live.engine.floor import Floor
 from simlab.live.engine.log import Log
@@ -89,6 +90,8 @@ class Core:
             ask.Orders: self._orders,
             ask.Trades: self._trades,
             ask.Candles: self._candles,
+            ask.Decided: self._decided,
+            ask.Decisions: self._decisions,
             ask.Publish: self._publish,
             ask.News: self._news,
             ask.Pause: self._pause,
@@ -368,8 +371,9 @@ class Core:
             self.registry.join(found, session)
             return {"agent": self._agent(found), "session_token": it.session_token, "resumed": resumed}
         found.cancel_on_disconnect = it.cancel_on_disconnect
-        token = self.registry.claim(found, session)
-        self.log.before("claim", (found.agent_id, found.token_hash, found.cancel_on_disconnect))
+        token = self.registry.claim(found, session, it.session_token)
+        claim = (found.agent_id, found.token_hash, found.cancel_on_disconnect, found.shown_hash)
+        self.log.before("claim", claim)
         self._tell_agent("agent_changed", found)
         return {"agent": self._agent(found), "session_token": token, "resumed": resumed}
 
@@ -427,6 +431,22 @@ class Core:
         if isinstance(number, Failure):
             return number
         return {"candles": candle_rows(self.floor.tape, number, it.interval, it.limit)}
+
+    def _decided(self, client: Client, session: Session, it: ask.Decided) -> dict[str, Any] | Failure:
+        account = self.registry.account(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        assert account is not None
+        said = Said(account, self.floor.simulation.step, self.floor.now_s, it)
+        self.log.before("decision", said)
+        self.floor.decisions.take(said, self.floor.rows)
+        return {}
+
+    def _decisions(self, client: Client, session: Session, it: ask.Decisions) -> dict[str, Any] | Failure:
+        account = self._trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        return {"decisions": self.floor.decisions.latest(account or 0, it.limit)}
 
     def _publish(self, client: Client, session: Session, it: ask.Publish) -> dict[str, Any] | Failure:
         number = -1 if it.symbol_id is None else self._number(it.symbol_id)

@@ -4,7 +4,7 @@ import { byId, make, roving, rows, say, toggle } from "../dom.js";
 import { moment, number, time } from "../format.js";
 
 const LEVELS = 10;
-const TAPE = 30;
+const TAPE = 40;
 
 export class Book {
   /** `take(side, price)` is called with the price that somebody chose to trade at. */

@@ -74,7 +74,7 @@ export class Engine {
     show("total-trades", short(it.total_trades));
     show("total-volume", short(it.total_volume));
     show("queue", `${number(it.queue_usage_pct, 1)}%`);
-    show("queue-full", `of ${number(it.queue_capacity)}; full ${number(it.queue_full_count)} times`);
+    show("queue-full", `of ${number(it.queue_capacity)}, full ${number(it.queue_full_count)} times`);
     show("uptime", duration(it.uptime_seconds));
     if (it.step !== undefined) show("step-now", number(it.step));
     this.#latency(it.latency_ms);

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from simlab.cli import bench, bring, learn, live, many, models, new, read, run
+from simlab.cli import bench, bring, learn, live, many, models, new, read, replay, run
 from simlab.cli.output import print_error
 from simlab.errors import PluginError, SimlabError, StrategyError
 
@@ -46,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: [bold]simlab run configs/quickstart.yaml[/bold]",
 )
-for group in (run, live, read, learn, many):
+for group in (run, live, replay, read, learn, many):
     app.registered_commands += group.commands.registered_commands
 app.add_typer(new.commands, name="new")
 app.add_typer(bring.commands, name="import")

@@ -71,6 +71,30 @@ def resume(
     _tell(outcome, config_of(folder), quiet, as_json)
 
 
+@commands.command(epilog="Example:\n\n    simlab verify runs/quickstart-1-1")
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    as_json: AsJson = False,
+) -> None:
+    """Run a run again in a fresh process and compare event log and tables; exit status 1 if they differ."""
+    from simlab.runner.verify import verify_run
+
+    found = verify_run(folder)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        typer.echo(
+            f"{folder} is {'the same' if found.same else 'not the same'} again; event-log hash {found.again}"
+        )
+        for it in found.differences:
+            where = f"row {it.row}" + (f" (step {it.step})" if it.step is not None else "")
+            typer.echo(f"{it.table}: {where}: {it.column} was {it.recorded} and is {it.again}")
+        for key, (then, now) in found.environment.items():
+            typer.echo(f"{key} was {then} and is {now}")
+    if not found.same:
+        raise typer.Exit(1)
+
+
 def _tell(outcome: Outcome, config: ExperimentConfig, quiet: bool, as_json: bool) -> None:
     """Print how a run went."""
     from simlab.recording import open_run

@@ -7,7 +7,7 @@ from rich.table import Table
 
 __all__ = ["pair_table", "plan_table", "sweep_table"]
 
-_ROWS_SHOWN = 50
+_ROWS_SHOWN = 100
 
 
 def plan_table(plan: pd.DataFrame) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from simlab.agents.strategy import Calling, Decider
@@ -13,10 +14,30 @@ from simlab.config.models import PopulationConfig
 from simlab.errors import ConfigError
 from simlab.live.ready import say_ready
 
-__all__ = ["PARTS", "Part", "hosted_populations", "market_config", "say_ready", "settings_of", "token_of"]
+__all__ = [
+    "PARTS",
+    "Part",
+    "checkpoints_folder",
+    "hosted_populations",
+    "journal_folder",
+    "market_config",
+    "say_ready",
+    "settings_of",
+    "token_of",
+]
 
 Part = Literal["engine", "gateway", "dashboard", "agents"]
 PARTS: tuple[Part, ...] = ("engine", "gateway", "dashboard", "agents")
+
+
+def journal_folder(run_dir: Path) -> Path:
+    """Return where a live market keeps its journal."""
+    return run_dir / "live" / "journal"
+
+
+def checkpoints_folder(run_dir: Path) -> Path:
+    """Return where a live market keeps its checkpoints."""
+    return run_dir / "live" / "checkpoints"
 
 
 def settings_of(config: ExperimentConfig) -> LiveConfig:

@@ -226,9 +226,11 @@ class Decision(Struct, frozen=True, gc=False):
 
     step: int
     timestamp: float
+    source: str
     strategy: str
     action: str
-    reason: str
+    reason: str | None
+    fallback: str | None
     order_ids: list[int]
 
 

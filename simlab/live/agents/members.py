@@ -26,8 +26,12 @@ __all__ = ["MOST_AGENTS", "Members", "Tokens"]
 _log = logging.getLogger("simlab.live.agents")
 _IN_FORCE: tuple[Literal["GTC", "IOC", "FOK"], ...] = ("GTC", "IOC", "FOK")
 _OVER = ("fill", "cancelled", "expired", "rejected")
-_MOST_NAME, _MOST_REASON, _MOST_IDS = 200, 4_000, 1_000
-"""What the wire takes of a decision, characters and orders."""
+_TOLD = (
+    "source", "strategy", "action", "reason", "fallback", "request", "calls", "tokens_in", "tokens_out",
+    "cost", "ms", "cached", "facts",
+)  # fmt: skip
+_MOST_CHARACTERS = {"action": 10_000, "reason": 10_000, "fallback": 10_000, "facts": 10_000, "strategy": 200}
+"""What the wire takes of the texts of a decision."""
 MOST_AGENTS = 100
 """Agents that a gateway lets one connection hold."""
 
@@ -279,14 +283,11 @@ class Members:
 
     async def report(self, account: Account, row: dict[str, Any]) -> None:
         """Tell the market what was decided and why; while there is no connection nobody is told."""
-        decision = wire.Decision(
-            agent_id=account.agent_id,
-            step=row["step"],
-            strategy=row["strategy"][:_MOST_NAME],
-            action=row["action"][:_MOST_NAME],
-            reason=(row["reason"] or "")[:_MOST_REASON],
-            order_ids=row["order_ids"][:_MOST_IDS],
-        )
+        told = {name: row[name] for name in _TOLD if row[name] is not None}
+        for name, most in _MOST_CHARACTERS.items():
+            if name in told:
+                told[name] = told[name][:most]
+        decision = wire.Decision(agent_id=account.agent_id, order_ids=row["order_ids"], **told)
         with contextlib.suppress(ConnectionLostError):
             await self.session.send(decision)
 

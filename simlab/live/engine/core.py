@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from simlab.config.live import TRADERS, LiveConfig
 from simlab.core.types import Reason
 from simlab.errors import SimlabError
 from simlab.live import protocol as ask
+from simlab.live.engine.decisions import Said
 from simlab.live.engine.feed import DEPTH_SHOWN, PRINTS_AT_ONCE, Feed
 from simlab.live.engine.floor import Floor
 from simlab.live.engine.log import Log
@@ -35,7 +36,7 @@ from simlab.market.instruments import Instrument
 
 __all__ = ["ENTERS", "Core"]
 
-ENTERS = (ask.Add, ask.Cancel, ask.Replace, ask.CancelAll)
+ENTERS = frozenset((ask.Add, ask.Cancel, ask.Replace, ask.CancelAll))
 """Requests that the matching loop must get to: what the queue counts."""
 
 
@@ -89,6 +90,8 @@ class Core:
             ask.Orders: self._orders,
             ask.Trades: self._trades,
             ask.Candles: self._candles,
+            ask.Decided: self._decided,
+            ask.Decisions: self._decisions,
             ask.Publish: self._publish,
             ask.News: self._news,
             ask.Pause: self._pause,
@@ -124,24 +127,31 @@ class Core:
         """Whether the last step has been run."""
         return self.floor.simulation.step >= self.floor.simulation.spec.steps
 
-    def take(self, batch: Sequence[tuple[Client, Asked | Failure]]) -> None:
+    def take(self, batch: Iterable[tuple[Client, Iterable[Asked | Failure]]]) -> None:
         """Answer requests in their order, and tell listeners what they did."""
         self.begin()
-        trading = self._trading
-        for client, request in batch:
-            if not client.trusted and not isinstance(request, ask.Hello):
-                request = Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
-            elif self.over and isinstance(request, _CHANGES):
-                request = self._is_over(request)
-            gathered = self._gathered.get(type(request))
-            if gathered is not None:
-                gathered(client, request)
-            else:
-                trading.flush()
-                self._answer(client, request)
+        trading, gathered, over = self._trading, self._gathered, self.over
+        for client, requests in batch:
+            plain = client.trusted and not over
+            for request in requests:
+                allowed = request if plain else self._allowed(client, request, over=over)
+                gather = gathered.get(type(allowed))
+                if gather is not None:
+                    gather(client, allowed)
+                else:
+                    trading.flush()
+                    self._answer(client, allowed)
         trading.flush()
         self.settle()
         self.tell()
+
+    def _allowed(self, client: Client, request: Asked | Failure, *, over: bool) -> Asked | Failure:
+        """Return a request, or why it is not for this client or not for now."""
+        if not client.trusted and not isinstance(request, ask.Hello):
+            return Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
+        if over and isinstance(request, _CHANGES):
+            return _session_over(request)
+        return request
 
     def begin(self) -> None:
         """Take note of the time, before anything happens."""
@@ -158,12 +168,6 @@ class Core:
         except SimlabError as error:
             answer = Failure("BAD_REQUEST", str(error))
         client.answers.append(answer if isinstance(answer, Failure) else {"status": "success", **answer})
-
-    def _is_over(self, request: Any) -> Failure:
-        failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
-        if isinstance(request, ask.Add) and request.order.id is not None:
-            failure.id = request.order.id
-        return failure
 
     def tell(self) -> None:
         """Tell listeners what happened since this was called last."""
@@ -188,7 +192,7 @@ class Core:
         simulation = self.floor.simulation
         for client in self.feed.subscribers:
             subscription = client.subscription
-            if now_s < subscription.due_s:
+            if now_s < subscription.due_s or client.behind:
                 continue
             subscription.due_s = now_s + subscription.interval_s
             if subscription.wants("book"):
@@ -336,7 +340,7 @@ class Core:
     ) -> Agent | Failure:
         most = self.settings.limits.agents
         if self.over:
-            return self._is_over(it)
+            return _session_over(it)
         if len(self.registry.agents) >= most:
             return Failure("LIMIT", f"there are {most} agents; raise live.limits.agents for more")
         cash = self.settings.seats.account.cash if it.starting_capital is None else it.starting_capital
@@ -363,9 +367,13 @@ class Core:
         refusal = self.registry.refusal(found, it.session_token)
         if refusal is not None:
             return refusal
+        if it.join and it.session_token is not None:
+            self.registry.join(found, session)
+            return {"agent": self._agent(found), "session_token": it.session_token, "resumed": resumed}
         found.cancel_on_disconnect = it.cancel_on_disconnect
-        token = self.registry.claim(found, session)
-        self.log.before("claim", (found.agent_id, found.token_hash, found.cancel_on_disconnect))
+        token = self.registry.claim(found, session, it.session_token)
+        claim = (found.agent_id, found.token_hash, found.cancel_on_disconnect, found.shown_hash)
+        self.log.before("claim", claim)
         self._tell_agent("agent_changed", found)
         return {"agent": self._agent(found), "session_token": token, "resumed": resumed}
 
@@ -423,6 +431,22 @@ class Core:
         if isinstance(number, Failure):
             return number
         return {"candles": candle_rows(self.floor.tape, number, it.interval, it.limit)}
+
+    def _decided(self, client: Client, session: Session, it: ask.Decided) -> dict[str, Any] | Failure:
+        account = self.registry.account(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        assert account is not None
+        said = Said(account, self.floor.simulation.step, self.floor.now_s, it)
+        self.log.before("decision", said)
+        self.floor.decisions.take(said, self.floor.rows)
+        return {}
+
+    def _decisions(self, client: Client, session: Session, it: ask.Decisions) -> dict[str, Any] | Failure:
+        account = self._trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        return {"decisions": self.floor.decisions.latest(account or 0, it.limit)}
 
     def _publish(self, client: Client, session: Session, it: ask.Publish) -> dict[str, Any] | Failure:
         number = -1 if it.symbol_id is None else self._number(it.symbol_id)
@@ -511,5 +535,12 @@ class Core:
         return {"pid": os.getpid()}
 
 
-_CHANGES = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.CreateAgent, ask.Publish)
+_CHANGES: tuple[Any, ...] = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.CreateAgent, ask.Publish)
 """Requests that a market which is over does not take."""
+
+
+def _session_over(request: Any) -> Failure:
+    failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
+    if isinstance(request, ask.Add) and request.order.id is not None:
+        failure.id = request.order.id
+    return failure

@@ -119,13 +119,13 @@ class Feed:
         listeners = [it for it in self.subscribers if "orders" in it.subscription.channels]
         for change in changes:
             event = self._order_event(change, now_s)
-            owner = self._registry.owner(change.order.account)
+            owners = {it.client: it.number for it in self._registry.owners_of(change.order.account)}
             line = b""
             for client in listeners:
                 if not client.subscription.wants("orders", event.symbol_id):
                     continue
-                if owner is not None and owner.client is client:
-                    event.session = owner.number
+                if client in owners:
+                    event.session = owners[client]
                     client.lines.append(encode(event))
                     event.session = UNSET
                     continue

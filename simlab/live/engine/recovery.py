@@ -1,4 +1,4 @@
-"""Go on with a market that was killed or stopped: its latest checkpoint, then what the journal has after it."""
+"""Go on with a market that was killed or stopped: its latest checkpoint, then the journal after it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from simlab.kernel.inbox import EntryKind, messages_in
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import Seat
+from simlab.live.engine.decisions import DecisionShelf, Said
 from simlab.live.engine.floor import Floor, Intent
 from simlab.live.engine.log import parts_of
 from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.orders import Order, Orders
 from simlab.live.engine.reading import Listing
 from simlab.live.engine.registry import Agent, Registry
-from simlab.live.engine.store import JOURNAL_FOLDER, LIVE_FOLDER, Kept, checkpoints_of
+from simlab.live.engine.store import Kept
 from simlab.live.engine.tape import Tape
 from simlab.live.journal import Record, read
+from simlab.live.settings import checkpoints_folder, journal_folder
 from simlab.runner.author import Author, Position
+from simlab.runner.checkpoint import Checkpoints
 
 __all__ = ["Recovered", "begin", "recover"]
 
@@ -68,7 +71,7 @@ def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Rec
     ------
     JournalDamaged, RecordingError, SimlabError
     """
-    checkpoint = checkpoints_of(run_dir).latest()
+    checkpoint = Checkpoints(checkpoints_folder(run_dir)).latest()
     if checkpoint is None:
         market = begin(spec, Author.reopen(run_dir, Position()), listings)
         sequence = -1
@@ -76,7 +79,7 @@ def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Rec
         kept = Kept.in_(checkpoint)
         author = Author.reopen(run_dir, checkpoint.position)
         floor = Floor(kept.orders_again(), kept.tape_again(), NewsShelf(kept.news, kept.news_made), author)
-        floor.entered = kept.entered
+        floor.entered, floor.decisions = kept.entered, DecisionShelf(kept.decisions)
         floor.open(checkpoint.restore(spec, floor))
         author.begin(floor.simulation)
         registry = Registry(kept.agents, kept.guests, kept.made)
@@ -85,7 +88,7 @@ def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Rec
         )
         sequence = kept.sequence
     again = _Again(market)
-    for record in read(run_dir / LIVE_FOLDER / JOURNAL_FOLDER, after=sequence):
+    for record in read(journal_folder(run_dir), after=sequence):
         again.take(record)
         sequence = record.sequence
     floor = market.floor
@@ -144,7 +147,7 @@ class _Again:
             self._registry.made += 1
         elif kind == "claim":
             agent = self._registry.agents[content[0]]
-            agent.token_hash, agent.cancel_on_disconnect = content[1], content[2]
+            agent.token_hash, agent.cancel_on_disconnect, agent.shown_hash = content[1:]
         elif kind == "guest":
             self._floor.orders.forget(content)
             self._registry.guests[content] = None
@@ -152,6 +155,10 @@ class _Again:
             self.paused, self.steps_per_second = content
         elif kind == "news":
             self._floor.news.expect(*content)
+        elif kind == "decision":
+            self._floor.decisions.take(msgspec.convert(content, Said), self._floor.rows)
+        elif kind == "listings":
+            self._listings[:] = msgspec.convert(content, list[Listing])
         elif kind == "listing":
             self._listings.append(msgspec.convert(content, Listing))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -40,6 +40,8 @@ class Agent(Struct, array_like=True, gc=False):
     cancel_on_disconnect: bool = False
     strategy: str | None = None
     parameters: dict[str, Any] | None = None
+    shown_hash: str = ""
+    """Of the token for which the latest was given, whose answer may be lost: good until that is used."""
 
 
 class Session:
@@ -64,7 +66,7 @@ class Session:
 class Client:
     """One connection as the market sees it: its sessions, and the answers that wait to be written."""
 
-    __slots__ = ("answers", "dropped", "lines", "sessions", "subscription", "trusted")
+    __slots__ = ("answers", "behind", "lines", "sessions", "subscription", "trusted")
 
     def __init__(self, *, trusted: bool = True) -> None:
         self.sessions: dict[int, Session] = {}
@@ -72,6 +74,8 @@ class Client:
         self.lines: list[bytes] = []
         """Events that wait to be written, behind the answers."""
         self.subscription: Any = None
+        self.behind = False
+        """Whether much waits to be read by it: what can be told later is, then."""
         self.trusted = trusted
         """Whether it showed the token, or none is asked for."""
 
@@ -89,7 +93,8 @@ class Registry:
     def __init__(self, agents: Iterable[Agent] = (), guests: Iterable[int] = (), made: int = 0) -> None:
         self.agents: dict[str, Agent] = {}
         self.by_account: dict[int, Agent] = {}
-        self.owners: dict[str, Session] = {}
+        self.owners: dict[str, list[Session]] = {}
+        """Who trades for each agent now; several where they joined."""
         self.guests: dict[int, Session | None] = dict.fromkeys(guests)
         """Accounts that were taken for guests; None where nobody uses one now."""
         self.orphans: list[int] = []
@@ -111,28 +116,36 @@ class Registry:
             if f"agent-{self.made}" not in self.agents:
                 return f"agent-{self.made}"
 
-    def owner(self, account: int) -> Session | None:
-        """Return the session that trades from an account now."""
+    def owners_of(self, account: int) -> Sequence[Session]:
+        """Return the sessions that trade from an account now."""
         agent = self.by_account.get(account)
-        return self.guests.get(account) if agent is None else self.owners.get(agent.agent_id)
+        if agent is not None:
+            return self.owners.get(agent.agent_id, ())
+        guest = self.guests.get(account)
+        return () if guest is None else (guest,)
 
     def agent_of(self, account: int) -> str | None:
         """Return the id of the agent whose account it is; guests have none."""
         agent = self.by_account.get(account)
         return None if agent is None else agent.agent_id
 
-    def claim(self, agent: Agent, session: Session) -> str:
-        """Make a session the owner of an agent, in place of the former; return the token to resume it."""
-        former = self.owners.get(agent.agent_id)
-        if former is not None and former is not session:
+    def claim(self, agent: Agent, session: Session, token: str | None) -> str:
+        """Make a session that showed a token the owner of an agent; return the token to resume it."""
+        for former in self.owners.pop(agent.agent_id, ()):
             del former.agents[agent.agent_id]
             former.settle()
-        self.owners[agent.agent_id] = session
+        self.join(agent, session)
+        fresh = secrets.token_urlsafe(24)
+        agent.token_hash, agent.shown_hash = hash_of(fresh), hash_of(token) if token is not None else ""
+        return fresh
+
+    def join(self, agent: Agent, session: Session) -> None:
+        """Let a session trade for an agent beside those who do."""
+        owners = self.owners.setdefault(agent.agent_id, [])
+        if session not in owners:
+            owners.append(session)
         session.agents[agent.agent_id] = agent
         session.settle()
-        token = secrets.token_urlsafe(24)
-        agent.token_hash = hash_of(token)
-        return token
 
     def refusal(self, agent: Agent, token: str | None) -> Failure | None:
         """Say why an agent cannot be taken over with a token, or with none."""
@@ -144,7 +157,8 @@ class Registry:
                 f"agent_id {agent.agent_id!r} is somebody's; register without it, or show its session_token",
                 field="agent_id",
             )
-        if not hmac.compare_digest(hash_of(token), agent.token_hash):
+        given, known = hash_of(token), (agent.token_hash, agent.shown_hash)
+        if not any(hmac.compare_digest(given, it) for it in known):
             return Failure(
                 "BAD_TOKEN",
                 "session_token is not the latest that this agent was given; each is replaced when it is used",
@@ -189,9 +203,12 @@ class Registry:
     def leave(self, session: Session) -> Iterator[int]:
         """End a session; yield the accounts whose orders are to be cancelled."""
         for agent in session.agents.values():
-            del self.owners[agent.agent_id]
-            if agent.cancel_on_disconnect:
-                yield agent.account
+            owners = self.owners[agent.agent_id]
+            owners.remove(session)
+            if not owners:
+                del self.owners[agent.agent_id]
+                if agent.cancel_on_disconnect:
+                    yield agent.account
         if session.guest is not None:
             self.guests[session.guest] = None
             yield session.guest

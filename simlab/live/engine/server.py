@@ -19,8 +19,10 @@ _SLICE_S = 0.003
 _MOST_STEPS = 4096
 _BACKLOG = 1024
 _HARD = 32
-"""A subscriber that reads nothing is dropped at so many times `limits.listener_bytes`; from once that on it
-is not told what can be told later."""
+"""A subscriber that reads nothing is dropped at so many times `limits.listener_bytes`: it may be the gateway,
+which many depend on, and is busy for a while."""
+_BEHIND_BYTES = 256 * 1024
+"""With so much to be read a connection is not read from, and is not told what can be told later."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -34,11 +36,10 @@ class Connection(asyncio.BufferedProtocol):
         """Requests that have not been answered."""
         self.ends = False
         """Whether the other side has sent all that it will."""
-        self.paused = False
 
     def connection_made(self, transport: Any) -> None:
         self.transport: asyncio.Transport = transport
-        transport.set_write_buffer_limits(high=256 * 1024)
+        transport.set_write_buffer_limits(high=_BEHIND_BYTES)
         self._server.came(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -58,11 +59,11 @@ class Connection(asyncio.BufferedProtocol):
         return self.waiting > 0
 
     def pause_writing(self) -> None:
-        self.paused = True
+        self.client.behind = True
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self.paused = False
+        self.client.behind = False
         if not self.ends:
             self.transport.resume_reading()
 
@@ -84,7 +85,8 @@ class Server:
         self.buffer = memoryview(bytearray(_READ_BYTES))
         self.connections: set[Connection] = set()
         self._by_client: dict[Client, Connection] = {}
-        self._batch: list[tuple[Client, Asked | Failure]] = []
+        self._batch: list[tuple[Client, list[Asked | Failure] | None]] = []
+        """What each connection asked, in the order in which it came; None for its end."""
         self._arrived_s = 0.0
         self._answering = False
         self._under_way = False
@@ -129,33 +131,29 @@ class Server:
             return
         self.connections.discard(connection)
         self.core.connections = len(self.connections)
-        self._batch.append((connection.client, _LEAVES))
+        self._batch.append((connection.client, None))
         self._soon()
 
     def asked(self, connection: Connection, requests: list[Asked | Failure]) -> None:
         """Queue requests; those that the queue has no room for are answered so, in their turn."""
-        core, batch = self.core, self._batch
-        queue = core.settings.engine.queue
-        entering = sum(isinstance(it, ENTERS) for it in requests)
+        core, queue = self.core, self.core.settings.engine.queue
+        entering = sum(map(ENTERS.__contains__, map(type, requests)))
         if core.queued + entering > queue and not self._under_way:
             self._answer()
-            batch = self._batch
-        if not batch:
+        if not self._batch:
             self._arrived_s = time.perf_counter()
         connection.waiting += len(requests)
-        client = connection.client
         if core.queued + entering <= queue:
             core.queued += entering
-            batch.extend((client, it) for it in requests)
         else:
-            for it in requests:
-                batch.append((client, self._queued(it, queue)))
+            requests = [self._queued(it, queue) for it in requests]
+        self._batch.append((connection.client, requests))
         if self._under_way and connection.waiting > 2 * queue:
             connection.transport.pause_reading()
         self._soon()
 
     def _queued(self, request: Asked | Failure, queue: int) -> Asked | Failure:
-        if not isinstance(request, ENTERS):
+        if type(request) not in ENTERS:
             return request
         if self.core.queued < queue:
             self.core.queued += 1
@@ -180,7 +178,8 @@ class Server:
         batch, self._batch = self._batch, []
         self.core.queued = 0
         began_s = time.perf_counter()
-        self._guarded(lambda: self._take(batch))
+        if not self._guarded(lambda: self._take(batch)):
+            return
         done_s = time.perf_counter()
         self.write({client for client, _ in batch})
         meter = self.core.meter
@@ -199,32 +198,31 @@ class Server:
             self.store.keep_up(self.core.kept)
             self.store.sync_soon(self._loop)
 
-    def _take(self, batch: list[tuple[Client, Any]]) -> None:
-        if any(request is _LEAVES for _, request in batch):
-            part: list[tuple[Client, Any]] = []
-            for client, request in batch:
-                if request is _LEAVES:
-                    self.core.take(part)
-                    self.core.leave(client)
-                    self._by_client.pop(client, None)
-                    part = []
-                else:
-                    part.append((client, request))
-            batch = part
-        self.core.take(batch)
-        for client, _ in batch:
+    def _take(self, batch: list[tuple[Client, list[Asked | Failure] | None]]) -> None:
+        part: list[tuple[Client, list[Asked | Failure]]] = []
+        for client, requests in batch:
+            if requests is None:
+                self.core.take(part)
+                self.core.leave(client)
+                self._by_client.pop(client, None)
+                part = []
+                continue
+            part.append((client, requests))
             connection = self._by_client.get(client)
             if connection is not None:
                 connection.waiting = 0
+        self.core.take(part)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Do something that must not fail; if it does, the engine ends with the error."""
+    def _guarded(self, work: Callable[[], None]) -> bool:
+        """Do something that must not fail; if it does, the engine ends with the error, and says no more."""
         try:
             work()
         except BaseException as error:
             assert self.failed is not None
             if not self.failed.done():
                 self.failed.set_exception(error)
+            return False
+        return True
 
     def write(self, clients: set[Client]) -> None:
         """Write what waits: answers first, then events, in one piece a connection."""
@@ -244,7 +242,7 @@ class Server:
         connection.transport.write(data)
         if connection.ends and not connection.waiting:
             connection.transport.close()
-        elif connection.paused:
+        elif client.behind:
             self._bound(connection)
         elif not connection.ends and not connection.transport.is_reading():
             connection.transport.resume_reading()
@@ -319,7 +317,3 @@ class Server:
         self._guarded(lambda: self.core.tell_books(time.time()))
         self.write(set())
         self._schedule_books()
-
-
-_LEAVES: Any = object()
-"""Stands for the end of a connection, in its turn among the requests."""

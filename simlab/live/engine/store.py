@@ -14,6 +14,7 @@ from msgspec import Struct, msgpack
 from simlab.config.live import LiveJournalConfig
 from simlab.core.hashing import hash_text
 from simlab.kernel.simulation import Simulation
+from simlab.live.engine.decisions import Said
 from simlab.live.engine.floor import Floor
 from simlab.live.engine.log import Log
 from simlab.live.engine.orders import Order, Orders
@@ -22,13 +23,12 @@ from simlab.live.engine.reading import Listing
 from simlab.live.engine.registry import Agent, Registry
 from simlab.live.engine.tape import CANDLE, PRINT, Tape
 from simlab.live.journal import Journal
+from simlab.live.settings import checkpoints_folder, journal_folder
 from simlab.runner.author import Author
-from simlab.runner.checkpoint import Checkpoint, Checkpoints
+from simlab.runner.checkpoint import Checkpoint, Checkpoints, Taken, take
 
-__all__ = ["CHECKPOINT_ROWS", "JOURNAL_FOLDER", "LIVE_FOLDER", "Kept", "Store", "checkpoints_of"]
+__all__ = ["CHECKPOINT_ROWS", "Kept", "Store"]
 
-LIVE_FOLDER = "live"
-JOURNAL_FOLDER = "journal"
 CHECKPOINT_ROWS = 250_000
 """Rows of the journal after which a checkpoint is due, whatever the time: what a restart reads again."""
 
@@ -50,6 +50,7 @@ class Kept(Struct, array_like=True):
     trades: int
     volume: int
     tape: dict[str, bytes]
+    decisions: list[Said] = []
 
     @classmethod
     def of(cls, sequence: int, floor: Floor, registry: Registry, listings: list[Listing], pace: Pace) -> Kept:
@@ -59,6 +60,7 @@ class Kept(Struct, array_like=True):
             registry.made, listings, list(floor.news.items), floor.news.made, pace.paused,
             pace.steps_per_second, floor.entered, floor.tape.trades, floor.tape.volume,
             {name: rows.tobytes() for name, rows in floor.tape.to_arrays().items()},
+            floor.decisions.all(),
         )  # fmt: skip
 
     @classmethod
@@ -82,11 +84,6 @@ class Kept(Struct, array_like=True):
         return Orders(self.orders)
 
 
-def checkpoints_of(run_dir: Path) -> Checkpoints:
-    """Return the checkpoints of a live market."""
-    return Checkpoints(run_dir / LIVE_FOLDER / "checkpoints")
-
-
 class Store:
     """What is on disk of one market that runs.
 
@@ -105,17 +102,20 @@ class Store:
         self._author, self._simulation, self._settings = author, simulation, settings
         always = settings.sync == "always"
         self._journal = Journal(
-            author.folder / LIVE_FOLDER / JOURNAL_FOLDER,
+            journal_folder(author.folder),
             sync="off" if always else settings.sync,  # one sync a batch, and not one a frame
             interval_ms=settings.interval_ms,
             start=start,
         )
         self.log = Log(self._journal, always=always)
         simulation.journal = self.log.entered
-        self._checkpoints = checkpoints_of(author.folder)
+        self._checkpoints = Checkpoints(checkpoints_folder(author.folder))
         self._saved_s = time.monotonic()
         self._saved_rows = 0
+        self._taken: Taken | None = None
+        """A checkpoint that waits for the recording to be on disk as far."""
         self._covered: int | None = None
+        """The last frame of the journal in the latest checkpoint, until it is written."""
         self._syncing: asyncio.Future[None] | None = None
         self.ended = False
 
@@ -131,19 +131,24 @@ class Store:
         self._author.keep_up()
         if self._checkpoints.busy:
             return
+        if self._taken is not None:
+            if self._author.is_due(self._taken.position):
+                self._checkpoints.begin(self._taken, self._author.settle)
+                self._taken = None
+            return
         if self._covered is not None:
             self._journal.rotate(self._covered)
             self._covered = None
         rows = self.log.rows - self._saved_rows
         if rows >= CHECKPOINT_ROWS or time.monotonic() - self._saved_s >= self._settings.checkpoint_s:
             self._covered = self._journal.next_sequence - 1
-            self._checkpoints.begin(
-                self._simulation,
-                position=self._author.position(),
-                settle=self._author.settle,
-                extra=msgpack.encode(kept(self._covered)),
-            )
+            self._taken = self._take(kept)
             self._saved_s, self._saved_rows = time.monotonic(), self.log.rows
+
+    def _take(self, kept: Callable[[int], Kept]) -> Taken:
+        """Return a copy of all that a restart needs, as it is now."""
+        extra = msgpack.encode(kept(self._journal.next_sequence - 1))
+        return take(self._simulation, position=self._author.position(), extra=extra)
 
     def sync_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the journal put on disk when it is due, without waiting for it."""
@@ -172,12 +177,8 @@ class Store:
             return
         self.ended = True
         simulation, author = self._simulation, self._author
+        self._checkpoints.begin(self._take(kept), author.settle)
         self._checkpoints.wait()
-        sequence = self._journal.next_sequence - 1
-        position = author.position()
-        if author.settle(position):
-            extra = msgpack.encode(kept(sequence))
-            self._checkpoints.write(simulation, position=position, extra=extra)
         self._journal.close()
         simulation.journal = None
         simulation.finish()

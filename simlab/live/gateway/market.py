@@ -10,18 +10,16 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from simlab.live import messages, told
+from simlab.live import told
 from simlab.live.gateway.events import AgentRow, BookState, InstrumentRow, MarketState, NewsRow
 from simlab.live.gateway.units import Units
 from simlab.live.messages import encode
 
-__all__ = ["DECISIONS_KEPT", "NEWS_KEPT", "Listed", "Market", "side_of"]
+__all__ = ["NEWS_KEPT", "Listed", "Market", "side_of"]
 
 _BUY = (0, "buy", "BUY")
 NEWS_KEPT = 200
 """Pieces of news that are kept for whoever connects."""
-DECISIONS_KEPT = 50
-"""Decisions of an agent that are kept for whoever looks at it."""
 
 
 def side_of(side: int | str) -> str:
@@ -94,7 +92,6 @@ class Market:
         self.listed: dict[int, Listed] = {}
         self.agents: dict[str, AgentRow] = {}
         self.news: deque[told.NewsItem] = deque(maxlen=NEWS_KEPT)
-        self.decisions: dict[str, deque[told.Decision]] = {}
         self.clock = MarketState()
         self.money = Units(0.01)
         """Money units: one is what one lot costs at a price of one unit, with a multiplier of 1."""
@@ -152,16 +149,6 @@ class Market:
             row.symbol_id,
             row.impact_type,
             row.created_at,
-        )
-
-    def take_decision(self, agent_id: str, decision: messages.Decision) -> None:
-        """Take in what an agent decided."""
-        step = self.clock.step if decision.step is None else decision.step
-        kept = self.decisions.setdefault(agent_id, deque(maxlen=DECISIONS_KEPT))
-        kept.append(
-            told.Decision(
-                step, time.time(), decision.strategy, decision.action, decision.reason, decision.order_ids
-            )
         )
 
     def name_of(self, agent_id: str | None) -> str:

@@ -16,7 +16,7 @@ from simlab.live import told
 from simlab.live.gateway.bodies import NewAgentBody, NewInstrumentBody, NewNewsBody, SpeedBody, StepBody
 from simlab.live.gateway.events import AgentRow, NewsRow
 from simlab.live.gateway.link import EngineAwayError, RefusedError
-from simlab.live.gateway.market import DECISIONS_KEPT, Listed, side_of
+from simlab.live.gateway.market import Listed, side_of
 from simlab.live.gateway.metrics import exposition
 from simlab.live.gateway.socket import Lobby
 from simlab.live.gateway.trading import OrderRow, orders_of
@@ -327,11 +327,12 @@ def _agents(app: FastAPI, lobby: Lobby, schemas: _Schemas) -> None:
 
     @app.get("/api/agents/{agent_id}/decisions", **schemas.of(list[told.Decision]))
     async def agent_decisions(
-        agent_id: AgentId, limit: Annotated[int, Query(ge=1, le=DECISIONS_KEPT)] = DECISIONS_KEPT
+        agent_id: AgentId, limit: Annotated[int, Query(ge=1, le=100)] = 100
     ) -> Response:
         """Tell what an agent decided of late and why, oldest first, as far as its owner tells."""
         _agent(lobby, agent_id)
-        return _json(list(market.decisions.get(agent_id, ()))[-limit:])
+        answer = await link.request("decisions", agent_id=agent_id, limit=limit)
+        return _json(msgspec.convert(answer["decisions"], list[told.Decision]))
 
     @app.get("/api/leaderboard", **schemas.of(list[Standing]))
     async def leaderboard() -> Response:

@@ -266,9 +266,15 @@ class Session:
             self.tell(told.Orders(trading.orders_of(self.room.market, answer.orders), message.agent_id))
 
     def _decision(self, message: messages.Decision) -> None:
-        if message.agent_id not in self.agents:
-            raise RefusedError("NOT_YOURS", "only who registered an agent may say what it decided")
-        self.room.market.take_decision(message.agent_id, message)
+        fields = msgspec.to_builtins(message)
+        del fields["type"]
+        fields |= {"done": fields["action"], "action": "decided"}
+        self.ask(fields, partial(self._decided, message))
+
+    def _decided(self, message: messages.Decision, line: bytes | None) -> None:
+        answer = _agent_answer(line) if line is not None else None
+        if answer is not None and answer.status != "success":
+            self.tell(told.Error(answer.message, answer.code, None, "decision", message.agent_id))
 
     def _subscribe(self, message: messages.Subscribe) -> None:
         room = self.room

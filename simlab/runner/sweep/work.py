@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import math
 import tempfile
 import traceback
@@ -19,6 +21,10 @@ from simlab.runner.run import Outcome, execute
 __all__ = ["FAILED", "FINISHED", "Task", "carry_out", "summary_measures"]
 
 FINISHED, FAILED = "finished", "failed"
+
+_COLLECTED_EVERY = 8
+_MADE = itertools.count()
+"""Runs that this process has made."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ def carry_out(task: Task) -> dict[str, Any]:
 
     What goes wrong is told in the row and raises nothing, so that the other runs go on.
     """
+    if next(_MADE) % _COLLECTED_EVERY == 0:
+        gc.collect()  # a market is a circle of objects: without this its tables wait for the collector
     row: dict[str, Any] = {"run": task.run, "status": FINISHED, "error": None}
     try:
         config = load(task.experiment, set=task.changes, seed=task.seed)

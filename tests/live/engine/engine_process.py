@@ -57,6 +57,12 @@ class Line:
             if line.get("event") in kinds:
                 return line
 
+    def until(self, step: int) -> None:
+        """Wait until the market has run so many steps."""
+        self.ask("subscribe", channels=["market"], interval_ms=20)
+        while self.event("market")["step"] < step:
+            pass
+
     def add(self, side: int, price: int, qty: int = 1, **more: Any) -> dict[str, Any]:
         session = {"session": more.pop("session")} if "session" in more else {}
         return self.ask("add", order={"side": side, "price": price, "qty": qty, **more}, **session)

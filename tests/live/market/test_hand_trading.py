@@ -65,7 +65,7 @@ def test_what_the_client_can_know_is_refused_before_it_is_sent(market: WholeMark
 
 def test_the_same_agent_comes_back_with_its_token(market: WholeMarket) -> None:
     with Client(market.gateway, name="guest") as first:
-        order = first["ACME"].sell(3, limit=120)
+        order = first["ACME"].sell(3, limit=900)
         proof = {"agent_id": first.agent_id, "session_token": first.session_token}
         with pytest.raises(LiveError, match="somebody's"):
             Client(market.gateway, name="thief", agent_id=first.agent_id)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from page import NARROW, WIDE, Page
 from selenium.webdriver.common.keys import Keys
-from websockets.sync.client import connect
 from whole_market import WholeMarket, until
 
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"

@@ -128,7 +128,7 @@ export class CandleFigure extends Figure {
     });
     this.fillGlyphs = plot.scatter({
       source: this.fills.source, x: { field: "x" }, y: { field: "price" }, size: 11,
-      marker: { field: "marker" }, fill_color: { field: "colour" }, line_color: "#ffffff", line_width: 1.5,
+      marker: { field: "marker" }, fill_color: { field: "colour" }, line_width: 1.5,
     });
     plot.add_tools(new Bokeh.HoverTool({
       renderers: [bodies],
@@ -139,6 +139,11 @@ export class CandleFigure extends Figure {
       ],
       formatters: { "@x": "datetime" },
     }));
+  }
+
+  dress() {
+    super.dress();
+    this.fillGlyphs.glyph.line_color = this.colours.ink;
   }
 
   /** Draw the latest `most` bars of `interval` seconds. */

@@ -122,7 +122,9 @@ class Page:
 
     def complaints(self) -> list[str]:
         """Return what the console said that is a warning or worse."""
-        return [it["message"] for it in self.driver.get_log("browser") if it["level"] in ("WARNING", "SEVERE")]
+        return [
+            it["message"] for it in self.driver.get_log("browser") if it["level"] in ("WARNING", "SEVERE")
+        ]
 
     def picture(self, file: Path) -> None:
         """Keep a picture of the whole page in the folder that the variable PICTURES names."""
@@ -324,15 +326,25 @@ def test_everything_can_be_done_from_the_keyboard(page: Page, market: Market) ->
     reached = set()
     for _ in range(120):
         page.driver.switch_to.active_element.send_keys(Keys.TAB)
-        name = page.run("const it = document.activeElement; return it.id || it.name || it.innerText || it.tagName")
+        name = page.run(
+            "const it = document.activeElement; return it.id || it.name || it.innerText || it.tagName"
+        )
         if name == "BODY":
             break
         reached.add(name)
         assert page.run("return getComputedStyle(document.activeElement).outlineStyle !== 'none'"
                         " || document.activeElement.type === 'radio'"), name  # fmt: skip
-    assert {"pause", "kill", "symbol", "quantity", "send", "publish", "new-agent", "speed", "headline"} - reached == {
-        "publish"
-    }
+    assert {
+        "pause",
+        "kill",
+        "symbol",
+        "quantity",
+        "send",
+        "publish",
+        "new-agent",
+        "speed",
+        "headline",
+    } - reached == {"publish"}
     page.driver.find_element("css selector", "#bids button:not(:disabled)").send_keys(Keys.ARROW_DOWN)
     first = page.run("return document.activeElement.dataset.price")
     page.driver.switch_to.active_element.send_keys(Keys.ENTER)

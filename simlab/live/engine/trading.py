@@ -223,6 +223,8 @@ class Trading:
 
     def _answer(self, intent: Intent, result: Result) -> Any:
         order = intent.order
+        if result.reason == Reason.UNKNOWN_ORDER:
+            return unknown_order(order, order.order_id)
         if result.reason:
             instrument = self._floor.simulation.spec.instruments[order.instrument]
             return refused(result.reason, order, instrument, price=intent.price, qty=intent.quantity)

@@ -123,7 +123,7 @@ class Market:
 
     @contextmanager
     def client(self, **options: Any) -> Iterator[Client]:
-        with connect(f"ws://{self.gateway.address}/ws", proxy=None, **options) as socket:
+        with connect(f"ws://{self.gateway.address}/ws", proxy=None, max_queue=None, **options) as socket:
             yield Client(socket)
 
     def close(self) -> None:

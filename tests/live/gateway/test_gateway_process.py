@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import time
@@ -14,6 +15,8 @@ import pytest
 from gateway_market import MARKET, WAIT_S, Market, Part, market_of, write
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
+
+from simlab.live.gateway.server import _listening
 
 TOKEN = "a-token-of-the-tests"
 
@@ -189,6 +192,26 @@ def test_the_gateway_outlives_the_engine(tmp_path: Path) -> None:
             assert client.wait("order_update")["agent_id"] == registered["agent_id"]
         finally:
             engine.kill()
+
+
+def test_what_it_writes_leaves_at_once() -> None:
+    """Without TCP_NODELAY a second small write waits for the acknowledgement of the first, 40 ms."""
+
+    async def accepted() -> int:
+        loop, found = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+        class Taken(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                found.set_result(transport.get_extra_info("socket"))
+
+        listening = _listening("127.0.0.1", 0)
+        async with await loop.create_server(Taken, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            option: int = (await found).getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            writer.close()
+            return option
+
+    assert asyncio.run(accepted())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from whole_market import PORTS, WholeMarket, until, whole_market
-
-pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-
 from page import Page, browser
+from whole_market import PORTS, WholeMarket, until, whole_market
 
 STRATEGY = """
 from simlab.agents.each import agent_strategy

@@ -202,6 +202,7 @@ def test_frames_pass_as_they_are_and_so_does_the_end() -> None:
         async with gateway(_echo) as port:
             with dashboard(port) as (address, _):
                 async with connect(f"ws://{address}/ws", proxy=None, max_size=None) as page:
+                    frames: list[str | bytes]
                     frames = ['{"type": "ping"}', "\u00e9\u4e16\U0001f642", b"\x00\xff", "", "x" * 90_000]
                     for frame in frames:
                         await page.send(frame)

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from page import NARROW, browser
 from whole_market import PORTS, WholeMarket, whole_market
-
-from simlab.analysis.report.browser import find_chromium
-from simlab.errors import AnalysisError
-
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 WATCHED_S, LONGEST_MS = 60, 100
 INSTRUMENTS, AGENTS = 50, 500
@@ -69,37 +63,14 @@ OBSERVE = """
 """
 
 
-def _chromium() -> str | None:
-    try:
-        return str(find_chromium())
-    except AnalysisError:
-        return None
-
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        _chromium() is None or shutil.which("chromedriver") is None,
-        reason="Chromium and chromedriver are not installed",
-    ),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def traced() -> Iterator[Any]:
     """Return a browser that keeps every task of every thread, with the time that it had the processor."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(_chromium())
-    for argument in ("--headless=new", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.add_argument("--no-sandbox")
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    kept = {"traceCategories": "toplevel,__metadata", "enableNetwork": False, "enablePage": False}
-    options.add_experimental_option("perfLoggingPrefs", kept)
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    yield browser
-    browser.quit()
+    with browser(traceCategories="toplevel,__metadata", enableNetwork=False, enablePage=False) as running:
+        yield running
 
 
 def _until(browser: Any, condition: str) -> None:
@@ -135,7 +106,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeMarket]:
         yield running
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 2000), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 2000), (NARROW, 844)])
 def test_no_task_is_long_in_a_minute_of_watching(
     traced: Any, market: WholeMarket, width: int, height: int, record_property: Any
 ) -> None:
@@ -143,9 +114,9 @@ def test_no_task_is_long_in_a_minute_of_watching(
 
     What the observer of long tasks saw, in wall time, is told beside it.
     """
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == 390}
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == NARROW}
     traced.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    traced.get(f"http://{market.said['dashboard']['address']}/")
+    traced.get(f"http://{market.page}/")
     _until(traced, "document.documentElement.dataset.connection === 'open'")
     _until(traced, f"document.querySelectorAll('#symbol option').length === {INSTRUMENTS}")
     assert len(market.get("/api/agents")) == AGENTS

@@ -175,7 +175,7 @@ class Details {
   }
 
   #orders(orders) {
-    rows(byId("agent-orders"), orders.slice(-MOST).reverse(), () => cells(5), (row, it) => {
+    rows(byId("agent-orders"), orders.slice(-MOST).reverse(), () => cells("", "", "number", "number", ""), (row, it) => {
       const texts = [this.store.ticker(it.symbol_id), it.side?.toLowerCase(),
         it.price === null ? "market" : number(it.price, this.store.decimals(it.symbol_id)),
         `${number(it.filled)} of ${number(it.quantity)}`, it.status];
@@ -185,7 +185,7 @@ class Details {
 
   #trades(trades, agent) {
     const latest = [...trades].sort((a, b) => b.sequence - a.sequence);
-    rows(byId("agent-trades"), latest, () => cells(5), (row, it) => {
+    rows(byId("agent-trades"), latest, () => cells("", "", "", "number", "number"), (row, it) => {
       const texts = [time(moment(it.timestamp)), this.store.ticker(it.symbol_id), sideOf(it, agent),
         number(it.price, this.store.decimals(it.symbol_id)), short(it.quantity)];
       texts.forEach((text, place) => say(row.children[place], text));
@@ -208,4 +208,4 @@ class Details {
   }
 }
 
-const cells = (count) => make("tr", {}, ...Array.from({ length: count }, () => make("td")));
+const cells = (...classes) => make("tr", {}, ...classes.map((className) => make("td", { className })));

@@ -159,15 +159,16 @@ def test_what_agents_decided_can_be_asked(market: Market) -> None:
         agent_id = owner.register("Thinker")["agent_id"]
         path = f"/api/agents/{agent_id}/decisions"
         assert market.http.get(path).json() == []
-        for step in range(60):
-            owner.send(type="decision", agent_id=agent_id, step=step, action="hold", reason="nothing new")
+        for number in range(110):
+            owner.send(type="decision", agent_id=agent_id, action="hold", reason=f"nothing new: {number}")
         said = {"strategy": "thinker", "action": "buy 3 ACME", "reason": "<b>cheap</b>", "order_ids": [7]}
-        owner.send(type="decision", agent_id=agent_id, step=60, **said)
+        owner.send(type="decision", agent_id=agent_id, **said)
         owner.ask("pong", type="ping")
         refused = other.ask("error", type="decision", agent_id=agent_id, action="sell")
         assert (refused["code"], refused["request"]) == ("NOT_YOURS", "decision")
         kept = market.http.get(path).json()
-        assert [it["step"] for it in kept] == list(range(11, 61))
+        assert [it["reason"] for it in kept[:-1]] == [f"nothing new: {it}" for it in range(11, 110)]
+        assert [it["step"] for it in kept] == sorted(it["step"] for it in kept)
         assert {key: kept[-1][key] for key in said} == said
-        assert [it["step"] for it in market.http.get(path, params={"limit": 1}).json()] == [60]
+        assert market.http.get(path, params={"limit": 1}).json() == kept[-1:]
         assert market.http.get("/api/agents/nobody/decisions").status_code == 404

@@ -12,6 +12,7 @@ from simlab.config.live import TRADERS, LiveConfig
 from simlab.core.types import Reason
 from simlab.errors import SimlabError
 from simlab.live import protocol as ask
+from simlab.live.engine.decisions import Said
 from simlab.live.engine.feed import DEPTH_SHOWN, PRINTS_AT_ONCE, Feed
 from simlab.live.engine.floor import Floor
 from simlab.live.engine.inquiries import Inquiries
@@ -81,6 +82,7 @@ class Core:
             ask.RemoveInstrument: self._remove_instrument,
             ask.Register: self._register,
             ask.CreateAgent: self._create_agent,
+            ask.Decided: self._decided,
             ask.Publish: self._publish,
             ask.Pause: self._pause,
             ask.Resume: self._resume,
@@ -339,8 +341,9 @@ class Core:
                 "resumed": resumed,
             }
         found.cancel_on_disconnect = it.cancel_on_disconnect
-        token = self.registry.claim(found, session)
-        self.log.before("claim", (found.agent_id, found.token_hash, found.cancel_on_disconnect))
+        token = self.registry.claim(found, session, it.session_token)
+        claim = (found.agent_id, found.token_hash, found.cancel_on_disconnect, found.shown_hash)
+        self.log.before("claim", claim)
         self._tell_agent("agent_changed", found)
         return {"agent": self._inquiries.agent(found), "session_token": token, "resumed": resumed}
 
@@ -352,6 +355,16 @@ class Core:
             return agent
         self._tell_agent("agent_created", agent)
         return {"agent": self._inquiries.agent(agent)}
+
+    def _decided(self, client: Client, session: Session, it: ask.Decided) -> dict[str, Any] | Failure:
+        account = self.registry.account(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        assert account is not None
+        said = Said(account, self.floor.simulation.step, self.floor.now_s, it)
+        self.log.before("decision", said)
+        self.floor.decisions.take(said, self.floor.rows)
+        return {}
 
     def _publish(self, client: Client, session: Session, it: ask.Publish) -> dict[str, Any] | Failure:
         number = -1 if it.symbol_id is None else self._inquiries.number(it.symbol_id)

@@ -48,6 +48,7 @@ class Inquiries:
             ask.Trades: self._trades,
             ask.Candles: self._candles,
             ask.News: self._news,
+            ask.Decisions: self._decisions,
         }
         """What to do for which request."""
 
@@ -127,3 +128,9 @@ class Inquiries:
 
     def _news(self, client: Client, session: Session, it: ask.News) -> dict[str, Any]:
         return {"news": self._floor.news.latest(it.limit)}
+
+    def _decisions(self, client: Client, session: Session, it: ask.Decisions) -> dict[str, Any] | Failure:
+        account = self.trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        return {"decisions": self._floor.decisions.latest(account or 0, it.limit)}

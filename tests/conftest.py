@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-collect_ignore = ["conftest.py"]
-"""Not a module with examples: those of the folders below, of the same name, would be taken for it."""
+collect_ignore_glob = ["*conftest.py"]
+"""Not modules with examples: here and in the folders below, one would be taken for the other."""
 
 
 def pytest_configure() -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "CancelAll",
     "CancelOrder",
     "Channel",
+    "Decision",
     "GetOrders",
     "GetPortfolio",
     "OrderCode",
@@ -40,6 +41,8 @@ Id = Annotated[str, Meta(min_length=1, max_length=64)]
 ClientId = Id | Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text = Annotated[str, Meta(max_length=200)]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+LongText = Annotated[str, Meta(max_length=10_000)]
+Count = Annotated[int, Meta(ge=0, lt=2**31)]
 Symbol = Annotated[int, Meta(ge=1, lt=2**31)]
 Money = Annotated[float, Meta(ge=0.0, le=2.0**53)]
 
@@ -120,6 +123,26 @@ class GetOrders(_Request, tag="get_orders", frozen=True):
     agent_id: Id | None = None
 
 
+class Decision(_Request, tag="decision", frozen=True):
+    """Tell what an agent of one's own decided, and why, to whoever looks at it; it is not answered."""
+
+    agent_id: Id
+    action: LongText
+    source: Literal["llm", "ml", "heuristic", "none"] = "heuristic"
+    strategy: Text = ""
+    reason: LongText | None = None
+    fallback: LongText | None = None
+    request: Text | None = None
+    calls: Count | None = None
+    tokens_in: Number | None = None
+    tokens_out: Number | None = None
+    cost: float | None = None
+    ms: float | None = None
+    cached: Count | None = None
+    facts: LongText | None = None
+    order_ids: Annotated[list[Number], Meta(max_length=1_024)] = []
+
+
 class Subscribe(_Request, tag="subscribe", frozen=True):
     """Choose what to be told, and how often at most what is told in intervals."""
 
@@ -140,6 +163,7 @@ Request = (
     | CancelAll
     | GetPortfolio
     | GetOrders
+    | Decision
     | Subscribe
     | Ping
 )

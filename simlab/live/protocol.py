@@ -18,6 +18,7 @@ from simlab.errors import did_you_mean
 __all__ = [
     "ACTIONS",
     "CHANNELS",
+    "NOTED",
     "Failure",
     "LineReader",
     "Request",
@@ -30,6 +31,7 @@ __all__ = [
 _MOST = 2**62
 _Whole = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
 _Count = Annotated[int, Meta(ge=1, le=10_000)]
+_Small = Annotated[int, Meta(ge=0, lt=2**31)]
 _Text = Annotated[str, Meta(max_length=200)]
 _LongText = Annotated[str, Meta(max_length=10_000)]
 ClientId = Annotated[int, Meta(ge=-_MOST, le=_MOST)] | Annotated[str, Meta(max_length=64)]
@@ -191,6 +193,39 @@ class Trades(Request, tag="trades", gc=False):
     limit: _Count = 100
 
 
+class Decided(Request, tag="decided", gc=False):
+    """Tell what an agent of the session's decided and why, for the recording and whoever looks at it."""
+
+    agent_id: AgentId
+    done: _LongText
+    source: Literal["llm", "ml", "heuristic", "none"] = "heuristic"
+    strategy: _Text = ""
+    reason: _LongText | None = None
+    fallback: _LongText | None = None
+    request: _Text | None = None
+    calls: _Small | None = None
+    tokens_in: _Whole | None = None
+    tokens_out: _Whole | None = None
+    cost: float | None = None
+    ms: float | None = None
+    cached: _Small | None = None
+    facts: _LongText | None = None
+    order_ids: Annotated[list[_Whole], Meta(max_length=1_024)] = []
+
+
+NOTED = (
+    "reason", "fallback", "request", "calls", "tokens_in", "tokens_out", "cost", "ms", "cached", "facts",
+)  # fmt: skip
+"""What may be told of a decision beside what was done, by the columns of the table `decisions`."""
+
+
+class Decisions(Request, tag="decisions", gc=False):
+    """Ask for the latest decisions of an agent."""
+
+    agent_id: AgentId
+    limit: _Count = 100
+
+
 class Candles(Request, tag="candles", gc=False):
     """Ask for candles of an interval, s."""
 
@@ -265,8 +300,8 @@ class Hello(Request, tag="hello", gc=False):
 
 Asked = (
     Add | Cancel | Replace | CancelAll | Snapshot | ListInstruments | AddInstrument | RemoveInstrument
-    | Register | CreateAgent | Agents | Account | Orders | Trades | Candles | Publish | News | Pause | Resume
-    | Step | Speed | Subscribe | CloseSession | Metrics | Ping | Hello
+    | Register | CreateAgent | Agents | Account | Orders | Trades | Candles | Decided | Decisions
+    | Publish | News | Pause | Resume | Step | Speed | Subscribe | CloseSession | Metrics | Ping | Hello
 )  # fmt: skip
 """Any request."""
 

@@ -20,6 +20,7 @@ __all__ = [
     "Book",
     "CancelResponse",
     "Cancelled",
+    "Decision",
     "Depth",
     "DepthChange",
     "Error",
@@ -218,6 +219,19 @@ class Order(Struct, frozen=True, gc=False):
     quantity: int
     filled: int
     status: str
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """What an agent decided at a step, and why."""
+
+    step: int
+    timestamp: float
+    source: str
+    strategy: str
+    action: str
+    reason: str | None
+    fallback: str | None
+    order_ids: list[int]
 
 
 class Trade(Struct, frozen=True, gc=False):

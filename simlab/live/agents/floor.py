@@ -61,6 +61,7 @@ class Floor:
         )
         self._told: dict[int, tell.Instrument] = {}
         self._terms: dict[int, Listing] = {}
+        self._books: dict[int, tell.Book] = {}
         self._listing: asyncio.Task[None] | None = None
         self._money_unit = 0.01
         self.steps_per_second: float | str = 10.0
@@ -119,6 +120,7 @@ class Floor:
     def _hear(self, told: tell.Told) -> None:
         if isinstance(told, tell.Orderbooks):
             for book in told.data.values():
+                self._books[book.symbol_id] = book
                 self._take_book(book)
         elif isinstance(told, tell.Trades):
             for it in told.data:
@@ -181,3 +183,5 @@ class Floor:
             self._money_unit = unit
         self._terms[told.symbol_id] = listing
         self.mirror.take_listing(listing)
+        if told.symbol_id in self._books:  # it came before the terms did, and may not change for long
+            self._take_book(self._books[told.symbol_id])

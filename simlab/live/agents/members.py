@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -25,6 +26,12 @@ __all__ = ["MOST_AGENTS", "Members", "Tokens"]
 _log = logging.getLogger("simlab.live.agents")
 _IN_FORCE: tuple[Literal["GTC", "IOC", "FOK"], ...] = ("GTC", "IOC", "FOK")
 _OVER = ("fill", "cancelled", "expired", "rejected")
+_TOLD = (
+    "source", "strategy", "action", "reason", "fallback", "request", "calls", "tokens_in", "tokens_out",
+    "cost", "ms", "cached", "facts",
+)  # fmt: skip
+_MOST_CHARACTERS = {"action": 10_000, "reason": 10_000, "fallback": 10_000, "facts": 10_000, "strategy": 200}
+"""What the wire takes of the texts of a decision."""
 MOST_AGENTS = 100
 """Agents that a gateway lets one connection hold."""
 
@@ -275,7 +282,14 @@ class Members:
         return wire.ReplaceOrder(orderId=order.order_id, symbol_id=symbol, price=price, quantity=quantity)
 
     async def report(self, account: Account, row: dict[str, Any]) -> None:
-        """Tell the market what was decided and why."""
+        """Tell the market what was decided and why; while there is no connection nobody is told."""
+        told = {name: row[name] for name in _TOLD if row[name] is not None}
+        for name, most in _MOST_CHARACTERS.items():
+            if name in told:
+                told[name] = told[name][:most]
+        decision = wire.Decision(agent_id=account.agent_id, order_ids=row["order_ids"], **told)
+        with contextlib.suppress(ConnectionLostError):
+            await self.session.send(decision)
 
     async def cancel_expired(self, step: int) -> None:
         """Cancel the orders whose last step is over; the wire has no such orders."""

@@ -222,6 +222,7 @@ async def _opened(url: str, name: str, registration: dict[str, Any]) -> AsyncCli
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     """Run a loop until it is stopped, and end what is left in it."""
+    asyncio.set_event_loop(loop)
     loop.run_forever()
     left = asyncio.all_tasks(loop)
     for task in left:

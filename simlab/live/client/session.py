@@ -179,13 +179,20 @@ class Session:
         waiting = _Waiting(*_awaited(request))
         self._waiting.append(waiting)
         try:
-            await self._send(request)
+            await self.send(request)
         except BaseException:
             self._waiting = [it for it in self._waiting if it is not waiting]
             raise
         return waiting.answer
 
-    async def _send(self, request: Any) -> None:
+    async def send(self, request: Any) -> None:
+        """Send now what is not answered.
+
+        Raises
+        ------
+        ConnectionLostError
+            When there is no connection: nothing was sent.
+        """
         if self._socket is None:
             raise ConnectionLostError(f"the connection to {self.address} is lost")
         try:

@@ -76,6 +76,12 @@ class Subscription:
         """Instruments whose books changed since they were told."""
         self.step = -1
 
+    def has_news(self, step: int) -> bool:
+        """Whether there is something to tell that can wait for its interval."""
+        if self.changed and "book" in self.channels:
+            return True
+        return step != self.step and "market" in self.channels
+
     def wants(self, channel: str, symbol_id: int | None = None) -> bool:
         """Whether an event is for this connection."""
         if channel not in self.channels:
@@ -106,6 +112,14 @@ class Feed:
     def wanted(self, channel: str) -> bool:
         """Whether somebody listens to a channel."""
         return any(it.subscription.wants(channel) for it in self.subscribers)
+
+    def due_s(self, step: int) -> float | None:
+        """Return when the first is to be told books or the step, now that `step` is next; None for never.
+
+        Seconds of the clock by which `Core.tell_books` is called.
+        """
+        return min((it.subscription.due_s for it in self.subscribers
+                    if not it.behind and it.subscription.has_news(step)), default=None)  # fmt: skip
 
     def tell(self, channel: str, event: dict[str, Any], symbol_id: int | None = None) -> None:
         """Send one event to all who want it."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, EventKind, MessageKind, Reason, pack
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.state import Seat
+from simlab.live.engine.decisions import DecisionShelf
 from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.orders import End, Order, Orders
 from simlab.live.engine.tape import Tape
@@ -102,6 +103,7 @@ class Floor:
 
     def __init__(self, orders: Orders, tape: Tape, news: NewsShelf, sink: Sink | None = None) -> None:
         self.orders, self.tape, self.news = orders, tape, news
+        self.decisions = DecisionShelf()
         self._sink = sink
         self.now_s = 0.0
         """The time that is written beside what happens now, s since 1970."""

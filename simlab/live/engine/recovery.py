@@ -17,6 +17,7 @@ from simlab.kernel.inbox import EntryKind, messages_in
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import Seat
+from simlab.live.engine.decisions import DecisionShelf, Said
 from simlab.live.engine.floor import Floor, Intent
 from simlab.live.engine.log import parts_of
 from simlab.live.engine.news import NewsShelf
@@ -78,7 +79,7 @@ def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Rec
         kept = Kept.in_(checkpoint)
         author = Author.reopen(run_dir, checkpoint.position)
         floor = Floor(kept.orders_again(), kept.tape_again(), NewsShelf(kept.news, kept.news_made), author)
-        floor.entered = kept.entered
+        floor.entered, floor.decisions = kept.entered, DecisionShelf(kept.decisions)
         floor.open(checkpoint.restore(spec, floor))
         author.begin(floor.simulation)
         registry = Registry(kept.agents, kept.guests, kept.made)
@@ -146,7 +147,7 @@ class _Again:
             self._registry.made += 1
         elif kind == "claim":
             agent = self._registry.agents[content[0]]
-            agent.token_hash, agent.cancel_on_disconnect = content[1], content[2]
+            agent.token_hash, agent.cancel_on_disconnect, agent.shown_hash = content[1:]
         elif kind == "guest":
             self._floor.orders.forget(content)
             self._registry.guests[content] = None
@@ -154,6 +155,8 @@ class _Again:
             self.paused, self.steps_per_second = content
         elif kind == "news":
             self._floor.news.expect(*content)
+        elif kind == "decision":
+            self._floor.decisions.take(msgspec.convert(content, Said), self._floor.rows)
         elif kind == "listings":
             self._listings[:] = msgspec.convert(content, list[Listing])
         elif kind == "listing":

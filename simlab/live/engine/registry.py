@@ -40,6 +40,8 @@ class Agent(Struct, array_like=True, gc=False):
     cancel_on_disconnect: bool = False
     strategy: str | None = None
     parameters: dict[str, Any] | None = None
+    shown_hash: str = ""
+    """Of the token for which the latest was given, whose answer may be lost: good until that is used."""
 
 
 class Session:
@@ -127,15 +129,15 @@ class Registry:
         agent = self.by_account.get(account)
         return None if agent is None else agent.agent_id
 
-    def claim(self, agent: Agent, session: Session) -> str:
-        """Make a session the owner of an agent, in place of the former; return the token to resume it."""
+    def claim(self, agent: Agent, session: Session, token: str | None) -> str:
+        """Make a session that showed a token the owner of an agent; return the token to resume it."""
         for former in self.owners.pop(agent.agent_id, ()):
             del former.agents[agent.agent_id]
             former.settle()
         self.join(agent, session)
-        token = secrets.token_urlsafe(24)
-        agent.token_hash = hash_of(token)
-        return token
+        fresh = secrets.token_urlsafe(24)
+        agent.token_hash, agent.shown_hash = hash_of(fresh), hash_of(token) if token is not None else ""
+        return fresh
 
     def join(self, agent: Agent, session: Session) -> None:
         """Let a session trade for an agent beside those who do."""
@@ -155,7 +157,8 @@ class Registry:
                 f"agent_id {agent.agent_id!r} is somebody's; register without it, or show its session_token",
                 field="agent_id",
             )
-        if not hmac.compare_digest(hash_of(token), agent.token_hash):
+        given, known = hash_of(token), (agent.token_hash, agent.shown_hash)
+        if not any(hmac.compare_digest(given, it) for it in known):
             return Failure(
                 "BAD_TOKEN",
                 "session_token is not the latest that this agent was given; each is replaced when it is used",

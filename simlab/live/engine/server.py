@@ -17,6 +17,7 @@ __all__ = ["Server"]
 _READ_BYTES = 48 * 1024
 _SLICE_S = 0.003
 _MOST_STEPS = 4096
+_SOON_S = 0.001
 _BACKLOG = 1024
 _HARD = 32
 """A subscriber that reads nothing is dropped at so many times `limits.listener_bytes`: it may be the gateway,
@@ -90,6 +91,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self.client.behind = False
+        self._server.caught_up()
         self.go_on()
 
 
@@ -117,6 +119,7 @@ class Server:
         self._under_way = False
         self._steps, self._decisions = 1, 1_000
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._due_s: float | None = None
         self._books: asyncio.TimerHandle | None = None
         self.failed: asyncio.Future[None] | None = None
 
@@ -161,6 +164,10 @@ class Server:
         self.core.connections = len(self.connections)
         self._batch.append((connection.client, None))
         self._soon()
+
+    def caught_up(self) -> None:
+        """Take note that a connection reads again."""
+        self._schedule_books()
 
     def asked(self, connection: Connection, requests: list[Asked | Failure]) -> None:
         """Queue requests; those that the queue has no room for are answered so, in their turn."""
@@ -282,20 +289,21 @@ class Server:
 
     def _schedule(self) -> None:
         """See to it that the next step is run when it is due."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        due_s, now_s = None, self._loop.time()
         if self._under_way:
-            self._timer = self._loop.call_soon(self._turn)
-            return
-        if self.core.over:
-            return
-        now_s = self._loop.time()
-        due_s = self.core.pace.due_s(now_s)
+            due_s = 0.0
+        elif not self.core.over:
+            due_s = self.core.pace.due_s(now_s)
         if due_s is not None and due_s <= now_s:
-            self._timer = self._loop.call_soon(self._turn)
-        elif due_s is not None:
-            self._timer = self._loop.call_at(due_s, self._turn)
+            due_s = 0.0
+        if due_s != self._due_s or self._timer is None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer, self._due_s = None, due_s
+            if due_s is not None:
+                self._timer = (
+                    self._loop.call_at(due_s, self._turn) if due_s else self._loop.call_soon(self._turn)
+                )
         self._schedule_books()
 
     def _turn(self) -> None:
@@ -304,7 +312,7 @@ class Server:
         self._guarded(self._advance)
         if not self._under_way:
             self._answer()
-            self.write(set())
+            self._tell_books()  # the clock's turn for it may always come in the midst of a step
         if self.failed is None or not self.failed.done():
             self._schedule()
 
@@ -339,11 +347,28 @@ class Server:
         self.core.tell()
 
     def _schedule_books(self) -> None:
-        if self._books is None and self.core.feed.subscribers:
-            self._books = self._loop.call_later(0.005, self._tell_books)
+        """See to it that subscribers are told books when that is due; not in the midst of a step."""
+        due_s = None if self._under_way else self._books_due_s()
+        if due_s is None:
+            return
+        when_s = max(due_s, self._loop.time() + _SOON_S)
+        if self._books is not None:
+            if self._books.when() <= when_s:
+                return
+            self._books.cancel()
+        self._books = self._loop.call_at(when_s, self._tell_books_on_time)
+
+    def _books_due_s(self) -> float | None:
+        return self.core.feed.due_s(self.core.floor.simulation.step)
+
+    def _tell_books_on_time(self) -> None:
+        self._books = None
+        if not self._under_way:
+            self._tell_books()
+            self._schedule_books()
 
     def _tell_books(self) -> None:
-        self._books = None
-        self._guarded(lambda: self.core.tell_books(time.time()))
-        self.write(set())
-        self._schedule_books()
+        """Tell books that are due, and write what waits for subscribers."""
+        due_s, now_s = self._books_due_s(), self._loop.time()
+        if due_s is None or due_s > now_s or self._guarded(lambda: self.core.tell_books(now_s)):
+            self.write(set())

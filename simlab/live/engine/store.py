@@ -14,6 +14,7 @@ from msgspec import Struct, msgpack
 from simlab.config.live import LiveJournalConfig
 from simlab.core.hashing import hash_text
 from simlab.kernel.simulation import Simulation
+from simlab.live.engine.decisions import Said
 from simlab.live.engine.floor import Floor
 from simlab.live.engine.log import Log
 from simlab.live.engine.orders import Order, Orders
@@ -49,6 +50,7 @@ class Kept(Struct, array_like=True):
     trades: int
     volume: int
     tape: dict[str, bytes]
+    decisions: list[Said] = []
 
     @classmethod
     def of(cls, sequence: int, floor: Floor, registry: Registry, listings: list[Listing], pace: Pace) -> Kept:
@@ -58,6 +60,7 @@ class Kept(Struct, array_like=True):
             registry.made, listings, list(floor.news.items), floor.news.made, pace.paused,
             pace.steps_per_second, floor.entered, floor.tape.trades, floor.tape.volume,
             {name: rows.tobytes() for name, rows in floor.tape.to_arrays().items()},
+            floor.decisions.all(),
         )  # fmt: skip
 
     @classmethod
@@ -67,8 +70,7 @@ class Kept(Struct, array_like=True):
 
     def tape_again(self) -> Tape:
         """Return the tape."""
-        tape = Tape()
-        tape.trades, tape.volume = self.trades, self.volume
+        tape = Tape(self.trades, self.volume)
         rows = {
             name: np.frombuffer(data, CANDLE if name.startswith("candles") else PRINT)
             for name, data in self.tape.items()

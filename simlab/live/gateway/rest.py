@@ -325,6 +325,15 @@ def _agents(app: FastAPI, lobby: Lobby, schemas: _Schemas) -> None:
         answer = await link.request("orders", agent_id=agent_id)
         return _json(orders_of(market, msgspec.convert(answer["orders"], list[OrderRow])))
 
+    @app.get("/api/agents/{agent_id}/decisions", **schemas.of(list[told.Decision]))
+    async def agent_decisions(
+        agent_id: AgentId, limit: Annotated[int, Query(ge=1, le=100)] = 100
+    ) -> Response:
+        """Tell what an agent decided of late and why, oldest first, as far as its owner tells."""
+        _agent(lobby, agent_id)
+        answer = await link.request("decisions", agent_id=agent_id, limit=limit)
+        return _json(msgspec.convert(answer["decisions"], list[told.Decision]))
+
     @app.get("/api/leaderboard", **schemas.of(list[Standing]))
     async def leaderboard() -> Response:
         """Rank agents by their profit."""

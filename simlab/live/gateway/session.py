@@ -265,6 +265,17 @@ class Session:
         else:
             self.tell(told.Orders(trading.orders_of(self.room.market, answer.orders), message.agent_id))
 
+    def _decision(self, message: messages.Decision) -> None:
+        fields = msgspec.to_builtins(message)
+        del fields["type"]
+        fields |= {"done": fields["action"], "action": "decided"}
+        self.ask(fields, partial(self._decided, message))
+
+    def _decided(self, message: messages.Decision, line: bytes | None) -> None:
+        answer = _agent_answer(line) if line is not None else None
+        if answer is not None and answer.status != "success":
+            self.tell(told.Error(answer.message, answer.code, None, "decision", message.agent_id))
+
     def _subscribe(self, message: messages.Subscribe) -> None:
         room = self.room
         shortest_ms = room.interval_ms
@@ -302,6 +313,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     messages.AgentRegister: Session._agent_register,
     messages.GetPortfolio: Session._get_portfolio,
     messages.GetOrders: Session._get_orders,
+    messages.Decision: Session._decision,
     messages.Subscribe: Session._subscribe,
     messages.Ping: Session._ping,
 }

@@ -270,8 +270,8 @@ def _said(answer: _Answer, message: messages.AddOrder | messages.ReplaceOrder, l
             return f"price {message.price} is outside the band of {low} to {high}; choose one inside"
         case "POST_ONLY_WOULD_TRADE":
             return (
-                f"at {message.price} it would trade at once; choose a price behind the best of the other side,"
-                " or leave post_only out"
+                f"at {message.price} it would trade at once; choose a price behind the best of the other"
+                " side, or leave post_only out"
             )
         case _:
             return answer.message

@@ -84,6 +84,53 @@ def test_the_answer_comes_before_its_events(line: Line) -> None:
     line.ask("cancel_all", session=3)
 
 
+def test_several_connections_may_trade_for_one_agent(engine: Engine, line: Line) -> None:
+    token = line.ask("register", agent_id="shared")["session_token"]
+    with engine.line() as other, engine.line() as third:
+        joined = other.ask("register", agent_id="shared", session_token=token, join=True)
+        assert (joined["session_token"], joined["resumed"]) == (token, True)
+        order_id = line.add(0, 9_000, 2)["order_id"]
+        assert other.ask("replace", order_id=order_id, qty=1)["remaining"] == 1
+        assert third.ask("register", agent_id="shared", session_token="no", join=True)["code"] == "BAD_TOKEN"
+        other.ask("subscribe", channels=["orders"])
+        assert line.ask("cancel", order_id=order_id)["cancelled"] == 1
+        assert other.event("cancelled")["session"] == 0
+        third.ask("register", agent_id="shared", session_token=token)
+        assert line.add(0, 9_000, 1, agent_id="shared")["code"] == "NOT_YOURS"
+        assert other.add(0, 9_000, 1, agent_id="shared")["code"] == "NOT_YOURS"
+
+
+def test_candles_and_trades_are_those_of_the_tape(engine: Engine, line: Line) -> None:
+    with engine.line() as other:
+        before = line.ask("metrics")
+        prices = [10_000, 10_010, 9_990, 10_005]
+        for price in prices:
+            line.add(1, price, 2)
+            assert other.add(0, price, 2)["state"] == "filled"
+        trades = line.ask("trades", symbol_id=1, limit=4)["trades"]
+        assert [it["price"] for it in trades] == prices
+        candles = line.ask("candles", symbol_id=1, interval=3600)["candles"]
+        assert candles[-1][4] == 10_005
+        assert candles[-1][2] >= 10_010
+        assert candles[-1][3] <= 9_990
+        after = line.ask("metrics")
+        assert after["total_trades"] - before["total_trades"] == 4
+        assert after["total_volume"] - before["total_volume"] == 8
+        assert sum(it[5] for it in candles) == after["total_volume"]
+        seconds = line.ask("candles", symbol_id=1, interval=1)["candles"]
+        assert sum(it[5] for it in seconds) == after["total_volume"]
+
+
+def test_a_connection_has_so_many_sessions(engine: Engine, line: Line) -> None:
+    most = 2 * 2_000
+    line.send(*({"action": "account", "session": n} for n in range(most + 2)))
+    answers = [line.answer() for _ in range(most + 2)]
+    assert [it["status"] for it in answers] == ["success"] * most + ["error"] * 2
+    assert answers[-1]["code"] == "LIMIT"
+    assert line.ask("close_session", session=1)["session"] == 1
+    assert line.ask("account", session=most)["status"] == "success"
+
+
 def test_an_order_that_is_cancelled_at_once_is_gone(line: Line) -> None:
     order = {"id": "brief", "side": 0, "price": 9_000, "qty": 2}
     line.send({"action": "add", "order": order}, {"action": "cancel", "id": "brief"}, {"action": "snapshot"})

@@ -31,7 +31,9 @@ class Figure {
       min_border_top: 6,
       lod_threshold: null,
     });
-    for (const axis of this.plot.axes) axis.minor_tick_line_color = null;
+    for (const axis of this.plot.axes) {
+      axis.setv({ minor_tick_line_color: null, major_label_policy: new Bokeh.NoOverlap({ min_distance: 8 }) });
+    }
     this.plot.grid.grid_line_alpha = 0.6;
     if (times) {
       const [long, brief] = ["%H:%M:%S", "%H:%M"];
@@ -56,6 +58,7 @@ class Figure {
   async show() {
     this.dress();
     await Bokeh.Plotting.show(this.plot, this.target);
+    unreachable(this.target);
     dark.addEventListener("change", () => this.dress());
   }
 
@@ -77,6 +80,14 @@ class Figure {
 
   tell(text) {
     this.target.setAttribute("aria-label", text);
+  }
+}
+
+/** Take a figure out of the order of the Tab key: it is a picture, and its label says what it shows. */
+function unreachable(root) {
+  for (const node of root.querySelectorAll("*")) {
+    if (node.tabIndex >= 0) node.tabIndex = -1;
+    if (node.shadowRoot) unreachable(node.shadowRoot);
   }
 }
 
@@ -116,8 +127,8 @@ export class CandleFigure extends Figure {
       text_color: { field: "colour" }, text_font_size: "11px", text_baseline: "bottom",
     });
     this.fillGlyphs = plot.scatter({
-      source: this.fills.source, x: { field: "x" }, y: { field: "price" }, size: 13,
-      marker: { field: "marker" }, fill_color: { field: "colour" }, line_color: "#ffffff", line_width: 1.5,
+      source: this.fills.source, x: { field: "x" }, y: { field: "price" }, size: 11,
+      marker: { field: "marker" }, fill_color: { field: "colour" }, line_width: 1.5,
     });
     plot.add_tools(new Bokeh.HoverTool({
       renderers: [bodies],
@@ -128,6 +139,11 @@ export class CandleFigure extends Figure {
       ],
       formatters: { "@x": "datetime" },
     }));
+  }
+
+  dress() {
+    super.dress();
+    this.fillGlyphs.glyph.line_color = this.colours.ink;
   }
 
   /** Draw the latest `most` bars of `interval` seconds. */
@@ -141,7 +157,7 @@ export class CandleFigure extends Figure {
       return { ...bar, x: local(bar.time) + width / 2, width: 0.7 * width, line, fill: rises ? it.panel : line };
     }));
     const first = shown.length ? shown[0].time : Date.now() - width * most;
-    const end = shown.length ? Math.max(shown.at(-1).time + width, first + (width * most) / 2) : Date.now();
+    const end = shown.length ? Math.max(shown.at(-1).time + width, first + (width * most) / 4) : Date.now();
     const inside = (mark) => mark.time >= first;
     const side = (which) => (which.toLowerCase() === "buy" ? it.bid : it.ask);
     this.dots.set(marks.filter(inside).map((mark) => (
@@ -229,7 +245,7 @@ function apart(start, end) {
 /** One line over time. */
 export class LineFigure extends Figure {
   constructor(target, colour, { percent = false, corners = false } = {}) {
-    super(target, { height: 170, times: true, ticks: 2 });
+    super(target, { height: 170, times: true, ticks: 3 });
     this.colour = colour;
     this.percent = percent;
     this.points = this.source("x", "y");

@@ -179,12 +179,19 @@ const READERS = {
   },
 
   order_update(store, { data }) {
-    const before = store.orders.get(data.orderId);
-    const filled = data.filled - (before?.filled ?? 0);
-    store.keepOrder({ ...data, status: data.event });
-    if (filled > 0 && data.event.endsWith("fill")) store.tell("filled", { ...store.orders.get(data.orderId), now: filled });
+    const { orderId, client_id, symbol_id, event, filled, average_price } = data;
+    const before = store.orders.get(orderId);
+    const asked = asOrdered(before, data);
+    store.keepOrder({ orderId, client_id, symbol_id, filled, average_price, status: event, ...asked });
+    if (filled > (before?.filled ?? 0) && event.endsWith("fill")) store.tell("filled", orderId);
   },
 };
+
+/** What an order asks for: an update about a fill has the price and the quantity of the fill. */
+function asOrdered(before, { event, price, quantity, filled, remaining }) {
+  if (event === "accepted" || event === "replaced") return { price: before?.price === null ? null : price, quantity };
+  return before ? {} : { price, quantity: filled + remaining };
+}
 
 function quote(store, symbol) {
   if (!store.quotes.has(symbol)) store.quotes.set(symbol, { last: null, mid: null, volume: 0 });

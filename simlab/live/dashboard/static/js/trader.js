@@ -29,7 +29,7 @@ export class Trader {
 
   /** Take part under a name; resolves when the market has given an account. */
   join(name, capital) {
-    const message = { type: "agent_register", name, personality: "a person at the dashboard" };
+    const message = { type: "agent_register", name, personality: "person" };
     if (capital) message.starting_capital = capital;
     return this.#register(message);
   }

@@ -5,8 +5,11 @@ import { gain, number, signed } from "../format.js";
 import { isOpen } from "../store.js";
 
 const SHOWN = 50;
+const TOGETHER_MS = 400;
 
 export class Ticket {
+  #told = new Set();
+
   constructor(store, painter, trader) {
     this.store = store;
     this.trader = trader;
@@ -21,7 +24,7 @@ export class Ticket {
     store.on("portfolio_update trader", portfolio);
     store.on("trader", () => this.#who());
     store.on("selected instruments", () => this.#describe());
-    store.on("filled", (order) => this.#filled(order));
+    store.on("filled", (id) => this.#filled(id));
     this.#who();
   }
 
@@ -122,14 +125,23 @@ export class Ticket {
     else if (!answer.filled) notify(`${what} ${terms}: in the market as order ${answer.orderId}.`, "good");
   }
 
-  #filled(order) {
-    const verb = order.side?.toLowerCase() === "sell" ? "Sold" : "Bought";
-    const decimals = this.store.decimals(order.symbol_id) + 2;
-    notify(
-      `${verb} ${number(order.now)} ${this.store.ticker(order.symbol_id)}, ${number(order.average_price, decimals)} on`
-      + " average.",
-      "good",
-    );
+  /** Tell of fills, once for all that come in quick succession to an order. */
+  #filled(id) {
+    if (this.#told.has(id)) return;
+    this.#told.add(id);
+    setTimeout(() => {
+      this.#told.delete(id);
+      const order = this.store.orders.get(id);
+      if (!order) return;
+      const verb = order.side?.toLowerCase() === "sell" ? "Sold" : "Bought";
+      const decimals = this.store.decimals(order.symbol_id) + 1;
+      const left = isOpen(order) ? `, ${number(order.quantity - order.filled)} to go` : "";
+      notify(
+        `${verb} ${number(order.filled)} ${this.store.ticker(order.symbol_id)} at`
+        + ` ${number(order.average_price, decimals)} on average${left}.`,
+        "good",
+      );
+    }, TOGETHER_MS);
   }
 
   async #cancelAll() {
@@ -195,7 +207,7 @@ export function fillPositions(body, held, store) {
       const [what, quantity, paid, now, pnl] = row.children;
       say(what, store.ticker(it.instrument_id));
       say(quantity, number(it.quantity));
-      say(paid, number(it.avg_price, decimals + 2));
+      say(paid, number(it.avg_price, decimals + 1));
       say(now, number(it.current_price, decimals));
       say(pnl, signed(it.unrealized_pnl));
       pnl.className = `number ${gain(it.unrealized_pnl)}`;

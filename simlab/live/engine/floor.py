@@ -117,6 +117,7 @@ class Floor:
         """Orders from outside that reached the market."""
         self.touched: set[int] = set()
         """Instruments in which something happened since somebody looked."""
+        self._no_fills = np.zeros(0, EVENT_DTYPE)
         self._seen = 0
         self._waiting: list[NDArray[Any]] | None = None
 
@@ -205,7 +206,7 @@ class Floor:
 
     def take_prints(self, most: int) -> Prints:
         """Return trades since this was called last: all from outside, of others the latest."""
-        rows = np.concatenate(self.prints)
+        rows = np.concatenate((self._no_fills, *self.prints))
         self.prints.clear()
         if len(rows) <= most:
             return Prints(rows, 0)

@@ -203,10 +203,10 @@ class Trading:
                 found = self._floor.orders.find(order_id)
             else:
                 found = None if account is None else self._floor.orders.sent(account, client_id or 0)
-            if found is not None or not self._intents:
+            if not self._intents or (found is not None and found.order_id):
                 return found
-            self.flush()
-        return None
+            self.flush()  # it may be among those that have no number yet
+        return found
 
     def flush(self) -> None:
         """Deliver what was gathered, and answer it."""

@@ -1,4 +1,4 @@
-"""What a part of the market owes to whoever started it: to say that it works, and to end with it."""
+"""What each part of a market does as a process: have files enough, say that it works, end in time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,44 @@ import time
 from functools import cache
 from typing import Any
 
-__all__ = ["SUPERVISED", "end_with_supervisor", "say_ready"]
+from simlab.errors import ConfigError
+
+try:
+    import resource
+except ImportError:  # on Windows, where nothing limits them so
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["SUPERVISED", "allow_connections", "end_with_supervisor", "say_ready"]
 
 SUPERVISED = "SIMLAB_SUPERVISED"
 """The environment variable that tells a part that its standard input is a pipe from its supervisor."""
 
 _GRACE_S = 30.0
 """How long a part may take to end by itself."""
+
+_OWN_FILES = 128
+"""Files that a part has open beside its connections."""
+
+
+def allow_connections(count: int) -> None:
+    """Let this process open as many files as so many connections take; most systems begin with 1024.
+
+    Raises
+    ------
+    ConfigError
+        When the system allows fewer.
+    """
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OWN_FILES
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        raise ConfigError(
+            f"live.limits.connections: {count} connections take {wanted} open files, and a process may have"
+            f" {hard}; raise that (ulimit -Hn), or take fewer"
+        )
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def say_ready(part: str, address: str, **more: Any) -> None:

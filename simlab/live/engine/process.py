@@ -26,6 +26,7 @@ from simlab.live.engine.server import Server
 from simlab.live.engine.store import Store
 from simlab.live.engine.tape import Tape
 from simlab.live.protocol import decode, encode_all
+from simlab.live.ready import allow_connections
 from simlab.live.settings import market_config, say_ready, settings_of, token_of
 from simlab.recording import open_run
 from simlab.runner.author import Author
@@ -53,6 +54,7 @@ def run(config: ExperimentConfig, *, out: Path, run_dir: Path | None = None) -> 
     market = market_config(config) if run_dir is None else config_of(run_dir)
     if not market.recording.enabled:
         raise ConfigError("recording.enabled: a live market is always recorded; remove the key")
+    allow_connections(settings.limits.connections)
     token = None if is_loopback(settings.engine.host) else token_of(settings)
     _compile()
     spec, listings = build(market), _listings(market)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from simlab.errors import ConfigError
 from simlab.live.engine.core import ENTERS, Core
 from simlab.live.engine.registry import Client
 from simlab.live.engine.store import Store
@@ -131,10 +132,18 @@ class Server:
         """Begin to listen; return the address."""
         self._loop = asyncio.get_running_loop()
         self.failed = self._loop.create_future()
-        self._server = await self._loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
+        try:
+            self._server = await self._loop.create_server(
+                lambda: Connection(self), host, port, backlog=_BACKLOG
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"live.engine: cannot listen on {host}:{port}: {error.strerror}; choose another host or port"
+                " (0 for any that is free)"
+            ) from error
         name = self._server.sockets[0].getsockname()
         self._schedule()
-        return f"{name[0]}:{name[1]}"
+        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
     def close(self) -> None:
         """Stop listening, and close all connections."""

@@ -6,6 +6,8 @@ import json
 import resource
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +15,8 @@ from typing import Any
 
 import psutil
 import pytest
-from engine_process import MARKET, Engine, Line, engine_of
+import yaml
+from engine_process import MARKET, WAIT_S, Engine, Line, engine_of
 
 QUEUE, LISTENER_BYTES = 64, 10_000
 ROUGH: dict[str, Any] = MARKET | {
@@ -189,3 +192,24 @@ def test_beyond_loopback_a_token_is_asked_for(tmp_path: Path, monkeypatch: pytes
         assert line.ask("ping")["status"] == "success"
         line.close()
     assert b"s3cret" not in b"".join(it.read_bytes() for it in engine.run_dir.rglob("*") if it.is_file())
+
+
+def test_a_port_that_is_taken_is_told_without_a_traceback(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "market.yaml"
+    port = int(engine.address.rsplit(":", 1)[1])
+    file.write_text(yaml.safe_dump(MARKET | {"live": {"engine": {"port": port}}}))
+    command = [
+        sys.executable,
+        "-m",
+        "simlab.cli",
+        "live",
+        str(file),
+        "--part",
+        "engine",
+        "--out",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_S)
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr

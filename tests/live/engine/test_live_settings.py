@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -81,3 +83,14 @@ def test_agents_in_python_are_hosted_outside_the_market() -> None:
     assert list(hosted_populations(config)) == ["own"]
     assert list(market_config(config).populations) == ["noise"]
     assert [it.name for it in build(market_config(config)).populations] == ["noise", "traders"]
+
+
+def test_as_many_files_may_be_open_as_connections_take() -> None:
+    code = (
+        "import resource; from simlab.live.ready import allow_connections as allow;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 1000)); allow(500);"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0]); allow(5000)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert int(done.stdout) > 500
+    assert "live.limits.connections: 5000 connections" in done.stderr

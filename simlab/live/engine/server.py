@@ -117,6 +117,10 @@ class Server:
         """What each connection asked, in the order in which it came; None for its end."""
         self._arrived_s = 0.0
         self._answering = False
+        self._eager = True
+        """Whether one asked at a time of late, so that the next is answered before others are heard."""
+        self._heard = 0
+        """Connections that asked in this turn of the loop."""
         self._under_way = False
         self._steps, self._decisions = 1, 1_000
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
@@ -194,7 +198,19 @@ class Server:
         self._batch.append((connection.client, requests))
         if self._under_way and connection.waiting > 2 * queue:
             connection.transport.pause_reading()
-        self._soon()
+        self._heard += 1
+        if self._eager and not self._under_way:
+            self._answer()
+            self._eager = False  # whoever asks in the same turn of the loop waits for its end
+            self._heard = 1
+            self._loop.call_soon(self._turned)
+        else:
+            self._soon()
+
+    def _turned(self) -> None:
+        """Be at once for whoever asks next, where nobody else asked in this turn of the loop."""
+        if self._heard == 1:
+            self._eager = True
 
     def _queued(self, request: Asked | Failure, queue: int) -> Asked | Failure:
         if type(request) not in ENTERS:
@@ -220,6 +236,7 @@ class Server:
         if self._under_way or not self._batch:
             return
         batch, self._batch = self._batch, []
+        self._eager, self._heard = self._heard <= 1, 0
         self.core.queued = 0
         began_s = time.perf_counter()
         if not self._guarded(lambda: self._take(batch)):

@@ -61,7 +61,8 @@ def test_the_table_is_what_quickstart_prints(workspace: Path) -> None:
 
 
 def test_the_python_examples_run(workspace: Path) -> None:
-    first, second, third = [body for body in _blocks("python") if not FILE.match(body)]
+    own = [body for body in _blocks("python") if not FILE.match(body)]
+    first, second, third = [body for body in own if "simlab.live" not in body]  # that one needs a market
     assert re.match(r"[1-9][\d,]* trades; mean spread \d", _run([sys.executable, "-c", first], workspace))
     printed = _run([sys.executable, "-c", second], workspace)
     assert "makers" in printed

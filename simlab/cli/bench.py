@@ -103,3 +103,39 @@ def bench_llm(
 
     rows = measure(agents, decisions)
     show(rows_table("Language models", rows), rows, as_json)
+
+
+@commands.command("sweep", epilog="Example:\n\n    simlab bench sweep --runs 200 --json")
+def bench_sweep(
+    runs: Annotated[int, typer.Option(min=10, help="Runs of each sweep.")] = 200,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each run.")] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Measure sweeps: two workers beside one, what a run costs beyond its stepping, and memory."""
+    from simlab.bench.sweep import run as measure
+    from simlab.console.tables import rows_table
+
+    rows = measure(runs, steps)
+    show(rows_table("Sweeps", rows), rows, as_json)
+
+
+@commands.command("live", epilog="Example:\n\n    simlab bench live --seconds 3 --json")
+def bench_live(
+    work: Annotated[list[str] | None, typer.Option(help="One work by its name; may be repeated.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each round trades.")] = 3.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each work.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a live market: engine, gateway and clients as processes on this machine."""
+    from simlab.bench.live import WORKS
+    from simlab.bench.live import run as measure
+    from simlab.console.tables import rows_table
+    from simlab.errors import did_you_mean
+
+    for name in work or ():
+        if name not in WORKS:
+            raise typer.BadParameter(
+                f"there is no work {name!r}{did_you_mean(name, WORKS)}", param_hint="--work"
+            )
+    rows = measure(work, seconds, rounds)
+    show(rows_table("Live market", rows), rows, as_json)

@@ -100,6 +100,29 @@ def pair(
     show(pair_table(found), found.to_dict("records"), as_json)
 
 
+@commands.command(epilog="Examples:\n\n    simlab fit fit.yaml\n\n    simlab fit fit.yaml --resume")
+def fit(
+    study: Annotated[Path, typer.Argument(metavar="FIT", help="A YAML file; docs/scale.md describes it.")],
+    out: Annotated[Path, typer.Option(help="Where the folder of the search is made.")] = Path("fits"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="cores")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a search, or make it longer.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search the parameters with which an experiment's measures meet their targets."""
+    from rich.console import Console
+
+    from simlab.console.sweeps import fit_table
+    from simlab.runner.fit import fit as search
+
+    found = search(
+        study, out=out, workers=workers or os.cpu_count() or 1, resume=resume, console=Console(stderr=True)
+    )
+    row = {"loss": found.loss, "best": found.best, "trials": len(found.trials), "folder": str(found.folder)}
+    show(fit_table(found.trials, found.best), [row], as_json)
+    if not as_json:
+        typer.echo(found.folder)
+
+
 def time_told(runs: int, each_s: float | None, workers: int) -> str:
     """Say how many runs there are and how long they will take.
 

@@ -65,11 +65,17 @@ class VariedConfig(Model):
 class DesignConfig(Model):
     """Which points of the parameters are run."""
 
-    kind: Literal["grid", "random", "latin_hypercube", "list"] = described(
-        "grid", "All combinations; samples at random or spread evenly; or the points given"
+    kind: Literal["grid", "random", "latin_hypercube", "sobol", "morris", "list"] = described(
+        "grid",
+        "All combinations; samples at random or spread evenly; those that Sobol indices or Morris screening"
+        " need; or the points given",
     )
     samples: Whole | None = described(
-        None, "Number of points, random and latin_hypercube", ge=1, le=MOST_RUNS
+        None,
+        "Number of points; of base samples (sobol: times parameters + 2) or trajectories (morris: times"
+        " parameters + 1)",
+        ge=1,
+        le=MOST_RUNS,
     )
     seed: Whole = described(1, "The samples follow from it", ge=0, bound=SEED)
     points: str | tuple[dict[str, Value], ...] | None = described(
@@ -83,8 +89,10 @@ class DesignConfig(Model):
 
     @model_validator(mode="after")
     def _what_goes_together(self) -> Self:
-        if (self.samples is not None) != (self.kind in ("random", "latin_hypercube")):
-            raise PydanticCustomError("samples", "samples go with random and latin_hypercube, and only there")
+        if (self.samples is not None) != (self.kind not in ("grid", "list")):
+            raise PydanticCustomError("samples", "samples go with designs that draw them, and only there")
+        if self.kind == "sobol" and (self.samples or 0) & ((self.samples or 0) - 1):
+            raise PydanticCustomError("power", "samples of a sobol design must be a power of 2, such as 64")
         if (self.points is not None) != (self.kind == "list"):
             raise PydanticCustomError("points", "points go with list, and only there")
         return self
@@ -204,6 +212,8 @@ def _problems(config: SweepConfig) -> Iterator[Problem]:
                 yield Problem(("parameters", name), rule)
     if config.design.kind != "grid" and not config.parameters:
         yield Problem(("parameters",), f"a {config.design.kind} design needs parameters that vary")
+    if config.design.kind in ("sobol", "morris") and config.constraints:
+        yield Problem(("constraints",), f"a {config.design.kind} design needs all its points; leave them out")
     paths = [config.path_of(name) for name in config.parameters]
     for name, path in zip(config.parameters, paths, strict=True):
         if path == "seed":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 from rich.table import Table
 
-__all__ = ["pair_table", "plan_table", "sweep_table"]
+__all__ = ["fit_table", "pair_table", "plan_table", "sweep_table"]
 
-_ROWS_SHOWN = 50
+_ROWS_SHOWN = 100
 
 
 def plan_table(plan: pd.DataFrame) -> Table:
@@ -81,6 +84,18 @@ def pair_table(effects: pd.DataFrame) -> Table:
     pairs = "unknown" if effects.empty else str(effects["pairs"].max())
     caption = f"{pairs} pairs; variance ratio: how many times as many runs it would take without pairs"
     table.caption = caption + (f"; {len(failed)} runs failed: {failed[0]['error']}" if failed else "")
+    return table
+
+
+def fit_table(trials: pd.DataFrame, best: Mapping[str, Any]) -> Table:
+    """Return the ten best trials of a search, and what to set for the best."""
+    table = Table(title=f"the best of {len(trials):,} trials", title_justify="left")
+    shown = [name for name in trials if name != "error"]
+    for name in shown:
+        table.add_column(str(name), justify="right")
+    for row in trials.sort_values("loss").head(10)[shown].itertuples(index=False):
+        table.add_row(*(_short(value) for value in row))
+    table.caption = " ".join(f"--set {path}={value}" for path, value in best.items())
     return table
 
 

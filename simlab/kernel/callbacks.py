@@ -26,7 +26,7 @@ from simlab.agents.registry import source_file
 from simlab.agents.strategy import Calling
 from simlab.agents.waiting import EventLoop
 from simlab.core.types import MESSAGE_DTYPE
-from simlab.errors import RunWarning, SimlabError, StrategyError
+from simlab.errors import LlmError, RunWarning, SimlabError, StrategyError
 from simlab.kernel.decisions import Decisions, Tally, Turn, decide_in_turn, gathered, thinking
 from simlab.kernel.hosting import PopulationHost, forget
 from simlab.kernel.loop import decide_alone
@@ -457,6 +457,8 @@ class Callbacks:
         alone = agent != _TOGETHER
         who = self._spec.account_name(agent) if alone else f"population {population.name}"
         step = int(self._state.clock["step"][0])
+        if isinstance(error, LlmError):  # nobody's code is at fault: where it came up says nothing
+            return LlmError(f"{who}, step {step}: {error}")
         return StrategyError(
             f"{who}: strategy {population.strategy.name!r} failed at step {step} "
             f"({_told(error)}){_place(error, population)};"

@@ -41,6 +41,8 @@ from simlab.runner.run import execute
 __all__ = ["Claim", "Lab", "Study", "Trial", "find_studies", "mean_interval"]
 
 CONFIG_FILE = "experiment.yaml"
+SWEEP_FILE = "study.yaml"
+"""Of a folder that is a sweep and not a study: `simlab sweep` runs it."""
 ANALYSIS_FILE = "analysis.py"
 README_FILE = "README.md"
 _QUICK_SHARE = 10
@@ -337,7 +339,7 @@ def find_studies(folder: Path) -> dict[str, Study]:
         missing = [name for name in wanted if not (candidate / name).is_file()]
         if not missing:
             found[candidate.name] = Study(candidate)
-        elif len(missing) < len(wanted):
+        elif len(missing) < len(wanted) and not (candidate / SWEEP_FILE).is_file():
             raise PluginError(f"{candidate} lacks {', '.join(missing)}; a study has {', '.join(wanted)}")
     if not found:
         raise PluginError(f"no studies in {folder}; a study is a folder with {', '.join(wanted)}")

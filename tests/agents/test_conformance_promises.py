@@ -134,7 +134,25 @@ def compiled_draws(view, me, rng, orders):
     market(orders, view, 0, np.random.randint(1, 5))
 
 
+@agent_strategy("collects", "Fails once it has seen enough.")
+class Collects:
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def decide(self, observation: Any, orders: Any) -> None:
+        self.seen += 1
+        if self.seen == 30:
+            raise ValueError("seen enough")
+
+
+@batch_strategy("collects", "Fails once it has seen enough.")
+class CollectsForAll(Collects):
+    pass
+
+
 BREACHES = [
+    (Collects, r"fails with ValueError.*\(a long life, "),
+    (CollectsForAll, r"fails with ValueError.*\(a long life, seed 0, step 79\)"),
     (alone(no_limits), "more than 1024 messages in one decision"),
     (together(no_limits_batch), "sends price 2147483648, not 1 to"),
     (compiled_no_limits, "sends more than 32 messages"),

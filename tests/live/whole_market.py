@@ -45,6 +45,7 @@ class WholeMarket:
         self.process, self.said, self.log = process, said, log
         self.run_dir = Path(said["run_dir"])
         self.gateway = f"http://{said['gateway']['address']}"
+        self.page = str(said["dashboard"]["address"])
 
     def get(self, path: str, **parameters: Any) -> Any:
         response = httpx.get(self.gateway + path, params=parameters, trust_env=False)

@@ -25,6 +25,8 @@ __all__ = ["check_agent_strategy", "check_batch_strategy", "check_strategy"]
 
 _DECISIONS = 4
 """Decisions in a row on one market, so that memory matters; the strategy is copied after half of them."""
+_LONG_LIFE = 64
+"""Decisions of the one that lives long: what is wrong with a strategy may show when it has seen enough."""
 _FIRST_ORDER_ID = 1_000_000
 _KNOWN, _LATER = 3, 3
 """Steps that two futures have in common, and steps in which they differ."""
@@ -90,7 +92,8 @@ def check_agent_strategy(
     It must not fail; answer the same to the same input, also after it was copied or pickled, as forks and
     checkpoints do, and after others have seen what comes later; draw from no global random generator; change
     neither its options nor what it is shown; and send well-formed messages at prices and in quantities that a
-    market can take. It is also tried in each of `simlab.agents.conformance.cases.SITUATIONS`.
+    market can take. It is also tried in each of `simlab.agents.conformance.cases.SITUATIONS`, and for 64
+    decisions in a market whose prices move.
 
     Parameters
     ----------
@@ -155,6 +158,8 @@ def _check(
             _check_market(strategy, market, f"seed {seed}", options, answer, loop)
         for seed in range(4):
             _check_hindsight(strategy, seed, options, instruments, answer, loop)
+        for seed in range(2):
+            _check_long_life(strategy, seed, options, instruments, answer, loop)
     finally:
         loop.close()
 
@@ -212,6 +217,24 @@ def _check_hindsight(
                 require(sent[step] == answers[0][step], strategy, f"{breach} ({where}); {remedy}")
             market.move(0 if step < _KNOWN - 1 else future)
         answers.append(sent)
+
+
+def _check_long_life(
+    strategy: Strategy,
+    seed: int,
+    options: dict[str, Any],
+    instruments: Sequence[str] | None,
+    answer: _Answer,
+    loop: EventLoop,
+) -> None:
+    """Let one live in a market whose prices move until its memory has filled."""
+    market = DrawnMarket(strategy, seed, situation="an ordinary market", instruments=instruments)
+    its = _made(strategy, market, copy.deepcopy(options), f"seed {seed}")
+    for _ in range(_LONG_LIFE):
+        where = f"a long life, seed {seed}, step {market.step}"
+        sent = _decided(strategy, its, market, answer, loop, where)
+        market.move(0)
+        _check_messages(strategy, sent, market, where)
 
 
 def _made(strategy: Strategy, market: DrawnMarket, options: dict[str, Any], name: str) -> Any:

@@ -12,6 +12,7 @@ The graph is compiled once a process and has no state of its own: everything abo
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -92,6 +93,7 @@ def prepare() -> None:
     LlmError
         When LangGraph is not installed.
     """
+    generator = random.getstate()  # some of what is imported draws from it
     try:
         _graph()
     except ImportError as error:
@@ -99,6 +101,8 @@ def prepare() -> None:
             f"language models need a package that is not installed ({error.name}); install it with"
             ' pip install "simlab[llm]"'
         ) from error
+    finally:
+        random.setstate(generator)
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ run takes to forget its start. May import `pnl`, `quality`, `statistics`, `table
 from __future__ import annotations
 
 from simlab.analysis.compare.measures import UNITS, run_measures
+from simlab.analysis.compare.sensitivity import INDEXED, drawn_for, sensitivity
 from simlab.analysis.compare.sweeps import (
     FACTS,
     PLANNED,
@@ -20,17 +21,20 @@ from simlab.analysis.compare.warmup import mser, warmup
 
 __all__ = [
     "FACTS",
+    "INDEXED",
     "NO_DIFFERENCE",
     "ONE_SEED",
     "PLANNED",
     "UNITS",
     "Measures",
     "compare",
+    "drawn_for",
     "is_sweep",
     "mser",
     "parameter_effects",
     "read_sweep",
     "run_measures",
+    "sensitivity",
     "treatment_effects",
     "warmup",
 ]

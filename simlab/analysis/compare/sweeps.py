@@ -62,6 +62,7 @@ def read_sweep(place: str | Path) -> pd.DataFrame:
         "description": known["sweep"].get("description", ""),
         "parameters": parameters,
         "treatments": list(known["sweep"].get("treatments", {})),
+        "design": known["sweep"]["design"],
         "measures": measures,
     }
     return found

@@ -14,7 +14,7 @@ from simlab.analysis.figures.layout import FONT, to_json
 from simlab.analysis.figures.market import book_map, price, prices, spread_and_depth, spreads, volume
 from simlab.analysis.figures.measures import book_shape, facts_card, forest, pnl_by_run, signature_plot
 from simlab.analysis.figures.palette import COLOURS, INK, styles
-from simlab.analysis.figures.sweeps import responses
+from simlab.analysis.figures.sweeps import indices, responses, search
 
 __all__ = [
     "COLOURS",
@@ -27,12 +27,14 @@ __all__ = [
     "facts_card",
     "fallbacks",
     "forest",
+    "indices",
     "pnl",
     "pnl_by_run",
     "pnl_by_source",
     "price",
     "prices",
     "responses",
+    "search",
     "signature_plot",
     "spread_and_depth",
     "spreads",

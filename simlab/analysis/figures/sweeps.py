@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simlab.analysis.figures.layout import panels, text
-from simlab.analysis.figures.palette import styles
+from simlab.analysis.figures.layout import figure, panels, text
+from simlab.analysis.figures.palette import COLOURS, styles
 from simlab.analysis.libraries import library
 from simlab.analysis.statistics import mean_interval
 from simlab.errors import AnalysisError
 
-__all__ = ["responses"]
+__all__ = ["indices", "responses", "search"]
 
 _BINS = 10
 
@@ -82,3 +82,78 @@ def _means(group: pd.DataFrame, measure: str) -> tuple[list[int], list[float], l
         up.append(high - centre)
         down.append(centre - low)
     return x, mean, up, down
+
+
+def indices(table: pd.DataFrame, measure: str) -> Any:
+    """Draw the Sobol or Morris indices of a measure, a bar a parameter, with 95% intervals.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `simlab.analysis.compare.sensitivity` returns it.
+    measure : str
+
+    Example
+    -------
+    >>> table = pd.DataFrame({"measure": "spread", "parameter": ["tick"], "first": 0.5, "first_half": 0.1,
+    ...                       "total": 0.6, "total_half": 0.1})
+    >>> [bar.name for bar in indices(table, "spread").data]
+    ['alone (first order)', 'with all others (total)']
+    """
+    rows = table[table["measure"] == measure]
+    kinds = [("mu_star", "mean absolute effect")]
+    if "first" in table:
+        kinds = [("first", "alone (first order)"), ("total", "with all others (total)")]
+    bars = [
+        library("plotly.graph_objects").Bar(
+            y=[text(name) for name in rows["parameter"]],
+            x=rows[column].to_numpy(float),
+            error_x={"type": "data", "array": rows[f"{column}_half"].to_numpy(float)},
+            orientation="h",
+            name=name,
+            marker={"color": colour, "pattern": {"shape": shape}},
+        )
+        for (column, name), colour, shape in zip(kinds, COLOURS, ("", "/"), strict=False)
+    ]
+    unit = "share of the variance" if "first" in table else f"effect on {measure} over the whole range"
+    drawn = figure(bars, x=text(unit), y="", height=120 + 60 * len(rows), hovermode="closest")
+    return drawn.update_yaxes(autorange="reversed", type="category")
+
+
+def search(trials: pd.DataFrame, parameters: Sequence[str]) -> Any:
+    """Draw a search: the loss trial by trial with the best so far, and the loss against each parameter.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        ``trial``, ``loss`` and the parameters; trials that failed have an ``error`` and are left out.
+    parameters : sequence of str
+
+    Example
+    -------
+    >>> trials = pd.DataFrame({"trial": [0, 1], "loss": [2.0, 1.0], "tick": [1, 5], "error": None})
+    >>> search(trials, ["tick"]).data[1].y
+    (2.0, 1.0)
+    """
+    go, known = library("plotly.graph_objects"), trials[trials["error"].isna()]
+    titles = ["trial", *(text(name) for name in parameters)]
+    drawn = library("plotly.subplots").make_subplots(
+        rows=len(titles), cols=1, vertical_spacing=0.4 / (len(titles) + 1)
+    )
+    look = {"mode": "markers", "marker": {"color": COLOURS[0], "size": 6}, "showlegend": False}
+    drawn.add_trace(go.Scatter(x=known["trial"], y=known["loss"], **look), row=1, col=1)
+    best = go.Scatter(
+        x=known["trial"],
+        y=known["loss"].cummin().tolist(),
+        mode="lines",
+        line={"color": COLOURS[1], "shape": "hv"},
+        name="best so far",
+    )
+    drawn.add_trace(best, row=1, col=1)
+    for row, name in enumerate(parameters, 2):
+        values = [it if isinstance(it, int | float | np.number) else str(it) for it in known[name]]
+        drawn.add_trace(go.Scatter(x=values, y=known["loss"], **look), row=row, col=1)
+    for row, title in enumerate(titles, 1):
+        drawn.update_xaxes(title_text=title, row=row, col=1)
+        drawn.update_yaxes(title_text="loss (squared scales)", type="log", row=row, col=1)
+    return drawn.update_layout(template="none", height=260 * len(titles), title="Search")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from simlab.analysis.compare import UNITS, parameter_effects, treatment_effects
-from simlab.analysis.figures import forest, responses
+from simlab.analysis.compare import INDEXED, UNITS, parameter_effects, sensitivity, treatment_effects
+from simlab.analysis.figures import forest, indices, responses
 from simlab.analysis.report.elements import (
     Cell,
     Element,
@@ -54,6 +54,9 @@ def sweep_sections(found: pd.DataFrame) -> list[Section]:
             for i, name in enumerate(found.attrs["parameters"])
         ]
         sections.append(Section("parameters", "Parameters", _parameters(found), parts))
+    if found.attrs.get("design", {}).get("kind") in INDEXED:
+        made = attempt("Sensitivity", lambda: _sensitivity(found))
+        sections.insert(1, Section("sensitivity", "Sensitivity", made))
     if (found["status"] == "failed").any():
         sections.append(Section("failures", "Failures", [_failures(found)]))
     return sections
@@ -172,6 +175,27 @@ def _parameter(found: pd.DataFrame, parameter: str) -> list[Element]:
 def _drawn(found: pd.DataFrame) -> Sequence[str]:
     known = [name for name in found.attrs["measures"] if found[name].notna().any()]
     return known[:_MEASURES_DRAWN]
+
+
+def _sensitivity(found: pd.DataFrame) -> list[Element]:
+    table = sensitivity(found)
+    told = "How much of each measure's variation over the design each parameter makes; 95% intervals."
+    figures = [Figure(indices(table, name), name, told, half=True) for name in _drawn(found)]
+    numbers = [name for name in table if name not in ("measure", "parameter")]
+    rows = [
+        [
+            Cell(row["measure"]),
+            Cell(row["parameter"]),
+            *(number(row[name], 3, significant=True) for name in numbers),
+        ]
+        for row in table.to_dict("records")
+    ]
+    columns = [
+        ("measure", False),
+        ("parameter", False),
+        *((name.replace("_", " "), True) for name in numbers),
+    ]
+    return [*figures, Table("Indices", columns, rows)]
 
 
 def _failures(found: pd.DataFrame) -> Table:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from simlab.config.live import TRADERS, LiveConfig
@@ -14,19 +15,14 @@ from simlab.live import protocol as ask
 from simlab.live.engine.decisions import Said
 from simlab.live.engine.feed import DEPTH_SHOWN, PRINTS_AT_ONCE, Feed
 from simlab.live.engine.floor import Floor
+from simlab.live.engine.inquiries import Inquiries
 from simlab.live.engine.log import Log
 from simlab.live.engine.metrics import Meter
 from simlab.live.engine.pacing import Pace
 from simlab.live.engine.reading import (
     Listing,
-    agent_view,
     book_view,
-    candle_rows,
-    holdings,
-    instrument_view,
     is_listed,
-    order_view,
-    trade_rows,
 )
 from simlab.live.engine.registry import Agent, Client, Registry, Session
 from simlab.live.engine.store import Kept
@@ -36,7 +32,7 @@ from simlab.market.instruments import Instrument
 
 __all__ = ["ENTERS", "Core"]
 
-ENTERS = (ask.Add, ask.Cancel, ask.Replace, ask.CancelAll)
+ENTERS = frozenset((ask.Add, ask.Cancel, ask.Replace, ask.CancelAll))
 """Requests that the matching loop must get to: what the queue counts."""
 
 
@@ -70,6 +66,7 @@ class Core:
         self.connections = 0
         self.queued = 0
         self._token = token
+        self._most_sessions = 2 * settings.limits.connections
         self._trading = Trading(floor, registry, log, self._seat_guest)
         self._gathered: dict[type, Callable[[Client, Any], None]] = {
             ask.Add: self._trading.add,
@@ -77,23 +74,16 @@ class Core:
             ask.Replace: self._trading.replace,
             Failure: self._trading.fail,
         }
+        self._inquiries = Inquiries(floor, registry, settings.seats, self.listings)
         self._answered: dict[type, Callable[[Client, Session, Any], dict[str, Any] | Failure]] = {
+            **self._inquiries.answers,
             ask.CancelAll: self._cancel_all,
-            ask.Snapshot: self._snapshot,
-            ask.ListInstruments: self._list_instruments,
             ask.AddInstrument: self._add_instrument,
             ask.RemoveInstrument: self._remove_instrument,
             ask.Register: self._register,
             ask.CreateAgent: self._create_agent,
-            ask.Agents: self._agents,
-            ask.Account: self._account,
-            ask.Orders: self._orders,
-            ask.Trades: self._trades,
-            ask.Candles: self._candles,
             ask.Decided: self._decided,
-            ask.Decisions: self._decisions,
             ask.Publish: self._publish,
-            ask.News: self._news,
             ask.Pause: self._pause,
             ask.Resume: self._resume,
             ask.Step: self._step,
@@ -127,24 +117,36 @@ class Core:
         """Whether the last step has been run."""
         return self.floor.simulation.step >= self.floor.simulation.spec.steps
 
-    def take(self, batch: Sequence[tuple[Client, Asked | Failure]]) -> None:
+    def take(self, batch: Iterable[tuple[Client, Sequence[Asked | Failure]]]) -> None:
         """Answer requests in their order, and tell listeners what they did."""
         self.begin()
-        trading = self._trading
-        for client, request in batch:
-            if not client.trusted and not isinstance(request, ask.Hello):
-                request = Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
-            elif self.over and isinstance(request, _CHANGES):
-                request = self._is_over(request)
-            gathered = self._gathered.get(type(request))
-            if gathered is not None:
-                gathered(client, request)
-            else:
-                trading.flush()
-                self._answer(client, request)
+        trading, gathered, over = self._trading, self._gathered, self.over
+        for client, requests in batch:
+            room = len(client.sessions) + len(requests) <= self._most_sessions
+            plain = client.trusted and not over and room
+            for request in requests:
+                allowed = request if plain else self._allowed(client, request, over=over)
+                gather = gathered.get(type(allowed))
+                if gather is not None:
+                    gather(client, allowed)
+                else:
+                    trading.flush()
+                    self._answer(client, allowed)
         trading.flush()
         self.settle()
         self.tell()
+
+    def _allowed(self, client: Client, request: Asked | Failure, *, over: bool) -> Asked | Failure:
+        """Return a request, or why it is not for this client or not for now."""
+        if isinstance(request, Failure):
+            return request
+        if not client.trusted and not isinstance(request, ask.Hello):
+            return Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
+        if over and isinstance(request, _CHANGES):
+            return _session_over(request)
+        if request.session not in client.sessions and len(client.sessions) >= self._most_sessions:
+            return Failure("LIMIT", f"a connection has at most {self._most_sessions} sessions; close one")
+        return request
 
     def begin(self) -> None:
         """Take note of the time, before anything happens."""
@@ -162,22 +164,14 @@ class Core:
             answer = Failure("BAD_REQUEST", str(error))
         client.answers.append(answer if isinstance(answer, Failure) else {"status": "success", **answer})
 
-    def _is_over(self, request: Any) -> Failure:
-        failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
-        if isinstance(request, ask.Add) and request.order.id is not None:
-            failure.id = request.order.id
-        return failure
-
     def tell(self) -> None:
         """Tell listeners what happened since this was called last."""
         floor, now_s = self.floor, self.floor.now_s
-        if floor.changes:
-            self.feed.orders(floor.changes, now_s)
-            floor.changes.clear()
-        if floor.prints:
+        if floor.changes or floor.prints:
             prints = floor.take_prints(PRINTS_AT_ONCE)
             self.meter.untold += prints.left_out
-            self.feed.trades(prints.rows, now_s)
+            self.feed.happened(floor.changes, prints.rows, now_s)
+            floor.changes.clear()
         for item in self.news.fresh():
             self.feed.tell("news", {"event": "news", "news": item})
         for client in self.feed.subscribers:
@@ -186,12 +180,12 @@ class Core:
         self.meter.mark(now_s, floor.entered, floor.tape.trades)
 
     def tell_books(self, now_s: float) -> None:
-        """Tell subscribers, whose interval is over, the books that changed."""
+        """Tell subscribers, whose interval is over, the books that changed; seconds of any clock."""
         lines: dict[int, bytes] = {}
         simulation = self.floor.simulation
         for client in self.feed.subscribers:
             subscription = client.subscription
-            if now_s < subscription.due_s:
+            if now_s < subscription.due_s or client.behind:
                 continue
             subscription.due_s = now_s + subscription.interval_s
             if subscription.wants("book"):
@@ -228,8 +222,7 @@ class Core:
 
     def _tell_agent(self, event: str, agent: Agent) -> None:
         if self.feed.wanted("agents"):
-            view = agent_view(self.floor.simulation, self.registry, agent)
-            self.feed.tell("agents", {"event": event, "agent": view})
+            self.feed.tell("agents", {"event": event, "agent": self._inquiries.agent(agent)})
 
     def _watch(self) -> None:
         self.floor.watched = self.feed.wanted("orders")
@@ -260,25 +253,9 @@ class Core:
         self.floor.flush()
         return account
 
-    def _number(self, symbol_id: int) -> int | Failure:
-        """Return the number of an instrument."""
-        count = len(self.listings)
-        if 1 <= symbol_id <= count:
-            return symbol_id - 1
-        return Failure(
-            Reason.UNKNOWN_INSTRUMENT.name,
-            f"symbol_id {symbol_id} is unknown; they are 1 to {count}",
-            field="symbol_id",
-        )
-
-    def _trader(self, session: Session, agent_id: str | None) -> int | Failure | None:
-        """Return the account that somebody may look at: any agent's, by default the session's own."""
-        agent = self.registry.agents.get(agent_id) if agent_id is not None else None
-        return agent.account if agent is not None else self.registry.account(session, agent_id)
-
     def _cancel_all(self, client: Client, session: Session, it: ask.CancelAll) -> dict[str, Any] | Failure:
         account = self.registry.account(session, it.agent_id)
-        number = -1 if it.symbol_id is None else self._number(it.symbol_id)
+        number = -1 if it.symbol_id is None else self._inquiries.number(it.symbol_id)
         if isinstance(account, Failure):
             return account
         if isinstance(number, Failure):
@@ -286,16 +263,6 @@ class Core:
         if account is None:
             return {"cancelled": 0}
         return {"cancelled": self.floor.cancel_all(account, number)}
-
-    def _snapshot(self, client: Client, session: Session, it: ask.Snapshot) -> dict[str, Any] | Failure:
-        number = self._number(it.symbol_id)
-        return number if isinstance(number, Failure) else book_view(self.floor.simulation, number, it.depth)
-
-    def _instrument(self, number: int) -> dict[str, Any]:
-        return instrument_view(self.floor.simulation, number, self.listings[number])
-
-    def _list_instruments(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
-        return {"instruments": [self._instrument(number) for number in range(len(self.listings))]}
 
     def _add_instrument(
         self, client: Client, session: Session, it: ask.AddInstrument
@@ -318,20 +285,20 @@ class Core:
         number = self.floor.simulation.list_instrument(instrument)
         self.floor.flush()
         self.listings.append(listing)
-        self.feed.tell("market", {"event": "instrument", "instrument": self._instrument(number)})
+        self.feed.tell("market", {"event": "instrument", "instrument": self._inquiries.instrument(number)})
         return {"symbol_id": number + 1}
 
     def _remove_instrument(
         self, client: Client, session: Session, it: ask.RemoveInstrument
     ) -> dict[str, Any] | Failure:
-        number = self._number(it.symbol_id)
+        number = self._inquiries.number(it.symbol_id)
         if isinstance(number, Failure):
             return number
         if not is_listed(self.floor.simulation, number):
             return Failure(Reason.DELISTED.name, f"symbol_id {it.symbol_id} was removed before")
         self.floor.simulation.delist(number)
         self.floor.flush()
-        self.feed.tell("market", {"event": "instrument", "instrument": self._instrument(number)})
+        self.feed.tell("market", {"event": "instrument", "instrument": self._inquiries.instrument(number)})
         return {"symbol_id": it.symbol_id}
 
     def _new_agent(
@@ -339,7 +306,7 @@ class Core:
     ) -> Agent | Failure:
         most = self.settings.limits.agents
         if self.over:
-            return self._is_over(it)
+            return _session_over(it)
         if len(self.registry.agents) >= most:
             return Failure("LIMIT", f"there are {most} agents; raise live.limits.agents for more")
         cash = self.settings.seats.account.cash if it.starting_capital is None else it.starting_capital
@@ -368,13 +335,17 @@ class Core:
             return refusal
         if it.join and it.session_token is not None:
             self.registry.join(found, session)
-            return {"agent": self._agent(found), "session_token": it.session_token, "resumed": resumed}
+            return {
+                "agent": self._inquiries.agent(found),
+                "session_token": it.session_token,
+                "resumed": resumed,
+            }
         found.cancel_on_disconnect = it.cancel_on_disconnect
         token = self.registry.claim(found, session, it.session_token)
         claim = (found.agent_id, found.token_hash, found.cancel_on_disconnect, found.shown_hash)
         self.log.before("claim", claim)
         self._tell_agent("agent_changed", found)
-        return {"agent": self._agent(found), "session_token": token, "resumed": resumed}
+        return {"agent": self._inquiries.agent(found), "session_token": token, "resumed": resumed}
 
     def _create_agent(
         self, client: Client, session: Session, it: ask.CreateAgent
@@ -383,53 +354,7 @@ class Core:
         if isinstance(agent, Failure):
             return agent
         self._tell_agent("agent_created", agent)
-        return {"agent": self._agent(agent)}
-
-    def _agent(self, agent: Agent) -> dict[str, Any]:
-        return agent_view(self.floor.simulation, self.registry, agent)
-
-    def _agents(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
-        return {"agents": [self._agent(agent) for agent in self.registry.agents.values()]}
-
-    def _account(self, client: Client, session: Session, it: ask.Account) -> dict[str, Any] | Failure:
-        account = self._trader(session, it.agent_id)
-        if isinstance(account, Failure):
-            return account
-        agent = self.registry.by_account.get(-1 if account is None else account)
-        if agent is not None:
-            return self._agent(agent)
-        capital = self.settings.seats.account.cash
-        held: dict[str, Any] = {"cash": capital, "positions": {}, "total_value": capital}
-        if account is not None:
-            held = holdings(self.floor.simulation, account)
-        return {"agent_id": None, "account": account, "starting_capital": capital, **held,
-                "pnl": held["total_value"] - capital}  # fmt: skip
-
-    def _orders(self, client: Client, session: Session, it: ask.Orders) -> dict[str, Any] | Failure:
-        account = self._trader(session, it.agent_id)
-        if isinstance(account, Failure):
-            return account
-        found = [] if account is None else self.floor.orders.of(account)
-        return {"orders": [order_view(order) for order in found]}
-
-    def _trades(self, client: Client, session: Session, it: ask.Trades) -> dict[str, Any] | Failure:
-        tape = self.floor.tape
-        if it.symbol_id is not None:
-            number = self._number(it.symbol_id)
-            if isinstance(number, Failure):
-                return number
-            return {"trades": trade_rows(self.registry, tape.trades_of(number, it.limit))}
-        account = self._trader(session, it.agent_id)
-        if isinstance(account, Failure):
-            return account
-        rows = tape.trades_by(-1 if account is None else account, it.limit)
-        return {"trades": trade_rows(self.registry, rows)}
-
-    def _candles(self, client: Client, session: Session, it: ask.Candles) -> dict[str, Any] | Failure:
-        number = self._number(it.symbol_id)
-        if isinstance(number, Failure):
-            return number
-        return {"candles": candle_rows(self.floor.tape, number, it.interval, it.limit)}
+        return {"agent": self._inquiries.agent(agent)}
 
     def _decided(self, client: Client, session: Session, it: ask.Decided) -> dict[str, Any] | Failure:
         account = self.registry.account(session, it.agent_id)
@@ -441,14 +366,8 @@ class Core:
         self.floor.decisions.take(said, self.floor.rows)
         return {}
 
-    def _decisions(self, client: Client, session: Session, it: ask.Decisions) -> dict[str, Any] | Failure:
-        account = self._trader(session, it.agent_id)
-        if isinstance(account, Failure):
-            return account
-        return {"decisions": self.floor.decisions.latest(account or 0, it.limit)}
-
     def _publish(self, client: Client, session: Session, it: ask.Publish) -> dict[str, Any] | Failure:
-        number = -1 if it.symbol_id is None else self._number(it.symbol_id)
+        number = -1 if it.symbol_id is None else self._inquiries.number(it.symbol_id)
         if isinstance(number, Failure):
             return number
         self.log.before("news", (self.floor.now_s, it.impact_type))
@@ -459,9 +378,6 @@ class Core:
         )  # fmt: skip
         self.floor.flush()
         return {"news": self.news.latest(1)[0]}
-
-    def _news(self, client: Client, session: Session, it: ask.News) -> dict[str, Any]:
-        return {"news": self.news.latest(it.limit)}
 
     def _pace(self) -> dict[str, Any]:
         pace = self.pace
@@ -526,13 +442,18 @@ class Core:
         return {"pid": os.getpid(), "step": self.floor.simulation.step}
 
     def _hello(self, client: Client, session: Session, it: ask.Hello) -> dict[str, Any] | Failure:
-        import hmac
-
         if self._token is not None and not hmac.compare_digest(it.token.encode(), self._token.encode()):
             return Failure("BAD_TOKEN", "it is not the token that the market was started with", field="token")
         client.trusted = True
         return {"pid": os.getpid()}
 
 
-_CHANGES = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.CreateAgent, ask.Publish)
+_CHANGES: tuple[Any, ...] = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.CreateAgent, ask.Publish)
 """Requests that a market which is over does not take."""
+
+
+def _session_over(request: Any) -> Failure:
+    failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
+    if isinstance(request, ask.Add) and request.order.id is not None:
+        failure.id = request.order.id
+    return failure

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 from numpy.typing import NDArray
 
@@ -76,6 +76,12 @@ class Subscription:
         """Instruments whose books changed since they were told."""
         self.step = -1
 
+    def has_news(self, step: int) -> bool:
+        """Whether there is something to tell that can wait for its interval."""
+        if self.changed and "book" in self.channels:
+            return True
+        return step != self.step and "market" in self.channels
+
     def wants(self, channel: str, symbol_id: int | None = None) -> bool:
         """Whether an event is for this connection."""
         if channel not in self.channels:
@@ -107,6 +113,14 @@ class Feed:
         """Whether somebody listens to a channel."""
         return any(it.subscription.wants(channel) for it in self.subscribers)
 
+    def due_s(self, step: int) -> float | None:
+        """Return when the first is to be told books or the step, now that `step` is next; None for never.
+
+        Seconds of the clock by which `Core.tell_books` is called.
+        """
+        return min((it.subscription.due_s for it in self.subscribers
+                    if not it.behind and it.subscription.has_news(step)), default=None)  # fmt: skip
+
     def tell(self, channel: str, event: dict[str, Any], symbol_id: int | None = None) -> None:
         """Send one event to all who want it."""
         line = encode(event)
@@ -114,23 +128,37 @@ class Feed:
             if client.subscription.wants(channel, symbol_id):
                 client.lines.append(line)
 
-    def orders(self, changes: Iterable[Change], now_s: float) -> None:
-        """Tell what happened to orders; who owns one is told its session as well."""
-        listeners = [it for it in self.subscribers if "orders" in it.subscription.channels]
+    def happened(self, changes: Sequence[Change], fills: NDArray[Any], now_s: float) -> None:
+        """Tell what happened to orders, and ``(n,) EVENT_DTYPE`` fills, in the order of their sequences."""
+        trades = deque(self._trades(fills, now_s))
         for change in changes:
-            event = self._order_event(change, now_s)
-            owners = {it.client: it.number for it in self._registry.owners_of(change.order.account)}
-            line = b""
-            for client in listeners:
-                if not client.subscription.wants("orders", event.symbol_id):
-                    continue
-                if client in owners:
-                    event.session = owners[client]
-                    client.lines.append(encode(event))
-                    event.session = UNSET
-                    continue
-                line = line or encode(event)
+            while trades and trades[0].sequence < change.sequence:
+                self._tell_trade(trades.popleft())
+            self._tell_change(change, now_s)
+        for trade in trades:
+            self._tell_trade(trade)
+
+    def _tell_trade(self, trade: Trade) -> None:
+        line = encode(trade)
+        for client in self.subscribers:
+            if client.subscription.wants("trades", trade.symbol_id):
                 client.lines.append(line)
+
+    def _tell_change(self, change: Change, now_s: float) -> None:
+        """Tell what happened to an order; who owns it is told its session as well."""
+        event = self._order_event(change, now_s)
+        owners = {it.client: it.number for it in self._registry.owners_of(change.order.account)}
+        line = b""
+        for client in self.subscribers:
+            if not client.subscription.wants("orders", event.symbol_id):
+                continue
+            if client in owners:
+                event.session = owners[client]
+                client.lines.append(encode(event))
+                event.session = UNSET
+                continue
+            line = line or encode(event)
+            client.lines.append(line)
 
     def _order_event(self, change: Change, now_s: float) -> OrderEvent:
         order = change.order
@@ -153,23 +181,14 @@ class Feed:
             reason=Reason(change.reason).name if change.reason else UNSET,
         )
 
-    def trades(self, fills: NDArray[Any], now_s: float) -> None:
-        """Tell ``(n,) EVENT_DTYPE`` fills."""
-        listeners = [it for it in self.subscribers if "trades" in it.subscription.channels]
-        if not listeners or not len(fills):
-            return
+    def _trades(self, fills: NDArray[Any], now_s: float) -> Iterator[Trade]:
         agent_of = self._registry.agent_of
-        for number in np.unique(fills["instrument"]).tolist():
-            rows = fills[fills["instrument"] == number]
-            lines = b"".join(
-                encode(
-                    Trade(
-                        "trade", row[5], row[6], now_s, number + 1, row[10], row[11], row[1], row[7], row[12],
-                        agent_of(row[8]), agent_of(row[9]),
-                    )
-                )
-                for row in rows.tolist()
+        names = ("sequence", "step", "instrument", "price", "quantity", "side", "order_id", "other_order_id",
+                 "account", "other_account")  # fmt: skip
+        for sequence, step, instrument, price, quantity, side, taker_order, maker_order, taker, maker in zip(
+            *(fills[name].tolist() for name in names), strict=True
+        ):
+            yield Trade(
+                "trade", sequence, step, now_s, instrument + 1, price, quantity, side, taker_order,
+                maker_order, agent_of(taker), agent_of(maker),
             )  # fmt: skip
-            for client in listeners:
-                if client.subscription.wants("trades", number + 1):
-                    client.lines.append(lines)

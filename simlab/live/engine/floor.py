@@ -6,13 +6,14 @@ calls, so that it remembers the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
-from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, MESSAGE_WORDS, EventKind, MessageKind, Reason, pack
+from simlab.core.types import EVENT_DTYPE, MESSAGE_DTYPE, EventKind, MessageKind, Reason, pack
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.state import Seat
 from simlab.live.engine.decisions import DecisionShelf
@@ -20,11 +21,12 @@ from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.orders import End, Order, Orders
 from simlab.live.engine.tape import Tape
 
-__all__ = ["Change", "Floor", "Intent", "Sink", "message_of"]
+__all__ = ["Change", "Floor", "Intent", "Sink"]
 
 _ACCEPTED, _REJECTED, _FILL, _CANCELLED, _REPLACED = (int(it) for it in list(EventKind)[:5])
-_REQUESTED = int(Reason.REQUESTED)
-_WORDS = len(MESSAGE_WORDS.names or ())
+_REQUESTED, _MARKET = int(Reason.REQUESTED), int(MessageKind.MARKET)
+_Word = tuple[int, ...]
+"""An event as its words: see `EVENT_WORDS`."""
 
 
 class Sink(Protocol):
@@ -53,7 +55,7 @@ class Change(NamedTuple):
     reason: int
 
 
-class Intent(NamedTuple):
+class Intent(Struct, gc=False):
     """One message to the market: a new order, or what is asked of one that rests."""
 
     kind: int
@@ -70,14 +72,13 @@ class Prints(NamedTuple):
     left_out: int
 
 
-class Result(NamedTuple):
+class Result(Struct, gc=False):
     """What became of an intent: a `Reason` if the market refused it, else what it did at once.
 
-    `order` is as it was then: what later messages of a batch do to it is not in `filled` and `remaining`.
+    What later messages of a batch do to its order is not in it.
     """
 
     reason: int
-    order: Order
     quantity: int
     filled: int
     remaining: int
@@ -86,13 +87,6 @@ class Result(NamedTuple):
     step: int
     end: int
     fills: Sequence[tuple[int, int]]
-
-
-def message_of(intent: Intent) -> tuple[int, ...]:
-    """Return the words of a message."""
-    kind, order, price, quantity = intent
-    code = pack(kind, order.side, order.time_in_force, order.post_only, order.instrument)
-    return (code, order.order_id, order.account, price, quantity, 0, 0, 0)
 
 
 class Floor:
@@ -123,6 +117,7 @@ class Floor:
         """Orders from outside that reached the market."""
         self.touched: set[int] = set()
         """Instruments in which something happened since somebody looked."""
+        self._no_fills = np.zeros(0, EVENT_DTYPE)
         self._seen = 0
         self._waiting: list[NDArray[Any]] | None = None
 
@@ -165,13 +160,16 @@ class Floor:
         mine = self._outside[events["account"]]
         mine |= (events["kind"] == _FILL) & self._outside[events["other_account"]]
         if mine.any():
-            for _ in self._follow(events[mine], iter(())):
-                pass
+            self._follow(events[mine], ())
 
     def enter(self, intents: Sequence[Intent]) -> list[Result]:
         """Deliver messages in one call; return what became of each, in order."""
-        words = np.array([message_of(it) for it in intents], np.int64)
-        return self.deliver(words.reshape(-1, _WORDS).view(MESSAGE_DTYPE).reshape(-1), intents)
+        words: list[int] = []
+        for it in intents:
+            order = it.order
+            code = pack(it.kind, order.side, order.time_in_force, order.post_only, order.instrument)
+            words += (code, order.order_id, order.account, it.price, it.quantity, 0, 0, 0)
+        return self.deliver(np.array(words, np.int64).view(MESSAGE_DTYPE), intents)
 
     def deliver(self, messages: NDArray[Any], intents: Sequence[Intent]) -> list[Result]:
         """The same of messages that are made already."""
@@ -188,10 +186,9 @@ class Floor:
             return []
         self._seen = int(events["sequence"][-1]) + 1
         self.entered += len(intents)
-        results = list(self._follow(events, iter(intents)))
-        fills = events[events["kind"] == _FILL] if self._traded else events[:0]
-        if len(fills):
-            self._print(fills)
+        results, traded = self._follow(events, intents)
+        if traded:
+            self._print(events[events["kind"] == _FILL])
         return results
 
     def cancel_all(self, account: int, instrument: int) -> int:
@@ -209,7 +206,7 @@ class Floor:
 
     def take_prints(self, most: int) -> Prints:
         """Return trades since this was called last: all from outside, of others the latest."""
-        rows = np.concatenate(self.prints)
+        rows = np.concatenate((self._no_fills, *self.prints))
         self.prints.clear()
         if len(rows) <= most:
             return Prints(rows, 0)
@@ -221,59 +218,59 @@ class Floor:
         """Hear what has not been heard yet."""
         self.simulation.flush()
 
-    def _follow(self, events: NDArray[Any], intents: Iterator[Intent]) -> Iterator[Result]:
-        """Do to orders what events say; yield what became of each intent."""
-        self._traded = False
-        words = events.view(np.int64).reshape(-1, EVENT_DTYPE.itemsize // 8).tolist()
+    def _follow(self, events: NDArray[Any], intents: Sequence[Intent]) -> tuple[list[Result], bool]:
+        """Do to orders what events say; return what became of each intent, and whether something traded."""
+        open_, coming, results, traded = self.orders.open, iter(intents), list[Result](), False
         intent: Intent | None = None
-        head: list[int] = []
+        first: _Word = ()
         fills: list[tuple[int, int]] = []
-        for word in words:
-            code, _, _, order_id, _, price, quantity, other = word
-            kind = code & 0xFF
-            reason = (code >> 16) & 0xFF
+        words = events.view(np.int64).reshape(-1, EVENT_DTYPE.itemsize // 8).T.tolist()
+        for word in zip(*words, strict=True):
+            kind = word[0] & 0xFF
             if kind == _FILL:
-                self._traded = True
-                if intent is not None and intent.order.order_id == order_id:
-                    fills.append((price, quantity))
-                for each in (order_id, other):
-                    order = self.orders.open.get(each)
+                traded = True
+                if intent is not None and intent.order.order_id == word[3]:
+                    fills.append((word[5], word[6]))
+                for each in (word[3], word[7]):
+                    order = open_.get(each)
                     if order is not None:
                         self._fill(order, word)
                 continue
-            if kind != _CANCELLED or reason == _REQUESTED:
+            if kind != _CANCELLED or (word[0] >> 16) & 0xFF == _REQUESTED:
                 if intent is not None:
-                    yield _result(intent, head, fills)
+                    results.append(_result(intent, first, fills))
                     fills = []
-                intent, head = next(intents, None), word
-                self.touched.add(code >> 32)
-            if kind == _ACCEPTED and intent is not None:
-                self._accept(intent.order, word)
+                intent, first = next(coming, None), word
+                self.touched.add(word[0] >> 32)
+            if kind == _ACCEPTED:
+                if intent is not None:
+                    self._accept(intent.order, word)
             elif kind == _REJECTED:
-                if intent is not None and intent.kind <= MessageKind.MARKET:
+                if intent is not None and intent.kind <= _MARKET:
                     self._reject(intent.order, word)
             else:
-                order = self.orders.open.get(order_id)
+                order = open_.get(word[3])
                 if order is not None:
                     self._change(order, kind, word)
         if intent is not None:
-            yield _result(intent, head, fills)
+            results.append(_result(intent, first, fills))
+        return results, traded
 
-    def _accept(self, order: Order, word: list[int]) -> None:
+    def _accept(self, order: Order, word: _Word) -> None:
         order.sequence, order.step, order.order_id = word[1], word[2], word[3]
         order.remaining = order.quantity
         self.orders.enter(order)
         if self.watched:
             self._tell(_ACCEPTED, order, word)
 
-    def _reject(self, order: Order, word: list[int]) -> None:
+    def _reject(self, order: Order, word: _Word) -> None:
         order.sequence, order.step, order.order_id = word[1], word[2], word[3]
         order.end, order.reason = End.REJECTED, (word[0] >> 16) & 0xFF
         self.orders.enter(order)
         if self.watched:
             self._tell(_REJECTED, order, word)
 
-    def _fill(self, order: Order, word: list[int]) -> None:
+    def _fill(self, order: Order, word: _Word) -> None:
         price, quantity = word[5], word[6]
         order.filled += quantity
         order.cost += price * quantity
@@ -283,7 +280,7 @@ class Floor:
         if self.watched:
             self._tell(_FILL, order, word)
 
-    def _change(self, order: Order, kind: int, word: list[int]) -> None:
+    def _change(self, order: Order, kind: int, word: _Word) -> None:
         """Replace, cancel or expire an order that rests, or what is left of one that came in."""
         if kind == _REPLACED:
             order.price, order.remaining = word[5], word[6]
@@ -295,7 +292,7 @@ class Floor:
         if self.watched:
             self._tell(kind, order, word)
 
-    def _tell(self, kind: int, order: Order, word: list[int]) -> None:
+    def _tell(self, kind: int, order: Order, word: _Word) -> None:
         code, sequence, step, _, _, price, quantity, _ = word
         self.changes.append(
             Change(
@@ -305,11 +302,11 @@ class Floor:
         )  # fmt: skip
 
 
-def _result(intent: Intent, head: list[int], fills: Sequence[tuple[int, int]]) -> Result:
-    order, code = intent.order, head[0]
-    if fills and intent.kind <= MessageKind.MARKET:
-        order.fills = list(fills)
+def _result(intent: Intent, first: _Word, fills: list[tuple[int, int]]) -> Result:
+    order, code = intent.order, first[0]
+    if fills and intent.kind <= _MARKET:
+        order.fills = fills
     refused = (code >> 16) & 0xFF if code & 0xFF == _REJECTED else 0
     return Result(
-        refused, order, head[6], order.filled, order.remaining, order.cost, head[1], head[2], order.end, fills
+        refused, first[6], order.filled, order.remaining, order.cost, first[1], first[2], order.end, fills
     )

@@ -123,6 +123,17 @@ class Orders:
         sender = self._senders.get(account)
         return None if sender is None else sender.by_id.get(client_id)
 
+    def expect(self, order: Order) -> Order | None:
+        """Remember an order by its sender's id before it is entered, or return the one that has the id."""
+        if order.id is None:
+            return None
+        sender = self._senders.get(order.account) or self._new_sender(order.account)
+        known = sender.by_id.setdefault(order.id, order)
+        return None if known is order else known
+
+    def _new_sender(self, account: int) -> _Sender:
+        return self._senders.setdefault(account, _Sender())
+
     def find(self, order_id: int) -> Order | None:
         """Return an order by the market's id, if it is remembered."""
         return self.open.get(order_id) or self.ended.get(order_id)
@@ -133,9 +144,7 @@ class Orders:
         (self.ended if order.end else self.open)[order.order_id] = order
         if order.forgotten:
             return
-        sender = self._senders.get(order.account)
-        if sender is None:
-            sender = self._senders[order.account] = _Sender()
+        sender = self._senders.get(order.account) or self._new_sender(order.account)
         if order.id is not None:
             sender.by_id[order.id] = order
         sender.sent.append(order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
 from contextlib import closing
@@ -81,7 +82,7 @@ def _compile() -> None:
         core = Core(floor, Registry(), settings_of(config), Log(), listings=_listings(config))
         client = Client()
         for line in _TRIED:
-            core.take([(client, decode(line))])
+            core.take([(client, [decode(line)])])
             simulation.advance(simulation.step + 1, decisions=1)
             floor.flush()
         encode_all(client.answers)
@@ -121,12 +122,20 @@ def _listings(config: ExperimentConfig) -> list[Listing]:
     return listings
 
 
+def _spare_collector() -> None:
+    """Let garbage be looked for rarely, and not among what was made to start: it would hold answers up."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+
+
 async def _serve(core: Core, store: Store, settings: LiveConfig, *, trusts: bool) -> None:
     loop = asyncio.get_running_loop()
     server = Server(core, store, trusts=trusts)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    _spare_collector()
     address = await server.listen(settings.engine.host, settings.engine.port)
     say_ready("engine", address, run_dir=str(store.folder))
     assert server.failed is not None

@@ -66,7 +66,7 @@ class Session:
 class Client:
     """One connection as the market sees it: its sessions, and the answers that wait to be written."""
 
-    __slots__ = ("answers", "dropped", "lines", "sessions", "subscription", "trusted")
+    __slots__ = ("answers", "behind", "lines", "sessions", "subscription", "trusted")
 
     def __init__(self, *, trusted: bool = True) -> None:
         self.sessions: dict[int, Session] = {}
@@ -74,6 +74,8 @@ class Client:
         self.lines: list[bytes] = []
         """Events that wait to be written, behind the answers."""
         self.subscription: Any = None
+        self.behind = False
+        """Whether much waits to be read by it: what can be told later is, then."""
         self.trusted = trusted
         """Whether it showed the token, or none is asked for."""
 

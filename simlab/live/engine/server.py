@@ -17,10 +17,15 @@ __all__ = ["Server"]
 _READ_BYTES = 48 * 1024
 _SLICE_S = 0.003
 _MOST_STEPS = 4096
+_SOON_S = 0.001
 _BACKLOG = 1024
 _HARD = 32
-"""A subscriber that reads nothing is dropped at so many times `limits.listener_bytes`; from once that on it
-is not told what can be told later."""
+"""A subscriber that reads nothing is dropped at so many times `limits.listener_bytes`: it may be the gateway,
+which many depend on, and is busy for a while."""
+_LOOKS = 16
+"""Requests of one connection that only look, whose answers may be long, in one batch."""
+_BEHIND_BYTES = 256 * 1024
+"""With so much to be read a connection is not read from, and is not told what can be told later."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -32,13 +37,14 @@ class Connection(asyncio.BufferedProtocol):
         self.client = Client(trusted=server.trusts)
         self.waiting = 0
         """Requests that have not been answered."""
+        self.later: list[Asked | Failure] = []
+        """What was read and is to be asked when what was asked before is answered."""
         self.ends = False
         """Whether the other side has sent all that it will."""
-        self.paused = False
 
     def connection_made(self, transport: Any) -> None:
         self.transport: asyncio.Transport = transport
-        transport.set_write_buffer_limits(high=256 * 1024)
+        transport.set_write_buffer_limits(high=_BEHIND_BYTES)
         self._server.came(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -50,21 +56,43 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         lines = self._reader.feed(bytes(self._server.buffer[:nbytes]))
         if lines:
-            self._server.asked(self, [decode(line) for line in lines])
+            self._ask([decode(line) for line in lines])
+
+    def _ask(self, requests: list[Asked | Failure]) -> None:
+        """Ask, but only so much at once that answers which may be long do not fill the memory."""
+        looks = [n for n, it in enumerate(requests) if type(it) not in ENTERS]
+        if len(looks) > _LOOKS:
+            at = looks[_LOOKS]
+            requests, self.later = requests[:at], requests[at:]
+            self.transport.pause_reading()
+        self._server.asked(self, requests)
+
+    def go_on(self) -> None:
+        """Ask what was put off, or read on, where the other side reads."""
+        if self.client.behind:
+            return
+        if self.later:
+            requests, self.later = self.later, []
+            self._ask(requests)
+        elif self.ends:
+            if not self.waiting:
+                self.transport.close()
+        else:
+            self.transport.resume_reading()
 
     def eof_received(self) -> bool:
         """Answer what was asked before the other side stopped sending, then close."""
         self.ends = True
-        return self.waiting > 0
+        return self.waiting > 0 or bool(self.later)
 
     def pause_writing(self) -> None:
-        self.paused = True
+        self.client.behind = True
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self.paused = False
-        if not self.ends:
-            self.transport.resume_reading()
+        self.client.behind = False
+        self._server.caught_up()
+        self.go_on()
 
 
 class Server:
@@ -84,12 +112,14 @@ class Server:
         self.buffer = memoryview(bytearray(_READ_BYTES))
         self.connections: set[Connection] = set()
         self._by_client: dict[Client, Connection] = {}
-        self._batch: list[tuple[Client, Asked | Failure]] = []
+        self._batch: list[tuple[Client, list[Asked | Failure] | None]] = []
+        """What each connection asked, in the order in which it came; None for its end."""
         self._arrived_s = 0.0
         self._answering = False
         self._under_way = False
         self._steps, self._decisions = 1, 1_000
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._due_s: float | None = None
         self._books: asyncio.TimerHandle | None = None
         self.failed: asyncio.Future[None] | None = None
 
@@ -110,6 +140,9 @@ class Server:
                 timer.cancel()
         for connection in list(self.connections):
             connection.transport.close()
+        if self._under_way:
+            self._under_way = not self.core.floor.simulation.advance(self._until)
+            self._reached()
 
     def came(self, connection: Connection) -> None:
         """Take a new connection, if there is room for it."""
@@ -129,33 +162,33 @@ class Server:
             return
         self.connections.discard(connection)
         self.core.connections = len(self.connections)
-        self._batch.append((connection.client, _LEAVES))
+        self._batch.append((connection.client, None))
         self._soon()
+
+    def caught_up(self) -> None:
+        """Take note that a connection reads again."""
+        self._schedule_books()
 
     def asked(self, connection: Connection, requests: list[Asked | Failure]) -> None:
         """Queue requests; those that the queue has no room for are answered so, in their turn."""
-        core, batch = self.core, self._batch
-        queue = core.settings.engine.queue
-        entering = sum(isinstance(it, ENTERS) for it in requests)
+        core, queue = self.core, self.core.settings.engine.queue
+        entering = sum(map(ENTERS.__contains__, map(type, requests)))
         if core.queued + entering > queue and not self._under_way:
             self._answer()
-            batch = self._batch
-        if not batch:
+        if not self._batch:
             self._arrived_s = time.perf_counter()
         connection.waiting += len(requests)
-        client = connection.client
         if core.queued + entering <= queue:
             core.queued += entering
-            batch.extend((client, it) for it in requests)
         else:
-            for it in requests:
-                batch.append((client, self._queued(it, queue)))
+            requests = [self._queued(it, queue) for it in requests]
+        self._batch.append((connection.client, requests))
         if self._under_way and connection.waiting > 2 * queue:
             connection.transport.pause_reading()
         self._soon()
 
     def _queued(self, request: Asked | Failure, queue: int) -> Asked | Failure:
-        if not isinstance(request, ENTERS):
+        if type(request) not in ENTERS:
             return request
         if self.core.queued < queue:
             self.core.queued += 1
@@ -180,7 +213,8 @@ class Server:
         batch, self._batch = self._batch, []
         self.core.queued = 0
         began_s = time.perf_counter()
-        self._guarded(lambda: self._take(batch))
+        if not self._guarded(lambda: self._take(batch)):
+            return
         done_s = time.perf_counter()
         self.write({client for client, _ in batch})
         meter = self.core.meter
@@ -188,7 +222,7 @@ class Server:
         meter.leg("match", done_s - began_s)
         meter.leg("journal", self.core.log.spent_s())
         meter.leg("total", time.perf_counter() - self._arrived_s)
-        self._keep_up()
+        self._guarded(self._keep_up)
         self._schedule()
 
     def _keep_up(self) -> None:
@@ -199,30 +233,31 @@ class Server:
             self.store.keep_up(self.core.kept)
             self.store.sync_soon(self._loop)
 
-    def _take(self, batch: list[tuple[Client, Any]]) -> None:
-        for client, _ in batch:
+    def _take(self, batch: list[tuple[Client, list[Asked | Failure] | None]]) -> None:
+        part: list[tuple[Client, list[Asked | Failure]]] = []
+        for client, requests in batch:
+            if requests is None:
+                self.core.take(part)
+                self.core.leave(client)
+                self._by_client.pop(client, None)
+                part = []
+                continue
+            part.append((client, requests))
             connection = self._by_client.get(client)
             if connection is not None:
                 connection.waiting = 0
-        part: list[tuple[Client, Any]] = []
-        for asked in batch:
-            if asked[1] is not _LEAVES:
-                part.append(asked)
-                continue
-            self.core.take(part)
-            self.core.leave(asked[0])
-            self._by_client.pop(asked[0], None)
-            part = []
         self.core.take(part)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Do something that must not fail; if it does, the engine ends with the error."""
+    def _guarded(self, work: Callable[[], None]) -> bool:
+        """Do something that must not fail; if it does, the engine ends with the error, and says no more."""
         try:
             work()
         except BaseException as error:
             assert self.failed is not None
             if not self.failed.done():
                 self.failed.set_exception(error)
+            return False
+        return True
 
     def write(self, clients: set[Client]) -> None:
         """Write what waits: answers first, then events, in one piece a connection."""
@@ -240,12 +275,10 @@ class Server:
         if connection is None:
             return
         connection.transport.write(data)
-        if connection.ends and not connection.waiting:
-            connection.transport.close()
-        elif connection.paused:
+        if client.behind and client.subscription is not None:
             self._bound(connection)
-        elif not connection.ends and not connection.transport.is_reading():
-            connection.transport.resume_reading()
+        elif connection.ends or not connection.transport.is_reading():
+            self._loop.call_soon(connection.go_on)
 
     def _bound(self, connection: Connection) -> None:
         """Drop a subscriber that does not read."""
@@ -256,20 +289,21 @@ class Server:
 
     def _schedule(self) -> None:
         """See to it that the next step is run when it is due."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        due_s, now_s = None, self._loop.time()
         if self._under_way:
-            self._timer = self._loop.call_soon(self._turn)
-            return
-        if self.core.over:
-            return
-        now_s = self._loop.time()
-        due_s = self.core.pace.due_s(now_s)
+            due_s = 0.0
+        elif not self.core.over:
+            due_s = self.core.pace.due_s(now_s)
         if due_s is not None and due_s <= now_s:
-            self._timer = self._loop.call_soon(self._turn)
-        elif due_s is not None:
-            self._timer = self._loop.call_at(due_s, self._turn)
+            due_s = 0.0
+        if due_s != self._due_s or self._timer is None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer, self._due_s = None, due_s
+            if due_s is not None:
+                self._timer = (
+                    self._loop.call_at(due_s, self._turn) if due_s else self._loop.call_soon(self._turn)
+                )
         self._schedule_books()
 
     def _turn(self) -> None:
@@ -278,7 +312,7 @@ class Server:
         self._guarded(self._advance)
         if not self._under_way:
             self._answer()
-            self.write(set())
+            self._tell_books()  # the clock's turn for it may always come in the midst of a step
         if self.failed is None or not self.failed.done():
             self._schedule()
 
@@ -303,21 +337,38 @@ class Server:
         core.meter.leg("step_slice", took_s)
         self._under_way = not reached
         if reached:
-            core.floor.flush()
-            core.settle()
-            core.tell()
+            self._reached()
             self._keep_up()
 
+    def _reached(self) -> None:
+        """Write down that a step was reached, then tell what happened in it."""
+        self.core.floor.flush()
+        self.core.settle()
+        self.core.tell()
+
     def _schedule_books(self) -> None:
-        if self._books is None and self.core.feed.subscribers:
-            self._books = self._loop.call_later(0.005, self._tell_books)
+        """See to it that subscribers are told books when that is due; not in the midst of a step."""
+        due_s = None if self._under_way else self._books_due_s()
+        if due_s is None:
+            return
+        when_s = max(due_s, self._loop.time() + _SOON_S)
+        if self._books is not None:
+            if self._books.when() <= when_s:
+                return
+            self._books.cancel()
+        self._books = self._loop.call_at(when_s, self._tell_books_on_time)
+
+    def _books_due_s(self) -> float | None:
+        return self.core.feed.due_s(self.core.floor.simulation.step)
+
+    def _tell_books_on_time(self) -> None:
+        self._books = None
+        if not self._under_way:
+            self._tell_books()
+            self._schedule_books()
 
     def _tell_books(self) -> None:
-        self._books = None
-        self._guarded(lambda: self.core.tell_books(time.time()))
-        self.write(set())
-        self._schedule_books()
-
-
-_LEAVES: Any = object()
-"""Stands for the end of a connection, in its turn among the requests."""
+        """Tell books that are due, and write what waits for subscribers."""
+        due_s, now_s = self._books_due_s(), self._loop.time()
+        if due_s is None or due_s > now_s or self._guarded(lambda: self.core.tell_books(now_s)):
+            self.write(set())

@@ -70,8 +70,7 @@ class Kept(Struct, array_like=True):
 
     def tape_again(self) -> Tape:
         """Return the tape."""
-        tape = Tape()
-        tape.trades, tape.volume = self.trades, self.volume
+        tape = Tape(self.trades, self.volume)
         rows = {
             name: np.frombuffer(data, CANDLE if name.startswith("candles") else PRINT)
             for name, data in self.tape.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
@@ -13,7 +13,7 @@ from simlab.live.engine.log import Log
 from simlab.live.engine.orders import End, Order
 from simlab.live.engine.refusals import refused, unknown_order
 from simlab.live.engine.registry import Client, Registry, Session
-from simlab.live.protocol import Add, Cancel, Failure, Replace
+from simlab.live.protocol import Add, Cancel, Failure, NewOrder, Replace
 
 __all__ = ["Trading"]
 
@@ -76,7 +76,6 @@ class Trading:
         self._floor, self._registry, self._log, self._guest = floor, registry, log, guest
         self._intents: list[Intent] = []
         self._asked: list[tuple[Client, Intent | Failure]] = []
-        self._ids: set[tuple[int, int | str]] = set()
 
     def fail(self, client: Client, failure: Failure) -> None:
         """Answer with a failure, in its turn."""
@@ -85,54 +84,53 @@ class Trading:
     def add(self, client: Client, request: Add) -> None:
         """Enter an order at the next `flush`, unless the same was entered before."""
         it = request.order
-        account = self._account(client.session(request.session), it.agent_id)
-        if isinstance(account, Failure):
-            account.id = UNSET if it.id is None else it.id
-            return self.fail(client, account)
-        kind = _MARKET if it.type == "market" else _LIMIT
-        wrong = self._wrong(it.symbol_id, it.price is None and kind == _LIMIT)
-        if wrong is not None:
-            wrong.id = UNSET if it.id is None else it.id
-            return self.fail(client, wrong)
-        if it.id is not None:
-            if (account, it.id) in self._ids:
-                self.flush()
-            known = self._floor.orders.sent(account, it.id)
-            if known is not None:
-                self.flush()
-                client.answers.append(self._again(known))
-                return None
-            self._ids.add((account, it.id))
-        price = 0 if kind == _MARKET or it.price is None else it.price
+        session = client.sessions.get(request.session) or client.session(request.session)
+        account = session.account if it.agent_id is None else None
+        found = self._account(session, it.agent_id) if account is None else account
+        market = it.type == "market"
+        number = it.symbol_id - 1
+        if isinstance(found, Failure):
+            return self._fail_add(client, it, found)
+        listed = len(self._floor.simulation.spec.instruments)
+        if not 0 <= number < listed or (it.price is None and not market):
+            return self._fail_add(client, it, self._wrong(it))
+        price = 0 if market or it.price is None else it.price
+        kind = _MARKET if market else _LIMIT
         order = Order(
-            it.id, account, it.symbol_id - 1, _SIDES[it.side], kind, _TIMES[it.time_in_force],
-            int(it.post_only), price, it.qty,
+            it.id, found, number, _SIDES[it.side], kind, _TIMES[it.time_in_force], int(it.post_only), price,
+            it.qty,
         )  # fmt: skip
-        self._put(client, Intent(kind, order, price, it.qty))
+        known = self._floor.orders.expect(order)
+        if known is None:
+            intent = Intent(kind, order, price, it.qty)
+            self._intents.append(intent)
+            self._asked.append((client, intent))
+        else:
+            self.flush()
+            client.answers.append(self._again(known))
         return None
 
-    def _wrong(self, symbol_id: int, lacks_price: bool) -> Failure | None:
+    def _fail_add(self, client: Client, it: NewOrder, failure: Failure) -> None:
+        failure.id = UNSET if it.id is None else it.id
+        self.fail(client, failure)
+
+    def _wrong(self, it: NewOrder) -> Failure:
         count = len(self._floor.simulation.spec.instruments)
-        if not 1 <= symbol_id <= count:
+        if not 1 <= it.symbol_id <= count:
             return Failure(
                 Reason.UNKNOWN_INSTRUMENT.name,
-                f"symbol_id {symbol_id} is unknown; they are 1 to {count}",
+                f"symbol_id {it.symbol_id} is unknown; they are 1 to {count}",
                 field="order.symbol_id",
             )
-        if lacks_price:
-            return Failure(
-                "BAD_REQUEST", "order.price: a limit order needs one; or send a market order",
-                field="order.price",
-            )  # fmt: skip
-        return None
+        return Failure(
+            "BAD_REQUEST", "order.price: a limit order needs one; or send a market order", field="order.price"
+        )
 
     def _put(self, client: Client, intent: Intent) -> None:
         self._intents.append(intent)
         self._asked.append((client, intent))
 
     def _account(self, session: Session, agent_id: str | None) -> int | Failure:
-        if agent_id is None and session.account is not None:
-            return session.account
         account = self._registry.account(session, agent_id)
         if account is not None:
             return account
@@ -205,10 +203,10 @@ class Trading:
                 found = self._floor.orders.find(order_id)
             else:
                 found = None if account is None else self._floor.orders.sent(account, client_id or 0)
-            if found is not None or not self._intents:
+            if not self._intents or (found is not None and found.order_id):
                 return found
-            self.flush()
-        return None
+            self.flush()  # it may be among those that have no number yet
+        return found
 
     def flush(self) -> None:
         """Deliver what was gathered, and answer it."""
@@ -216,18 +214,17 @@ class Trading:
         if not asked:
             return
         self._asked, self._intents = [], []
-        self._ids.clear()
+        results: Iterator[Result] = iter(())
         if intents:
             self._log.before("ids", [it.order.id for it in intents if it.kind <= _MARKET])
-        results = iter(self._floor.enter(intents) if intents else ())
+            results = iter(self._floor.enter(intents))
         for client, what in asked:
-            if isinstance(what, Failure):
-                client.answers.append(what)
-            else:
-                client.answers.append(self._answer(what, next(results)))
+            client.answers.append(what if isinstance(what, Failure) else self._answer(what, next(results)))
 
     def _answer(self, intent: Intent, result: Result) -> Any:
         order = intent.order
+        if result.reason == Reason.UNKNOWN_ORDER:
+            return unknown_order(order, order.order_id)
         if result.reason:
             instrument = self._floor.simulation.spec.instruments[order.instrument]
             return refused(result.reason, order, instrument, price=intent.price, qty=intent.quantity)

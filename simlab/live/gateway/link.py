@@ -143,9 +143,11 @@ class Link:
             raise EngineAwayError(sent=False)
         if len(self._waiting) >= _MOST_WAITING:
             raise RefusedError("QUEUE_FULL", f"{_MOST_WAITING} requests wait for the engine; try again later")
-        if not self._lines:
-            self._loop.call_soon(self._write)
         self._lines.append(_encode(request))
+        if not self._waiting:  # nobody else is asking: at once
+            self._write()
+        elif len(self._lines) == 1:
+            self._loop.call_soon(self._write)
         self._waiting.append((answered, time.perf_counter()))
 
     async def request(self, action: str, **fields: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 from uvicorn.config import Config
@@ -30,6 +31,8 @@ _QUIET_S = 20.0
 """A client that sent nothing for this long is asked whether it is there."""
 _GONE_S = 60.0
 """One that sent nothing for this long, not even an answer to that, is gone."""
+_SYSTEM_BYTES = 128 * 1024
+"""What the system may hold for a client before it waits in this process."""
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
@@ -71,6 +74,9 @@ class Socket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        # What the system holds back for a client that does not read counts as well, so it holds little.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(SOL_SOCKET, SO_SNDBUF, min(_SYSTEM_BYTES, self._lobby.limits.listener_bytes))
         self._connections.add(self)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from simlab.analysis.compare import INDEXED, drawn_for
 from simlab.analysis.libraries import library
 from simlab.config.sweep import MOST_RUNS, SweepConfig, VariedConfig
 from simlab.errors import ConfigError
+
+_BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 __all__ = ["changes_of", "make_plan", "plan_digest", "points_of"]
 
@@ -69,14 +72,20 @@ def points_of(config: SweepConfig) -> pd.DataFrame:
         return _frame(list(itertools.product(*values)), names)
     if design.kind == "list":
         return _listed(config, names)
-    generator = np.random.Generator(np.random.PCG64(design.seed))
-    samples = design.samples or 0
-    if design.kind == "random":
-        shares = generator.random((samples, len(names)))
-    else:
-        shares = library("scipy.stats.qmc").LatinHypercube(len(names), rng=generator).random(samples)
+    shares = np.minimum(_shares(design.kind, len(names), design.samples or 0, design.seed), _BELOW_ONE)
     columns = [spread(config.parameters[name], shares[:, i]) for i, name in enumerate(names)]
     return _frame(list(zip(*columns, strict=True)), names)
+
+
+def _shares(kind: str, count: int, samples: int, seed: int) -> NDArray[np.float64]:
+    """Return samples in the unit cube, (n, count)."""
+    if kind in INDEXED:
+        return drawn_for(kind, count, samples, seed)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    if kind == "random":
+        return generator.random((samples, count))
+    found = library("scipy.stats.qmc").LatinHypercube(count, rng=generator).random(samples)
+    return np.asarray(found, float)
 
 
 def spread(varied: VariedConfig, shares: NDArray[np.float64]) -> list[Any]:

@@ -246,6 +246,7 @@ def _together(made: Sweep, store: Store) -> pd.DataFrame:
         "place": store.place,
         "parameters": list(made.config.parameters),
         "measures": measures,
+        "design": made.config.design.model_dump(mode="json"),
         "left_out": made.plan.attrs.get("left_out", 0),
     }
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import math
 import tempfile
 import traceback
@@ -19,6 +21,13 @@ from simlab.runner.run import Outcome, execute
 __all__ = ["FAILED", "FINISHED", "Task", "carry_out", "summary_measures"]
 
 FINISHED, FAILED = "finished", "failed"
+
+_FACT = "fact "
+"""Before the name of a stylised fact, whose estimate is a measure; ``fact count`` is how many are shown."""
+
+_COLLECTED_EVERY = 8
+_MADE = itertools.count()
+"""Runs that this process has made."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,8 @@ def carry_out(task: Task) -> dict[str, Any]:
 
     What goes wrong is told in the row and raises nothing, so that the other runs go on.
     """
+    if next(_MADE) % _COLLECTED_EVERY == 0:
+        gc.collect()  # a market is a circle of objects: without this its tables wait for the collector
     row: dict[str, Any] = {"run": task.run, "status": FINISHED, "error": None}
     try:
         config = load(task.experiment, set=task.changes, seed=task.seed)
@@ -58,13 +69,13 @@ def carry_out(task: Task) -> dict[str, Any]:
 def _made(task: Task, config: ExperimentConfig) -> dict[str, Any]:
     if task.folder is not None:
         outcome = execute(config, out=task.folder)
-        return _facts(outcome) | _chosen(task, _recorded(outcome, task.warmup))
+        return _facts(outcome) | _chosen(task, _recorded(outcome, task))
     if not _needs_recording(task):
         outcome = execute(config, record=False)
         return _facts(outcome) | _chosen(task, summary_measures(outcome))
     with tempfile.TemporaryDirectory(prefix="simlab-sweep-") as folder:
         outcome = execute(config, out=folder)
-        return _facts(outcome) | _chosen(task, _recorded(outcome, task.warmup)) | {"run_dir": None}
+        return _facts(outcome) | _chosen(task, _recorded(outcome, task)) | {"run_dir": None}
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
@@ -73,10 +84,16 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in names} | {"run_dir": folder}
 
 
-def _recorded(outcome: Outcome, warmup: int) -> dict[str, float]:
+def _recorded(outcome: Outcome, task: Task) -> dict[str, float]:
     if outcome.run_dir is None:
         raise AnalysisError("the experiment records nothing; leave recording.enabled at true")
-    return run_measures(open_run(Path(outcome.run_dir)), warmup)
+    run = open_run(Path(outcome.run_dir))
+    found = run_measures(run, task.warmup)
+    if any(name.startswith(_FACT) for name in task.measures):
+        card = run.facts()
+        found |= {f"{_FACT}{row.fact}": float(row.estimate) for row in card.itertuples()}
+        found[f"{_FACT}count"] = float((card["verdict"] == "shown").sum())
+    return found
 
 
 def _needs_recording(task: Task) -> bool:
@@ -106,7 +123,7 @@ def summary_measures(outcome: Outcome) -> dict[str, float]:
 def _chosen(task: Task, found: Mapping[str, float]) -> dict[str, float]:
     """Return the measures asked for; NaN for one that could not be measured in this run."""
     for name in task.measures:
-        if name not in found and not name.startswith(tuple(UNITS)):
+        if name not in found and not name.startswith((*UNITS, _FACT)):
             known = did_you_mean(name, list(found), otherwise="the measures are")
             raise AnalysisError(f"there is no measure {name!r}{known}")
     return {name: found.get(name, math.nan) for name in task.measures or found}

@@ -6,6 +6,7 @@ import json
 import pickle
 import random
 import re
+import subprocess
 import sys
 from typing import Any
 
@@ -278,7 +279,7 @@ def test_ten_thousand_decisions_take_no_more_than_a_hundred() -> None:
 @pytest.fixture(autouse=True)
 def _quiet(recwarn: pytest.WarningsRecorder) -> Any:
     yield
-    assert not [it for it in recwarn if "random" in str(it.message)]
+    assert not [str(it.message) for it in recwarn if "random" in str(it.message)]
 
 
 def test_a_missing_package_is_told_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,3 +287,8 @@ def test_a_missing_package_is_told_before_the_run(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "langgraph.graph", None)
     with pytest.raises(LlmError, match=r"not installed \(langgraph.graph\); .*simlab\[llm\]"):
         LanguageModels(llm={"model": "m"})
+
+
+def test_to_import_what_is_needed_draws_from_no_global_generator() -> None:
+    code = "import random; from simlab.agents.llm.graph import prepare; before = random.getstate(); prepare()"
+    subprocess.run([sys.executable, "-c", f"{code}; assert random.getstate() == before"], check=True)

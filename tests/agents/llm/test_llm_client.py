@@ -190,7 +190,9 @@ def test_a_proxy_is_not_asked_for_what_is_on_this_machine(
         ("0.5", 0.5, 0.5),
         ("-1", 0, 0),
         ("soon", None, None),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3600, 3000),
+        pytest.param(
+            format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3600, 3000, id="in an hour"
+        ),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
         ("Wed, 21 Oct 2015 07:28:00 -0000", 0, 0),
     ],

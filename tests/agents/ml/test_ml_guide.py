@@ -51,7 +51,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_the_page_does_what_it_says(printed: list[str]) -> None:
     decision, comparison, _ = printed
-    assert re.match(r"(buy|sell) \d+ at \d+.* \{'features': \{'spread': ", decision)
+    assert re.match(r"(buy|sell) \d+ at \d+.* \{'fall': .*'features': \{'spread': ", decision)
     assert re.fullmatch(r"\d+ more an agent, 95% interval -?\d+ to \d+\n", comparison)
 
 

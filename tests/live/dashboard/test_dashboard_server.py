@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from page import Page
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -197,11 +198,25 @@ def test_a_browser_gives_the_token_once_and_keeps_a_cookie(locked: str) -> None:
         assert client.get("/health").status_code == 502  # let in, and the gateway is down
 
 
+def test_a_person_is_asked_for_the_token_and_comes_in(locked: str, page: Page) -> None:
+    page.open(locked)
+    page.until("document.getElementById('unlock').open")
+    page.fill("#unlock", token="guess")
+    page.click("#unlock button")
+    page.shows("#unlock-problem", "this is not the token")
+    page.fill("#unlock", token=TOKEN)
+    page.click("#unlock button")
+    page.until("!document.getElementById('unlock').open")
+    page.shows("#lost", "the gateway at 127.0.0.1:1 does not answer")  # let in, and the gateway is down
+    assert page.run("return document.cookie + Object.values(localStorage)") == ""
+
+
 def test_frames_pass_as_they_are_and_so_does_the_end() -> None:
     async def run() -> None:
         async with gateway(_echo) as port:
             with dashboard(port) as (address, _):
                 async with connect(f"ws://{address}/ws", proxy=None, max_size=None) as page:
+                    frames: list[str | bytes]
                     frames = ['{"type": "ping"}', "\u00e9\u4e16\U0001f642", b"\x00\xff", "", "x" * 90_000]
                     for frame in frames:
                         await page.send(frame)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from engine_process import MARKET, Engine, Line, engine_of
 
+collect_ignore = ["conftest.py"]
+
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:

@@ -82,3 +82,155 @@ def test_the_answer_comes_before_its_events(line: Line) -> None:
     answer, event = line.read(), line.read()
     assert (answer["status"], event["event"], event["session"]) == ("success", "accepted", 3)
     line.ask("cancel_all", session=3)
+
+
+def test_several_connections_may_trade_for_one_agent(engine: Engine, line: Line) -> None:
+    token = line.ask("register", agent_id="shared")["session_token"]
+    with engine.line() as other, engine.line() as third:
+        joined = other.ask("register", agent_id="shared", session_token=token, join=True)
+        assert (joined["session_token"], joined["resumed"]) == (token, True)
+        order_id = line.add(0, 9_000, 2)["order_id"]
+        assert other.ask("replace", order_id=order_id, qty=1)["remaining"] == 1
+        assert third.ask("register", agent_id="shared", session_token="no", join=True)["code"] == "BAD_TOKEN"
+        other.ask("subscribe", channels=["orders"])
+        assert line.ask("cancel", order_id=order_id)["cancelled"] == 1
+        assert other.event("cancelled")["session"] == 0
+        third.ask("register", agent_id="shared", session_token=token)
+        assert line.add(0, 9_000, 1, agent_id="shared")["code"] == "NOT_YOURS"
+        assert other.add(0, 9_000, 1, agent_id="shared")["code"] == "NOT_YOURS"
+
+
+def test_candles_and_trades_are_those_of_the_tape(engine: Engine, line: Line) -> None:
+    with engine.line() as other:
+        before = line.ask("metrics")
+        prices = [10_000, 10_010, 9_990, 10_005]
+        for price in prices:
+            line.add(1, price, 2)
+            assert other.add(0, price, 2)["state"] == "filled"
+        trades = line.ask("trades", symbol_id=1, limit=4)["trades"]
+        assert [it["price"] for it in trades] == prices
+        candles = line.ask("candles", symbol_id=1, interval=3600)["candles"]
+        assert candles[-1][4] == 10_005
+        assert candles[-1][2] >= 10_010
+        assert candles[-1][3] <= 9_990
+        after = line.ask("metrics")
+        assert after["total_trades"] - before["total_trades"] == 4
+        assert after["total_volume"] - before["total_volume"] == 8
+        assert sum(it[5] for it in candles) == after["total_volume"]
+        seconds = line.ask("candles", symbol_id=1, interval=1)["candles"]
+        assert sum(it[5] for it in seconds) == after["total_volume"]
+
+
+def test_a_connection_has_so_many_sessions(engine: Engine, line: Line) -> None:
+    most = 2 * 2_000
+    line.send(*({"action": "account", "session": n} for n in range(most + 2)))
+    answers = [line.answer() for _ in range(most + 2)]
+    assert [it["status"] for it in answers] == ["success"] * most + ["error"] * 2
+    assert answers[-1]["code"] == "LIMIT"
+    assert line.ask("close_session", session=1)["session"] == 1
+    assert line.ask("account", session=most)["status"] == "success"
+
+
+def test_an_order_that_is_cancelled_at_once_is_gone(line: Line) -> None:
+    order = {"id": "brief", "side": 0, "price": 9_000, "qty": 2}
+    line.send({"action": "add", "order": order}, {"action": "cancel", "id": "brief"}, {"action": "snapshot"})
+    assert line.answer()["state"] == "resting"
+    assert line.answer()["cancelled"] == 2
+    assert line.answer()["bids"] == []
+
+
+def test_an_order_is_replaced_by_its_whole_quantity(engine: Engine, line: Line) -> None:
+    order = line.add(1, 10_050, 10)["order_id"]
+    with engine.line() as other:
+        other.add(0, 10_050, 4)
+    replaced = line.ask("replace", order_id=order, price=10_060, qty=5)
+    assert (replaced["price"], replaced["filled"], replaced["remaining"]) == (10_060, 4, 1)
+    assert line.ask("snapshot")["asks"] == [[10_060, 1, 1]]
+    assert line.ask("replace", order_id=order, qty=4)["code"] == "INVALID_QUANTITY"
+    assert line.ask("cancel", order_id=order)["cancelled"] == 1
+    assert line.ask("replace", order_id=order, qty=9)["code"] == "UNKNOWN_ORDER"
+
+
+def test_a_created_agent_belongs_to_the_first_who_registers(engine: Engine, line: Line) -> None:
+    with engine.line() as other:
+        other.ask("subscribe", channels=["agents"])
+        agent = line.ask("create_agent", name="Made", personality="calm", starting_capital=500)["agent"]
+        assert other.event("agent_created")["agent"]["name"] == "Made"
+        assert (agent["cash"], agent["connected"]) == (500, False)
+        assert other.ask("register", agent_id=agent["agent_id"])["resumed"]
+        assert line.ask("register", agent_id=agent["agent_id"])["code"] == "AGENT_TAKEN"
+
+
+def test_an_instrument_comes_and_goes(line: Line) -> None:
+    new = {"ticker": "NEW", "initial_price": 500, "tick_size": 5, "industry": "anvils"}
+    symbol = line.ask("add_instrument", instrument=new)["symbol_id"]
+    assert line.add(0, 495, 1, symbol_id=symbol)["state"] == "resting"
+    listed = {it["symbol_id"]: it for it in line.ask("list_instruments")["instruments"]}
+    assert (listed[symbol]["industry"], listed[symbol]["listed"]) == ("anvils", True)
+    line.ask("remove_instrument", symbol_id=symbol)
+    assert line.ask("snapshot", symbol_id=symbol)["bids"] == []
+    assert line.add(0, 495, 1, symbol_id=symbol)["code"] == "DELISTED"
+    assert line.ask("add_instrument", instrument=new)["code"] == "BAD_REQUEST"
+
+
+def test_news_reach_who_listens_and_can_be_asked_for(engine: Engine, line: Line) -> None:
+    with engine.line() as other:
+        other.ask("subscribe", channels=["news"])
+        published = line.ask("publish", headline="Up", content="<b>", sentiment=0.5, symbol_id=1)["news"]
+        assert other.event("news")["news"] == published
+        assert line.ask("news", limit=1)["news"] == [published]
+        assert (published["symbol_id"], published["content"]) == (1, "<b>")
+
+
+def test_pause_step_and_speed(line: Line) -> None:
+    began = line.ask("pause")["step"]
+    line.ask("subscribe", channels=["market"], interval_ms=1)
+    line.ask("step", n=3)
+    line.until(began + 3)
+    assert line.ask("ping")["step"] == began + 3
+    assert line.ask("speed", steps_per_second="max")["steps_per_second"] == "max"
+    line.ask("resume")
+    line.until(began + 100)
+    assert line.ask("pause")["paused"]
+
+
+def test_who_wants_it_so_is_cancelled_when_gone(engine: Engine, line: Line) -> None:
+    with engine.line() as other:
+        other.ask("register", agent_id="gone", cancel_on_disconnect=True)
+        other.add(0, 9_000, 1)
+        line.ask("subscribe", channels=["orders"])
+    event = line.event("cancelled")
+    assert (event["agent_id"], event["reason"]) == ("gone", "REQUESTED")
+    assert line.ask("snapshot")["bids"] == []
+
+
+def test_a_guest_that_is_gone_leaves_nothing_to_the_next(engine: Engine, line: Line) -> None:
+    line.ask("subscribe", channels=["orders"])
+    with engine.line() as other:
+        other.add(0, 9_000, 1, id="theirs")
+    line.event("cancelled")
+    with engine.line() as other:
+        assert "duplicate" not in other.add(0, 9_000, 1, id="theirs")
+        assert len(other.ask("orders")["orders"]) == 1
+
+
+def test_sessions_of_one_connection_are_strangers(line: Line) -> None:
+    order = line.add(0, 9_000, 1, session=1)["order_id"]
+    assert line.ask("cancel", order_id=order, session=2)["code"] == "NOT_YOURS"
+    line.ask("register", agent_id="in-one", session=1)
+    assert line.ask("add", session=2, order={"side": 0, "price": 5, "qty": 1, "agent_id": "in-one"})[
+        "code"
+    ] == ("NOT_YOURS")
+    line.ask("close_session", session=1)
+    assert line.ask("snapshot")["bids"] == []
+
+
+def test_metrics_count(line: Line) -> None:
+    before = line.ask("metrics")
+    line.add(0, 9_000, 1)
+    line.add(1, 9_000, 1, session=1)
+    after = line.ask("metrics")
+    assert after["total_orders"] == before["total_orders"] + 2
+    assert after["total_trades"] == before["total_trades"] + 1
+    assert after["total_volume"] == before["total_volume"] + 1
+    assert {"queue", "match", "journal", "total"} <= set(after["latency_ms"])

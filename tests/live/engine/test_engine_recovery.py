@@ -156,3 +156,19 @@ def test_a_journal_that_tells_another_story_is_refused(tmp_path: Path) -> None:
     manifest = engine.run_dir / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"event_log_hash": "', '"event_log_hash": "0', 1))
     assert not replay_run(engine.run_dir).same
+
+
+def test_a_market_is_stopped_between_two_steps_however_long_one_takes(tmp_path: Path) -> None:
+    crowd = {
+        "noise": {"strategy": "noise", "count": 50_000, "account": {"cash": 10_000_000, "inventory": 100}}
+    }
+    with engine_of(tmp_path, MARKET | {"populations": crowd}, "--set", "live.steps_per_second=max") as engine:
+        with engine.line() as line:
+            line.until(2)
+            assert line.add(0, 5_000, 1)["status"] == "success"
+            assert line.ask("metrics")["latency_ms"]["step_slice"]["p50"] > 0
+        assert engine.stop() == 0
+    found = replay_run(engine.run_dir)
+    assert found.recorded_hash is not None
+    assert found.same
+    assert simlab.open(engine.run_dir).reached == found.step

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import httpx
 import yaml
 from websockets.sync.client import ClientConnection, connect
 
-WAIT_S = 60
+WAIT_S = 120
 """How long anything may take before a test fails: machines are slow, but nothing is waited for that long."""
 MARKET: dict[str, Any] = {
     "steps": 1_000_000,
@@ -29,6 +29,7 @@ MARKET: dict[str, Any] = {
         "engine": {"port": 0},
         "gateway": {"port": 0, "interval_ms": 20},
         "seats": {"count": 300},
+        "journal": {"checkpoint_s": 86_400},
         "limits": {"message_bytes": 2_000, "listener_bytes": 50_000},
     },
 }
@@ -37,9 +38,11 @@ MARKET: dict[str, Any] = {
 class Part:
     """One process of a market."""
 
-    def __init__(self, part: str, file: Path, *settings: str, **environment: str) -> None:
+    def __init__(
+        self, part: str, file: Path, *settings: str, options: Sequence[str] = (), **environment: str
+    ) -> None:
         command = [sys.executable, "-m", "simlab.cli", "live", str(file), "--part", part]
-        command += ["--out", str(file.parent)]
+        command += ["--out", str(file.parent), *options]
         for setting in settings:
             command += ["--set", setting]
         self.process = subprocess.Popen(
@@ -120,7 +123,7 @@ class Market:
 
     @contextmanager
     def client(self, **options: Any) -> Iterator[Client]:
-        with connect(f"ws://{self.gateway.address}/ws", proxy=None, **options) as socket:
+        with connect(f"ws://{self.gateway.address}/ws", proxy=None, max_queue=None, **options) as socket:
             yield Client(socket)
 
     def close(self) -> None:

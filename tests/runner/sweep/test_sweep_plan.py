@@ -110,7 +110,7 @@ def test_points_that_break_a_constraint_are_left_out_and_counted() -> None:
         ({"parameters": {"seed": [1, 2]}}, "seeds are given by `seeds`"),
         ({"parameters": {TICK: [1], "t": {"path": TICK, "values": [2]}}}, "varies twice"),
         ({"seeds": [1, 1]}, "a seed is there twice"),
-        ({"design": "random"}, "samples go with random"),
+        ({"design": "random"}, "samples go with designs"),
         ({"design": {"kind": "random", "samples": 3}}, "needs parameters that vary"),
         ({"parameters": {TICK: {"uniform": [2, 1]}}}, "low below high"),
         ({"paramters": {}}, "parameters"),

@@ -34,6 +34,16 @@ export class Connection extends EventTarget {
     socket.onclose = (event) => this.#lost(socket, event.reason);
   }
 
+  /** Leave, until `open` is called. */
+  close() {
+    clearTimeout(this.#timer);
+    clearInterval(this.#watch);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    this.#become("connecting");
+  }
+
   /** Send a message; false when there is nobody to hear it. */
   send(message) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;

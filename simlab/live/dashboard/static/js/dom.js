@@ -32,7 +32,7 @@ export function rows(body, items, create, fill) {
 
 /** One stop of the Tab key for a group of buttons; arrows, Home and End move inside it. */
 export function roving(group, selector) {
-  const members = () => Array.from(group.querySelectorAll(selector)).filter((it) => !it.disabled);
+  const members = () => Array.from(group.querySelectorAll(selector)).filter((it) => !it.hidden);
   const steps = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
   group.addEventListener("keydown", (event) => {
     const all = members();

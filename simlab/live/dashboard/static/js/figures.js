@@ -58,6 +58,7 @@ class Figure {
   async show() {
     this.dress();
     await Bokeh.Plotting.show(this.plot, this.target);
+    unreachable(this.target);
     dark.addEventListener("change", () => this.dress());
   }
 
@@ -79,6 +80,14 @@ class Figure {
 
   tell(text) {
     this.target.setAttribute("aria-label", text);
+  }
+}
+
+/** Take a figure out of the order of the Tab key: it is a picture, and its label says what it shows. */
+function unreachable(root) {
+  for (const node of root.querySelectorAll("*")) {
+    if (node.tabIndex >= 0) node.tabIndex = -1;
+    if (node.shadowRoot) unreachable(node.shadowRoot);
   }
 }
 
@@ -119,7 +128,7 @@ export class CandleFigure extends Figure {
     });
     this.fillGlyphs = plot.scatter({
       source: this.fills.source, x: { field: "x" }, y: { field: "price" }, size: 11,
-      marker: { field: "marker" }, fill_color: { field: "colour" }, line_color: "#ffffff", line_width: 1.5,
+      marker: { field: "marker" }, fill_color: { field: "colour" }, line_width: 1.5,
     });
     plot.add_tools(new Bokeh.HoverTool({
       renderers: [bodies],
@@ -130,6 +139,11 @@ export class CandleFigure extends Figure {
       ],
       formatters: { "@x": "datetime" },
     }));
+  }
+
+  dress() {
+    super.dress();
+    this.fillGlyphs.glyph.line_color = this.colours.ink;
   }
 
   /** Draw the latest `most` bars of `interval` seconds. */

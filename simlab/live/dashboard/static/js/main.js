@@ -41,6 +41,10 @@ connection.addEventListener("state", () => {
 });
 connection.open();
 
+/** A page that a browser keeps for the Back button does not hold an agent. */
+addEventListener("pagehide", () => connection.close());
+addEventListener("pageshow", (event) => { if (event.persisted) connection.open(); });
+
 /** Ask for the token: the server keeps it as a cookie that no script reads. */
 function unlock() {
   const dialog = byId("unlock");

@@ -7,6 +7,8 @@ import { fillPositions } from "./ticket.js";
 
 const ROW = 30;
 const SPARE = 4;
+const MOST = 30;
+const AGAIN_MS = 2000;
 
 export class Agents {
   #sort = "pnl";
@@ -116,36 +118,52 @@ function spark(canvas, values) {
   pen.stroke();
 }
 
-/** One agent in a dialog: portfolio, orders, trades, and what it decided with its reasons. */
+/** One agent in a dialog, kept up to date while it is open: portfolio, orders, trades, decisions with reasons. */
 class Details {
+  #shown = null;
+  #timer = null;
+
   constructor(store) {
     this.store = store;
     this.dialog = byId("agent");
+    this.dialog.addEventListener("close", () => this.#close());
   }
 
-  async open(id) {
+  open(id) {
     const agent = this.store.agents.find((it) => it.agent_id === id);
     say(byId("agent-name"), agent?.name ?? id);
     say(byId("agent-kind"), agent?.personality ?? "");
     for (const part of ["positions", "orders", "trades", "decisions"]) byId(`agent-${part}`).replaceChildren();
     this.#money(agent);
     say(byId("agent-note"), "Reading\u2026");
+    this.#shown = id;
     this.dialog.showModal();
+    this.#read();
+  }
+
+  #close() {
+    this.#shown = null;
+    clearTimeout(this.#timer);
+  }
+
+  async #read() {
+    const id = this.#shown;
     const path = `/api/agents/${encodeURIComponent(id)}`;
-    const ask = (part) => get(`${path}/${part}`).catch((refused) => refused);
-    const [portfolio, orders, trades, decisions] = await Promise.all(
-      ["portfolio", "orders", "trades?limit=30", "decisions?limit=30"].map(ask),
-    );
-    const failed = [portfolio, orders, trades].find((it) => it instanceof Error);
-    say(byId("agent-note"), failed ? failed.message : "");
-    if (!(portfolio instanceof Error)) {
-      this.#money(portfolio);
-      const held = Object.values(portfolio.positions ?? {}).filter((it) => it.quantity !== 0);
-      fillPositions(byId("agent-positions"), held, this.store);
-    }
-    if (!(orders instanceof Error)) this.#orders(listOf(orders, "orders"));
-    if (!(trades instanceof Error)) this.#trades(listOf(trades, "trades"), id);
-    this.#decisions(decisions instanceof Error ? [] : listOf(decisions, "decisions"));
+    const parts = ["portfolio", "orders", `trades?limit=${MOST}`, `decisions?limit=${MOST}`];
+    const read = await Promise.all(parts.map((part) => get(`${path}/${part}`))).catch((refused) => refused);
+    if (this.#shown !== id) return;
+    say(byId("agent-note"), read instanceof Error ? read.message : "");
+    if (!(read instanceof Error)) this.#show(id, ...read);
+    this.#timer = setTimeout(() => this.#read(), AGAIN_MS);
+  }
+
+  #show(id, portfolio, orders, trades, decisions) {
+    this.#money(portfolio);
+    const held = Object.values(portfolio.positions).filter((it) => it.quantity !== 0);
+    fillPositions(byId("agent-positions"), held, this.store);
+    this.#orders(listOf(orders, "orders"));
+    this.#trades(listOf(trades, "trades"), id);
+    this.#decisions(listOf(decisions, "decisions"));
   }
 
   #money(it) {
@@ -157,7 +175,7 @@ class Details {
   }
 
   #orders(orders) {
-    rows(byId("agent-orders"), orders.slice(-30).reverse(), () => cells(5), (row, it) => {
+    rows(byId("agent-orders"), orders.slice(-MOST).reverse(), () => cells("", "", "number", "number", ""), (row, it) => {
       const texts = [this.store.ticker(it.symbol_id), it.side?.toLowerCase(),
         it.price === null ? "market" : number(it.price, this.store.decimals(it.symbol_id)),
         `${number(it.filled)} of ${number(it.quantity)}`, it.status];
@@ -167,7 +185,7 @@ class Details {
 
   #trades(trades, agent) {
     const latest = [...trades].sort((a, b) => b.sequence - a.sequence);
-    rows(byId("agent-trades"), latest, () => cells(5), (row, it) => {
+    rows(byId("agent-trades"), latest, () => cells("", "", "", "number", "number"), (row, it) => {
       const texts = [time(moment(it.timestamp)), this.store.ticker(it.symbol_id), sideOf(it, agent),
         number(it.price, this.store.decimals(it.symbol_id)), short(it.quantity)];
       texts.forEach((text, place) => say(row.children[place], text));
@@ -176,11 +194,18 @@ class Details {
 
   #decisions(decisions) {
     byId("agent-no-decisions").hidden = decisions.length > 0;
-    const list = byId("agent-decisions");
-    list.replaceChildren(...decisions.map((it) => make("li", {},
-      make("strong", { textContent: `${it.step !== undefined ? `step ${number(it.step)}: ` : ""}${it.action ?? ""}` }),
-      make("span", { textContent: ` ${it.reason ?? it.reasoning ?? ""}` }))));
+    const latest = [...decisions].reverse();
+    rows(byId("agent-decisions"), latest, () => make("li", {}, make("div", { className: "headline" }), make("p"),
+      make("div", { className: "muted meta" })), (item, it) => {
+      const [action, reason, meta] = item.children;
+      say(action, it.action);
+      say(reason, it.reason);
+      reason.hidden = !it.reason;
+      const parts = [`step ${number(it.step)}`, time(moment(it.timestamp)), it.strategy];
+      if (it.order_ids.length > 0) parts.push(`order ${it.order_ids.join(", ")}`);
+      say(meta, parts.filter(Boolean).join(" \u00b7 "));
+    });
   }
 }
 
-const cells = (count) => make("tr", {}, ...Array.from({ length: count }, () => make("td")));
+const cells = (...classes) => make("tr", {}, ...classes.map((className) => make("td", { className })));

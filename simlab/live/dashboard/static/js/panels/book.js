@@ -14,7 +14,6 @@ export class Book {
     for (const side of ["asks", "bids"]) {
       rows(byId(side), Array(LEVELS).fill(null), () => this.#level(side), () => {});
     }
-    byId("bids").querySelector("button").tabIndex = 0;
     roving(byId("ladder"), "button");
     const ladder = painter.add(byId("ladder"), 250, () => this.#ladder());
     const tape = painter.add(byId("tape"), 500, () => this.#tape());
@@ -23,7 +22,7 @@ export class Book {
   }
 
   #level(side) {
-    const price = make("button", { className: "plain", type: "button", tabIndex: -1, disabled: true });
+    const price = make("button", { className: "plain", type: "button", tabIndex: -1, hidden: true });
     price.addEventListener("click", () => this.take(side === "asks" ? "buy" : "sell", Number(price.dataset.price)));
     const size = make("td", { className: "number size" }, make("span", { className: "bar" }), make("span"));
     const orders = make("td", { className: "number muted" });
@@ -45,6 +44,10 @@ export class Book {
     }
     this.#side(byId("asks"), [...Array(LEVELS - asks.length).fill(null), ...asks], most, decimals, mine);
     this.#side(byId("bids"), [...bids, ...Array(LEVELS - bids.length).fill(null)], most, decimals, mine);
+    if (!byId("ladder").querySelector("button[tabindex='0']:not([hidden])")) {
+      const first = byId("bids").querySelector("button:not([hidden])") ?? byId("asks").querySelector("button:not([hidden])");
+      if (first) first.tabIndex = 0;
+    }
     const spread = asks.length && bids.length ? asks.at(-1).price - bids[0].price : null;
     say(byId("spread-now"), number(spread, decimals));
   }
@@ -55,7 +58,7 @@ export class Book {
       const [price, size, orders] = row.children;
       const button = price.firstChild;
       const [bar, quantity] = size.children;
-      if (button.disabled !== (level === null)) button.disabled = level === null;
+      if (button.hidden !== (level === null)) button.hidden = level === null;
       toggle(row, "mine", level !== null && mine.has(level.price.toFixed(decimals)));
       say(button, level ? number(level.price, decimals) : "");
       say(quantity, level ? number(level.quantity) : "");

@@ -10,6 +10,8 @@ const LEADERS = 10;
 export class Engine {
   #paused = null;
   #killed = false;
+  /** Counts what was asked of the pace, so that an answer from before is not taken for what holds now. */
+  #acts = 0;
 
   constructor(store, painter, connection) {
     this.store = store;
@@ -17,8 +19,8 @@ export class Engine {
     connection.addEventListener("state", () => this.#state());
     setInterval(() => this.#state(), 1000);
     byId("retry").addEventListener("click", () => connection.open());
-    byId("pause").addEventListener("click", () => this.#pace(this.#paused ? "resume" : "pause"));
-    byId("step").addEventListener("click", () => this.#pace("step"));
+    byId("pause").addEventListener("click", () => this.#ask(this.#paused ? "resume" : "pause"));
+    byId("step").addEventListener("click", () => this.#ask("step"));
     byId("kill").addEventListener("click", () => this.#kill());
     byId("go-on").addEventListener("click", () => this.#goOn());
     byId("speed").addEventListener("change", (event) => this.#speed(event.target.value));
@@ -29,11 +31,13 @@ export class Engine {
   async poll() {
     if (document.hidden || this.connection.state !== "open") return;
     const some = (path) => get(path).catch(() => null);
+    const acts = this.#acts;
     const [health, performance, leaders] = await Promise.all(
       ["/health", "/api/performance", "/api/leaderboard"].map(some),
     );
     if (health) this.#health(health);
     if (performance) this.#performance(performance);
+    if (performance && acts === this.#acts) this.#pace(performance);
     if (leaders) this.#leaders(listOf(leaders, "leaderboard"));
   }
 
@@ -78,8 +82,11 @@ export class Engine {
     show("uptime", duration(it.uptime_seconds));
     if (it.step !== undefined) show("step-now", number(it.step));
     this.#latency(it.latency_ms);
-    if (it.paused !== undefined) this.#setPaused(it.paused);
-    this.#showSpeed(it.steps_per_second);
+  }
+
+  #pace({ paused, steps_per_second: speed }) {
+    if (paused !== undefined) this.#setPaused(paused);
+    this.#showSpeed(speed);
   }
 
   #latency(legs) {
@@ -107,8 +114,8 @@ export class Engine {
   }
 
   #setPaused(paused) {
+    if (this.#paused && !paused) this.#killed = false;
     this.#paused = paused;
-    if (!paused) this.#killed = false;
     say(byId("pause"), paused ? "Resume" : "Pause");
     byId("step").disabled = !paused;
     byId("halted").hidden = !paused;
@@ -126,7 +133,8 @@ export class Engine {
     select.value = value;
   }
 
-  async #pace(what, body = {}) {
+  async #ask(what, body = {}) {
+    this.#acts += 1;
     try {
       await post(`/api/market/${what}`, body);
       if (what === "pause" || what === "resume") this.#setPaused(what === "pause");
@@ -139,13 +147,13 @@ export class Engine {
   }
 
   async #speed(value) {
-    await this.#pace("speed", { steps_per_second: value === "max" ? value : Number(value) });
+    await this.#ask("speed", { steps_per_second: value === "max" ? value : Number(value) });
   }
 
   /** Stop at once, unasked; going on is what is asked about. */
   async #kill() {
     this.#killed = true;
-    if (!(await this.#pace("pause"))) this.#killed = false;
+    if (!(await this.#ask("pause"))) this.#killed = false;
     else byId("go-on").focus();
   }
 
@@ -155,6 +163,6 @@ export class Engine {
       say(byId("question-yes"), "Go on");
       if (!(await confirmed(byId("question")))) return;
     }
-    await this.#pace("resume");
+    await this.#ask("resume");
   }
 }

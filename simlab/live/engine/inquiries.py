@@ -1,0 +1,136 @@
+"""Answer requests that only look, for anybody who asks: nothing changes by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from simlab.config.live import SeatsConfig
+from simlab.core.types import Reason
+from simlab.live import protocol as ask
+from simlab.live.engine.floor import Floor
+from simlab.live.engine.reading import (
+    Listing,
+    agent_view,
+    book_view,
+    candle_rows,
+    holdings,
+    instrument_view,
+    order_view,
+    trade_rows,
+)
+from simlab.live.engine.registry import Agent, Client, Registry, Session
+from simlab.live.protocol import Failure
+
+__all__ = ["Inquiries"]
+
+
+class Inquiries:
+    """Where a market can be asked how it is.
+
+    Parameters
+    ----------
+    floor : Floor
+    registry : Registry
+    seats : SeatsConfig
+    listings : list of Listing
+        How its instruments are called; it grows with them.
+    """
+
+    def __init__(self, floor: Floor, registry: Registry, seats: SeatsConfig, listings: list[Listing]) -> None:
+        self._floor, self._registry, self._seats, self._listings = floor, registry, seats, listings
+        self.answers: dict[type, Callable[[Client, Session, Any], dict[str, Any] | Failure]] = {
+            ask.Snapshot: self._snapshot,
+            ask.ListInstruments: self._list_instruments,
+            ask.Agents: self._agents,
+            ask.Account: self._account,
+            ask.Orders: self._orders,
+            ask.Trades: self._trades,
+            ask.Candles: self._candles,
+            ask.News: self._news,
+            ask.Decisions: self._decisions,
+        }
+        """What to do for which request."""
+
+    def number(self, symbol_id: int) -> int | Failure:
+        """Return the number of an instrument."""
+        count = len(self._listings)
+        if 1 <= symbol_id <= count:
+            return symbol_id - 1
+        return Failure(
+            Reason.UNKNOWN_INSTRUMENT.name,
+            f"symbol_id {symbol_id} is unknown; they are 1 to {count}",
+            field="symbol_id",
+        )
+
+    def trader(self, session: Session, agent_id: str | None) -> int | Failure | None:
+        """Return the account that somebody may look at: any agent's, by default the session's own."""
+        agent = self._registry.agents.get(agent_id) if agent_id is not None else None
+        return agent.account if agent is not None else self._registry.account(session, agent_id)
+
+    def _snapshot(self, client: Client, session: Session, it: ask.Snapshot) -> dict[str, Any] | Failure:
+        number = self.number(it.symbol_id)
+        return number if isinstance(number, Failure) else book_view(self._floor.simulation, number, it.depth)
+
+    def instrument(self, number: int) -> dict[str, Any]:
+        """Return what an instrument is and on which terms it trades."""
+        return instrument_view(self._floor.simulation, number, self._listings[number])
+
+    def _list_instruments(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        return {"instruments": [self.instrument(number) for number in range(len(self._listings))]}
+
+    def agent(self, agent: Agent) -> dict[str, Any]:
+        """Return an agent with its account."""
+        return agent_view(self._floor.simulation, self._registry, agent)
+
+    def _agents(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        return {"agents": [self.agent(agent) for agent in self._registry.agents.values()]}
+
+    def _account(self, client: Client, session: Session, it: ask.Account) -> dict[str, Any] | Failure:
+        account = self.trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        agent = self._registry.by_account.get(-1 if account is None else account)
+        if agent is not None:
+            return self.agent(agent)
+        capital = self._seats.account.cash
+        held: dict[str, Any] = {"cash": capital, "positions": {}, "total_value": capital}
+        if account is not None:
+            held = holdings(self._floor.simulation, account)
+        return {"agent_id": None, "account": account, "starting_capital": capital, **held,
+                "pnl": held["total_value"] - capital}  # fmt: skip
+
+    def _orders(self, client: Client, session: Session, it: ask.Orders) -> dict[str, Any] | Failure:
+        account = self.trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        found = [] if account is None else self._floor.orders.of(account)
+        return {"orders": [order_view(order) for order in found]}
+
+    def _trades(self, client: Client, session: Session, it: ask.Trades) -> dict[str, Any] | Failure:
+        tape = self._floor.tape
+        if it.symbol_id is not None:
+            number = self.number(it.symbol_id)
+            if isinstance(number, Failure):
+                return number
+            return {"trades": trade_rows(self._registry, tape.trades_of(number, it.limit))}
+        account = self.trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        rows = tape.trades_by(-1 if account is None else account, it.limit)
+        return {"trades": trade_rows(self._registry, rows)}
+
+    def _candles(self, client: Client, session: Session, it: ask.Candles) -> dict[str, Any] | Failure:
+        number = self.number(it.symbol_id)
+        if isinstance(number, Failure):
+            return number
+        return {"candles": candle_rows(self._floor.tape, number, it.interval, it.limit)}
+
+    def _news(self, client: Client, session: Session, it: ask.News) -> dict[str, Any]:
+        return {"news": self._floor.news.latest(it.limit)}
+
+    def _decisions(self, client: Client, session: Session, it: ask.Decisions) -> dict[str, Any] | Failure:
+        account = self.trader(session, it.agent_id)
+        if isinstance(account, Failure):
+            return account
+        return {"decisions": self._floor.decisions.latest(account or 0, it.limit)}

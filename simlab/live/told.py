@@ -219,6 +219,7 @@ class Order(Struct, frozen=True, gc=False):
     quantity: int
     filled: int
     status: str
+    average_price: float | None = None
 
 
 class Decision(Struct, frozen=True, gc=False):

@@ -60,9 +60,7 @@ class Group:
         self._report = report
         population = spec.populations[p]
         numbers = list(troupe.accounts)
-        self._holders = {
-            account.agent_id: holder for holder in members for account in holder.accounts.values()
-        }
+        self._holders = {id(account): it for it in members for account in it.accounts.values()}
         names = [it.name for it in troupe.accounts.values()]
         self._schedule = Schedule(population, names, seed=spec.seed, step=floor.mirror.step)
         self._together = population.strategy.level is Calling.BATCH
@@ -136,7 +134,7 @@ class Group:
         while self._floor.mirror.step < due:
             await self._step_ended.wait()
         account = self._troupe.accounts[agent]
-        holder = self._holders[account.agent_id]
+        holder = self._holders[id(account)]
         found = await holder.send(account, messages)
         if row is not None and (row["action"] != "hold" or row["reason"] or row["fallback"]):
             await self._report(account, holder, row | {"order_ids": sorted(found.values())})

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from msgspec.structs import replace
 
 from simlab.core.types import MessageKind, Side
 from simlab.errors import LiveError
@@ -19,7 +20,7 @@ from simlab.live import messages as wire
 from simlab.live import told as tell
 from simlab.live.agents.account import Account, SentOrder
 from simlab.live.agents.floor import Floor
-from simlab.live.client.session import ConnectionLostError, Session
+from simlab.live.client.session import ConnectionLostError, RefusedError, Session
 
 __all__ = ["MOST_AGENTS", "Members", "Tokens"]
 
@@ -92,6 +93,10 @@ class Members:
         What others read about them.
     capital : int, optional
         What each starts with, money units; what the market gives if not given.
+    token : str, optional
+        What the market asks of everybody, where it asks for one.
+    anew : bool
+        Whether an agent that is somebody else's begins again under another id, or is an error.
     """
 
     def __init__(
@@ -103,7 +108,9 @@ class Members:
         personality: str,
         capital: int | None,
         token: str | None,
+        anew: bool,
     ) -> None:
+        self._anew = anew
         self.accounts = {it.agent_id: it for it in accounts}
         self._floor, self._tokens = floor, tokens
         self._personality, self._capital = personality, capital
@@ -122,7 +129,7 @@ class Members:
 
     async def _greet(self) -> None:
         await self.session.ask(wire.Subscribe(channels=["orders"]), greeting=True)
-        for account in self.accounts.values():
+        for account in list(self.accounts.values()):
             await self._register(account)
             await self._look(account)
 
@@ -135,7 +142,20 @@ class Members:
             starting_capital=None if self._capital is None else self._floor.amount(self._capital),
             session_token=known,
         )
-        await self.session.ask(request, greeting=True)
+        try:
+            await self.session.ask(request, greeting=True)
+        except RefusedError:
+            if not self._anew:
+                raise
+            # What proved that it is ours is lost, as with a run's folder; it begins again under another id.
+            _log.warning("agent %s is somebody else's now; its strategy has a new account", account.agent_id)
+            del self.accounts[account.agent_id]
+            again: Any = await self.session.ask(
+                replace(request, agent_id=None, session_token=None), greeting=True
+            )
+            account.agent_id = again.agent_id
+            self.accounts[account.agent_id] = account
+            self._tokens.keep(account.agent_id, again.session_token)
 
     async def _look(self, account: Account) -> None:
         """Bring an agent's orders up to date after a connection was lost."""
@@ -153,7 +173,9 @@ class Members:
                 side = Side.BUY if it.side == "buy" else Side.SELL
                 known = SentOrder(number, it.symbol_id - 1, side, price, it.quantity, filled=it.filled)
                 account.sent(known)
-            account.take_fill(number, filled=it.filled, average_price=None, step=self._floor.mirror.step)
+            unit = self._floor.mirror.listings[it.symbol_id - 1].price_unit
+            average = None if it.average_price is None else it.average_price / unit
+            account.take_fill(number, filled=it.filled, average_price=average, step=self._floor.mirror.step)
             if it.status in ("resting", "partially_filled", "open"):
                 open_now.add(number)
                 account.take_rest(number, it.orderId)

@@ -108,7 +108,7 @@ class Runner:
         wanted = population.instruments or tuple(it.name for it in self._spec.instruments)
         numbers = [i for i, it in enumerate(self._spec.instruments) if it.name in wanted]
         personality = f"{name}: {population.strategy.summary}"
-        await self._employ(self._spec, p, accounts, numbers, personality, population.account.cash)
+        await self._employ(self._spec, p, accounts, numbers, personality, population.account.cash, anew=True)
 
     async def _employ(
         self,
@@ -118,6 +118,8 @@ class Runner:
         numbers: list[int],
         personality: str,
         capital: int | None,
+        *,
+        anew: bool,
     ) -> None:
         """Let agents trade from now on."""
         troupe = Troupe(
@@ -140,6 +142,7 @@ class Runner:
                 personality=personality,
                 capital=capital,
                 token=self._token,
+                anew=anew,
             )
             for i in range(0, len(everybody), MOST_AGENTS)
         ]
@@ -184,7 +187,7 @@ class Runner:
             self._tokens.create(agent.agent_id, {"strategy": strategy, "parameters": parameters})
             account = Account(agent.agent_id, agent.name)
             numbers = sorted(self._floor.mirror.listings)
-            await self._employ(spec, 0, {0: account}, numbers, agent.personality, None)
+            await self._employ(spec, 0, {0: account}, numbers, agent.personality, None, anew=False)
         except RefusedError as error:
             _log.info("agent %s is somebody else's: %s", agent.agent_id, error)
         except SimlabError as error:

@@ -17,7 +17,7 @@ from simlab.errors import LiveError
 from simlab.live import messages as wire
 from simlab.live.client.known import ClientFace, InstrumentFace, OrderFace
 from simlab.live.client.picture import OrderRecord, OrderStatus, Picture, on_lot, on_tick
-from simlab.live.client.session import ConnectionLostError, RefusedError, Session
+from simlab.live.client.session import ENGINE_AWAY, ConnectionLostError, RefusedError, Session
 from simlab.live.client.tables import Portfolio, candle_table, portfolio_of, trade_table
 from simlab.live.told import AgentRegistered, Told
 
@@ -25,8 +25,6 @@ __all__ = ["AsyncClient", "AsyncInstrument", "AsyncOrder", "Side"]
 
 _ANSWER_S = 10.0
 _AGAIN_S = 0.2
-_ENGINE_AWAY = "ENGINE_AWAY"
-"""What a gateway says that had no answer from the engine: the order may have been entered or not."""
 Side = Literal["buy", "sell"]
 
 
@@ -257,8 +255,9 @@ class AsyncClient(ClientFace):
             try:
                 answer: Any = await self._session.ask(request, within_s=left_s)
             except ConnectionLostError:
+                await asyncio.sleep(_AGAIN_S)
                 continue
-            if answer.data.reason == _ENGINE_AWAY:
+            if answer.data.reason == ENGINE_AWAY:
                 await asyncio.sleep(_AGAIN_S)
             else:
                 record.take_answer(answer.data)
@@ -271,7 +270,11 @@ class AsyncClient(ClientFace):
             try:
                 answer: Any = await self._session.ask(request)
             except ConnectionLostError:
+                await asyncio.sleep(_AGAIN_S)
                 continue  # what was cancelled is known after the next greeting
+            if answer.data.reason == ENGINE_AWAY:
+                await asyncio.sleep(_AGAIN_S)
+                continue
             if answer.data.status == "error":
                 await self._look()  # it was filled, or ended, meanwhile
                 if not record.status.is_over:

@@ -53,6 +53,8 @@ class OrderStatus(StrEnum):
     REJECTED = "rejected"
     NOT_ENTERED = "not_entered"
     """The market never had it, and it is too late now."""
+    GONE = "gone"
+    """It ended while there was no connection, so long ago that the market does not list it any more."""
 
     @property
     def is_over(self) -> bool:
@@ -68,6 +70,7 @@ _OVER = (
     OrderStatus.EXPIRED,
     OrderStatus.REJECTED,
     OrderStatus.NOT_ENTERED,
+    OrderStatus.GONE,
 )
 _NAMED = {
     **{it.value: it for it in OrderStatus},
@@ -139,7 +142,9 @@ class OrderRecord:
     def take_listed(self, data: Order) -> None:
         """Take how it stands in the list of all orders."""
         self.order_id = data.orderId
-        self._stand(data.status, filled=data.filled, average_price=None, sequence=self._sequence)
+        self._stand(
+            data.status, filled=data.filled, average_price=data.average_price, sequence=self._sequence
+        )
 
     def _stand(
         self, name: str, *, filled: int, average_price: float | None, sequence: int, reason: str = ""
@@ -221,6 +226,8 @@ class Picture:
                 record.take_listed(found[name])
             elif new_connection and record.given_up and record.status is OrderStatus.SENT:
                 record.status = OrderStatus.NOT_ENTERED
+            elif new_connection and record.order_id is not None and not record.status.is_over:
+                record.status = OrderStatus.GONE
 
     def enter(self, record: OrderRecord) -> None:
         """Know an order of one's own from now on; the oldest that have ended are forgotten in time."""

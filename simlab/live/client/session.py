@@ -22,8 +22,10 @@ from simlab.live import told as tell
 from simlab.live.messages import encode
 from simlab.live.told import Told, decode_told
 
-__all__ = ["ConnectionLostError", "RefusedError", "Session", "addresses"]
+__all__ = ["ENGINE_AWAY", "ConnectionLostError", "RefusedError", "Session", "addresses"]
 
+ENGINE_AWAY = "ENGINE_AWAY"
+"""What a gateway says that had no answer from the engine: what was asked may have happened or not."""
 _ANSWER_S = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
 _MOST_BYTES = 64 << 20
@@ -98,7 +100,7 @@ class Session:
         self._hear, self._greet, self._token = hear, greet, token
         self._socket: ClientConnection | None = None
         self._ready = asyncio.Event()
-        self._over: BaseException | None = None
+        self._over: LiveError | None = None
         self._waiting: list[_Waiting] = []
         self._conditions: list[tuple[Callable[[], Any], asyncio.Future[None]]] = []
         self._running: asyncio.Task[None] | None = None
@@ -134,7 +136,7 @@ class Session:
         await asyncio.wait([greeted, self._running], return_when=asyncio.FIRST_COMPLETED)
         greeted.cancel()
         if self._over is not None:
-            raise self._over
+            raise self._why_over()
 
     async def close(self) -> None:
         """Close the connection; there is no other after it."""
@@ -218,7 +220,7 @@ class Session:
     async def _until_ready(self) -> None:
         await self._ready.wait()
         if self._over is not None:
-            raise self._over
+            raise self._why_over()
 
     async def _connected(self) -> ClientConnection:
         return await connect(
@@ -251,16 +253,20 @@ class Session:
         self._socket = socket
         reading = asyncio.create_task(self._read(socket))
         greeting = asyncio.create_task(self._greeted())
-        greeted = False
         try:
             await asyncio.wait([reading, greeting], return_when=asyncio.FIRST_COMPLETED)
-            if greeting.done():
-                with contextlib.suppress(ConnectionLostError):
-                    greeting.result()
-                    greeted = True
-                    self.connections += 1
-                    self._ready.set()
+            if not greeting.done():
+                return False
+            try:
+                greeting.result()
+            except RefusedError:
+                raise
+            except LiveError:
+                return False  # lost again, or the engine is away, or slow
+            self.connections += 1
+            self._ready.set()
             await reading
+            return True
         finally:
             self._ready.clear()
             self._socket = None
@@ -269,7 +275,6 @@ class Session:
                 task.cancel()
             await asyncio.gather(reading, greeting, return_exceptions=True)
             await socket.close()
-        return greeted
 
     async def _greeted(self) -> None:
         if self._greet is not None:
@@ -299,7 +304,9 @@ class Session:
         if found is None:
             return
         self._waiting.remove(found)
-        if isinstance(told, tell.Error):
+        if isinstance(told, tell.Error) and told.code == ENGINE_AWAY:
+            found.answer.set_exception(ConnectionLostError(told.message))
+        elif isinstance(told, tell.Error):
             found.answer.set_exception(RefusedError(told.message, told.code))
         else:
             found.answer.set_result(told)
@@ -310,13 +317,18 @@ class Session:
             if not it.answer.done():
                 it.answer.set_exception(ConnectionLostError(f"the connection to {self.address} was lost"))
 
-    def _end(self, error: BaseException) -> None:
+    def _why_over(self) -> LiveError:
+        """Return an error of its own for whoever asks: one that is raised again grows each time."""
+        over = self._over
+        return RefusedError(str(over), over.code) if isinstance(over, RefusedError) else LiveError(str(over))
+
+    def _end(self, error: LiveError) -> None:
         """Let nobody wait any more."""
         self._over = self._over or error
         self._lose()
         for _, future in self._conditions:
             if not future.done():
-                future.set_exception(self._over)
+                future.set_exception(self._why_over())
         self._ready.set()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from heapq import nlargest
 
 from msgspec import Struct
 
@@ -54,6 +55,8 @@ class Order(Struct, array_like=True, gc=False):
     reason: int = 0
     forgotten: bool = False
     fills: list[tuple[int, int]] | None = None
+    ended_as: int = 0
+    """A number that grows with the orders that end: those with the highest ended last."""
 
     @property
     def average_price(self) -> float | None:
@@ -105,6 +108,7 @@ class Orders:
         """Orders that are remembered and rest no more, by the market's id."""
         self._senders: dict[int, _Sender] = {}
         self._remembered = 0
+        self._ends = 0
         for order in remembered:
             self.enter(order)
 
@@ -136,6 +140,7 @@ class Orders:
 
     def enter(self, order: Order) -> None:
         """Remember an order that the market has answered, and forget what is too old."""
+        self._ends = max(self._ends, order.ended_as)
         (self.ended if order.end else self.open)[order.order_id] = order
         if order.forgotten:
             return
@@ -169,7 +174,8 @@ class Orders:
 
     def end(self, order: Order, end: End, reason: int = 0) -> None:
         """Note that an order rests no more."""
-        order.end, order.reason = end, reason
+        self._ends += 1
+        order.end, order.reason, order.ended_as = end, reason, self._ends
         self.open.pop(order.order_id, None)
         if not order.forgotten:
             self.ended[order.order_id] = order
@@ -177,11 +183,8 @@ class Orders:
     def of(self, account: int) -> list[Order]:
         """Return an account's open orders and the latest that ended, oldest first. O(orders it sent)."""
         sender = self._senders.get(account)
-        found: list[Order] = []
-        ended = 0
-        for order in reversed(sender.sent if sender is not None else ()):
-            if order.end == End.OPEN or ended < ENDED_SHOWN:
-                found.append(order)
-                ended += order.end != End.OPEN
+        sent = sender.sent if sender is not None else ()
+        found = [it for it in sent if it.end == End.OPEN]
+        found += nlargest(ENDED_SHOWN, (it for it in sent if it.end), key=lambda it: it.ended_as)
         found += [it for it in self.open.values() if it.forgotten and it.account == account]
         return sorted(found, key=lambda it: it.order_id)

@@ -26,7 +26,7 @@ from simlab.live.gateway.rest import application
 from simlab.live.gateway.session import Room
 from simlab.live.gateway.settings import GatewaySettings
 from simlab.live.gateway.socket import Lobby, Socket
-from simlab.live.ready import say_ready
+from simlab.live.ready import allow_connections, say_ready
 
 __all__ = ["main"]
 
@@ -54,6 +54,7 @@ def main(settings: str) -> int:
 async def _serve(settings: GatewaySettings) -> None:
     loop = asyncio.get_running_loop()
     limits, token = settings.limits, settings.token
+    allow_connections(limits.connections)
     listening = _listening(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     market, latency = Market(), Latency()

@@ -73,6 +73,7 @@ class OrderRow(Struct, gc=False):
     id: str | int | None = None
     price: int | None = None
     type: str = "limit"
+    average_price: float | None = None
 
 
 _answer = msgspec.json.Decoder(_Answer).decode
@@ -185,9 +186,15 @@ def orders_of(market: Market, rows: list[OrderRow]) -> list[told.Order]:
             row.qty,
             row.filled,
             row.status,
+            _average(market, row),
         )
         for row in rows
     ]
+
+
+def _average(market: Market, row: OrderRow) -> float | None:
+    average = row.average_price
+    return None if average is None else market.listed[row.symbol_id].units.currency(average)
 
 
 def _price(market: Market, row: OrderRow) -> float | None:

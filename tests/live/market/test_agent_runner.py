@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
 from typing import Any
 
-from whole_market import WholeMarket, until
+from conftest import MARKET
+from whole_market import WholeMarket, until, whole_market
 
 import simlab
+from simlab.bench.endpoint import serving
 
 
 def orders(market: WholeMarket, agent_id: str) -> list[dict[str, Any]]:
@@ -77,3 +81,36 @@ def test_decisions_are_told_with_their_reasons_and_recorded(market: WholeMarket)
         return bool((table["reason"].dropna().str.endswith("is cheap")).any())
 
     until(recorded, "the table of decisions")
+
+
+def test_language_models_trade_as_clients_and_say_why(tmp_path: Path) -> None:
+    """One agent is answered by an endpoint with an order, the other with prose: a rule decides for it."""
+    with serving() as address:
+        thinkers = {
+            "strategy": "llm",
+            "instruments": ["ACME"],
+            "options": {"instructions": "behave: market_buy"},
+            "fallback": [{"strategy": "personality/neutral"}],
+            "activation": {"period": 20},
+            "account": {"cash": 1_000_000},
+        }
+        babblers = thinkers | {"options": {"instructions": "behave: french"}}
+        makers = MARKET["populations"]["makers"]
+        config = MARKET | {
+            "populations": {"makers": makers, "thinkers": thinkers, "babblers": babblers},
+            "llm": {"base_url": address, "model": "fake", "retries": 0},
+        }
+        with whole_market(tmp_path, config) as market:
+            thought = first_decision(market, "thinkers-0")
+            assert (thought["source"], thought["action"]) == ("llm", "buy 1 at market ACME")
+            assert thought["reason"]
+            [order] = [it for it in orders(market, "thinkers-0") if it["orderId"] in thought["order_ids"]]
+            assert (order["filled"], order["status"]) == (1, "filled")
+            rule = first_decision(market, "babblers-0")
+            assert (rule["source"], rule["strategy"]) == ("heuristic", "personality/neutral")
+            assert rule["fallback"].startswith("llm invalid answer")
+            assert market.stop(signal.SIGINT) == 0, market.log.read_text()
+
+
+def first_decision(market: WholeMarket, agent_id: str) -> dict[str, Any]:
+    return until(lambda: market.get(f"/api/agents/{agent_id}/decisions"), f"a decision of {agent_id}")[0]

@@ -148,6 +148,7 @@ class Server:
     def close(self) -> None:
         """Stop listening, and close all connections."""
         self._server.close()
+        self.store.stop_syncing()
         for timer in (self._timer, self._books):
             if timer is not None:
                 timer.cancel()

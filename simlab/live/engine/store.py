@@ -114,6 +114,7 @@ class Store:
         self._covered: int | None = None
         """The last frame of the journal in the latest checkpoint, until it is written."""
         self._syncing: asyncio.Future[None] | None = None
+        self._stopped = False
         self.ended = False
 
     @property
@@ -147,12 +148,16 @@ class Store:
     def sync_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the journal put on disk when it is due, without waiting for it."""
         due_s = self._journal.due
-        if due_s is not None and self._syncing is None and not self.ended:
+        if due_s is not None and self._syncing is None and not (self.ended or self._stopped):
             self._syncing = loop.create_future()
             loop.call_later(max(0.0, due_s - time.monotonic()), self._sync, loop)
 
+    def stop_syncing(self) -> None:
+        """Leave the disk alone until `end`, for the loop is about to close."""
+        self._stopped = True
+
     def _sync(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self.ended:
+        if self.ended or self._stopped:
             return
         running = loop.run_in_executor(None, self._journal.sync)
         self._syncing = running

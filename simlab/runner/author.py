@@ -56,8 +56,8 @@ class Author(AbstractContextManager["Author"]):
     """
 
     def __init__(self, parent: Path, config: ExperimentConfig, spec: SimulationSpec) -> None:
-        folder = new_folder(parent, f"{config.name}-{config.seed}")
         known = {"name": config.name, "seed": config.seed, "steps": config.steps} | provenance(spec)
+        folder = new_folder(parent, f"{config.name}-{config.seed}")
         self._start(RunWriter(folder, config=resolved(config), manifest=known))
 
     @classmethod

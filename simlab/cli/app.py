@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import traceback
 from typing import Annotated, Any
 
@@ -56,8 +58,19 @@ app.add_typer(bench.commands, name="bench")
 
 
 def main() -> None:
-    """Run the command line; the entry point of the `simlab` script."""
-    app(prog_name="simlab")
+    """Run the command line; the entry point of the `simlab` script.
+
+    A process that was interrupted ends at once: threads of Parquet's library may still be under way, and to
+    tidy up around them ends in SIGABRT now and then. What had to be kept is kept by then.
+    """
+    try:
+        app(prog_name="simlab")
+    except SystemExit as ending:
+        if ending.code == EXIT_INTERRUPTED:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(EXIT_INTERRUPTED)
+        raise
 
 
 def _version(wanted: bool) -> None:

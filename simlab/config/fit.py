@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from simlab.config.fields import Model, Name, Real, Step, Whole, described
 from simlab.config.limits import SEED
 from simlab.config.merge import from_dict, from_file
-from simlab.config.problems import config_error, from_validation
+from simlab.config.problems import validated
 from simlab.config.schema import Schema, clean
 from simlab.config.sweep import Value, VariedConfig
 
@@ -116,7 +116,4 @@ def load_fit(config: str | Path | Mapping[str, Any] | FitConfig) -> FitConfig:
     experiment = source.data.get("experiment")
     if isinstance(experiment, str):
         source.data["experiment"] = str((source.folder_of(("experiment",)) / experiment).resolve())
-    try:
-        return FitConfig.model_validate(source.data)
-    except ValidationError as error:
-        raise config_error(from_validation(error, source.data, fit_schema()), source) from None
+    return validated(FitConfig, source, fit_schema())

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from simlab.config.schema import Schema, at_path, flat, known_keys
 from simlab.config.source import KeyPath, Source
 from simlab.errors import ConfigError, did_you_mean, nearest_name
 
-__all__ = ["Problem", "config_error", "from_validation", "of_value"]
+__all__ = ["Problem", "config_error", "from_validation", "of_value", "validated"]
 
 _LONGEST_VALUE = 60
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,20 @@ def config_error(problems: Iterable[Problem], source: Source) -> ConfigError:
     if len(texts) == 1:
         return ConfigError(texts[0])
     return ConfigError("\n  ".join([f"{len(texts)} problems in {name}", *texts]))
+
+
+def validated(model: type[_Model], source: Source, root: Schema) -> _Model:
+    """Return what a source says, checked by a schema of its own.
+
+    Raises
+    ------
+    ConfigError
+        Listing every problem with its path, file and line.
+    """
+    try:
+        return model.model_validate(source.data)
+    except ValidationError as error:
+        raise config_error(from_validation(error, source.data, root), source) from None
 
 
 def from_validation(error: ValidationError, data: Any, root: Schema | None = None) -> list[Problem]:

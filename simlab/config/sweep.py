@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from simlab.config.fields import Model, Name, Real, Step, Whole, described
 from simlab.config.limits import SEED
 from simlab.config.merge import from_dict, from_file
-from simlab.config.problems import Problem, config_error, from_validation
+from simlab.config.problems import Problem, config_error, validated
 from simlab.config.schema import Schema, clean
 from simlab.config.source import Source
 from simlab.errors import ConfigError
@@ -184,10 +184,7 @@ def load_sweep(config: str | Path | Mapping[str, Any] | SweepConfig) -> SweepCon
         stem = Path(config).stem if Path(config).stem != "study" else Path(config).resolve().parent.name
         source.data.setdefault("name", stem)
     _make_absolute(source)
-    try:
-        made = SweepConfig.model_validate(source.data)
-    except ValidationError as error:
-        raise config_error(from_validation(error, source.data, sweep_schema()), source) from None
+    made = validated(SweepConfig, source, sweep_schema())
     problems = list(_problems(made))
     if problems:
         raise config_error(problems, source)

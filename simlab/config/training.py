@@ -8,14 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from simlab.agents.features import STANDARD, FeatureSet
 from simlab.agents.ml import make_estimator, task_of
 from simlab.config.fields import Model, Name, Real, Step, Whole, described
 from simlab.config.limits import SEED
 from simlab.config.merge import from_dict, from_file
-from simlab.config.problems import Problem, config_error, from_validation
+from simlab.config.problems import Problem, config_error, validated
 from simlab.config.schema import Schema, clean
 from simlab.config.source import Source
 from simlab.errors import StrategyError
@@ -87,10 +85,7 @@ def load_training(config: str | Path | Mapping[str, Any] | TrainingConfig) -> Tr
         return config
     source = from_dict(config) if isinstance(config, Mapping) else from_file(Path(os.fspath(config)))
     source.data.pop("name", None)
-    try:
-        made = TrainingConfig.model_validate(source.data)
-    except ValidationError as error:
-        raise config_error(from_validation(error, source.data, training_schema()), source) from None
+    made = validated(TrainingConfig, source, training_schema())
     problems = list(_problems(made, source))
     if problems:
         raise config_error(problems, source)

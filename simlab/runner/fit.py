@@ -143,8 +143,10 @@ def _begin(
 
 def _asked(optuna: Any, made: FitConfig, rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     """Return the next parameters to try: a function of the trials so far, so nothing else has to be kept."""
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    sampler = optuna.samplers.TPESampler(seed=made.seed + len(rows), multivariate=True, constant_liar=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        seed = made.seed + len(rows)
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
     study = optuna.create_study(sampler=sampler)
     space = {name: _space(optuna, it) for name, it in made.parameters.items()}
     for row in rows:

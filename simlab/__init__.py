@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from simlab.analysis import Run
     from simlab.analysis import open_run as open
     from simlab.config import build, load, schema
+    from simlab.runner.fork import fork
     from simlab.runner.run import Outcome, run
-    from simlab.runner.sweep import sweep
+    from simlab.runner.sweep import sweep, tournament
 
 __all__ = [
     "AnalysisError",
@@ -42,11 +43,13 @@ __all__ = [
     "StrategyError",
     "__version__",
     "build",
+    "fork",
     "load",
     "open",
     "run",
     "schema",
     "sweep",
+    "tournament",
     "validate",
 ]
 
@@ -56,11 +59,13 @@ _LAZY = {
     "Outcome": ("simlab.runner", "Outcome"),
     "Run": ("simlab.analysis", "Run"),
     "build": ("simlab.config", "build"),
+    "fork": ("simlab.runner.fork", "fork"),
     "load": ("simlab.config", "load"),
     "open": ("simlab.analysis", "open_run"),
     "run": ("simlab.runner", "run"),
     "schema": ("simlab.config", "schema"),
     "sweep": ("simlab.runner.sweep", "sweep"),
+    "tournament": ("simlab.runner.sweep", "tournament"),
     "validate": ("simlab.config", "validate"),
 }
 """Where the public names live; they are imported on first use, so that `import simlab` is quick."""

@@ -29,6 +29,7 @@ LAYERS = {
     "console": 4,
     "runner": 5,
     "live": 6,
+    "faces": 6,
     "bench": 7,
     "cli": 8,
 }
@@ -38,6 +39,9 @@ HEAVY = {
     "langgraph",
     "sklearn",
     "mesa",
+    "gymnasium",
+    "pettingzoo",
+    "onnxruntime",
     "dask",
     "distributed",
     "websockets",

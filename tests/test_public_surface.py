@@ -22,11 +22,13 @@ PUBLIC = [
     "StrategyError",
     "__version__",
     "build",
+    "fork",
     "load",
     "open",
     "run",
     "schema",
     "sweep",
+    "tournament",
     "validate",
 ]
 SLOW = ["numba", "numpy", "pandas", "pyarrow", "pydantic", "yaml"]

@@ -71,6 +71,7 @@ def test_the_python_examples_run(workspace: Path) -> None:
     assert float(warned) < float(quiet) - 20
 
 
+@pytest.mark.slow
 def test_the_commands_that_read_a_run_work(workspace: Path) -> None:
     shutil.copytree(ROOT / "experiments", workspace / "experiments")
     _simlab(["run", "configs/quickstart.yaml", "--quiet"], workspace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,6 +127,31 @@ class Run(recording.Run):
         from simlab.analysis.facts import card
 
         return card(self)
+
+    def instruments(self) -> pd.DataFrame:
+        """Return what was traded, on the terms at the end.
+
+        Of a fork that changed fees there is also the column `earlier_fees`: for each instrument the steps
+        before which others held, as (step, maker_fee_ppm, taker_fee_ppm).
+        """
+        table = super().instruments()
+        earlier = [self._earlier_fees(row) for row in table.to_dict("records")]
+        return table.assign(earlier_fees=earlier) if any(earlier) else table
+
+    def _earlier_fees(self, terms: dict[Hashable, Any]) -> list[tuple[int, int, int]]:
+        """Return the fees of an instrument before each fork that changed them, the first fork first."""
+        fees = {key: int(terms[key]) for key in ("maker_fee_ppm", "taker_fee_ppm")}
+        found: list[tuple[int, int, int]] = []
+        parent = self.manifest.get("parent")
+        while parent is not None:
+            changes = parent["changes"]
+            paths = {key: f"instruments.{terms['name']}.{key}" for key in fees}
+            changed = {key: int(changes[path][0]) for key, path in paths.items() if path in changes}
+            fees |= changed
+            if changed:
+                found.append((int(parent["step"]), fees["maker_fee_ppm"], fees["taker_fee_ppm"]))
+            parent = parent.get("parent")
+        return found[::-1]
 
     def _ledger_tables(self) -> tuple[Frames, Frames, pd.DataFrame, pd.DataFrame, Frames]:
         return (

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simlab.bench.memory import peak_mb
 from simlab.bench.peers import PEERS, make_peer, missing_peers
 from simlab.bench.streams import check_stream, common_stream, load_stream, to_messages, wide_stream
 from simlab.core.types import EventKind
@@ -168,7 +168,7 @@ def bench_engine(stream: NDArray[np.int64], engine: str, entry: str) -> dict[str
         **totals,
         "seconds": seconds,
         "messages_per_s": len(stream) / seconds,
-        "peak_rss_mb": _peak_rss_mb(),
+        "peak_rss_mb": peak_mb(),
     }
 
 
@@ -258,18 +258,6 @@ def _make_book(engine: str) -> Any:
     from simlab.engine.reference import ReferenceOrderBook
 
     return CompiledOrderBook() if engine == "compiled" else ReferenceOrderBook()
-
-
-def _peak_rss_mb() -> float:
-    """Return the peak resident memory of this process in MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Linux hands ru_maxrss on from the parent to the program it starts; VmHWM begins anew.
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def _measure_in_child(path: Path, engine: str, entry: str) -> dict[str, Any]:

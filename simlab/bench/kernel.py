@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from simlab.agents.batch import BatchObservation, BatchOrders, batch_strategy
 from simlab.agents.each import Observation, Orders, agent_strategy
 from simlab.agents.library import STRATEGIES
 from simlab.agents.strategy import Strategy
+from simlab.bench.memory import peak_mb
 from simlab.core.hashing import hash_text
 from simlab.errors import SimlabError
 from simlab.kernel import Activation, Population, RecordingPlan, Simulation, SimulationSpec
@@ -153,7 +153,7 @@ def bench_kernel(agents: int, steps: int, level: str = "compiled", record: bool 
         "resting_orders": simulation.resting_orders,
         "seconds": round(seconds, 4),
         "activations_per_s": round(simulation.activations / seconds),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mb": round(peak_mb(), 1),
         "event_log_hash": hash_text(simulation.event_log_hash),
     }
     if record:

@@ -12,84 +12,21 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from simlab.bench.live_market import Market, market_of
+from simlab.bench.live_orders import restarted, traded
+from simlab.bench.memory import rss_mb
 from simlab.errors import SimlabError
 
-__all__ = ["WORKS", "Market", "market_of", "run"]
+__all__ = ["WORKS", "run"]
 
 _WAIT_S = 300.0
-_MARKET = {
-    "steps": 1_000_000,
-    "instruments": {"ACME": {"initial_price": 10_000}},
-    "live": {"engine": {"port": 0}, "gateway": {"port": 0}, "seats": {"count": 200}},
-}
 _PIPELINED = 512
 """Orders that wait for their answers on the connection that does not wait for each."""
-
-
-class Market(NamedTuple):
-    """A running market: addresses, processes, and its run folder."""
-
-    engine: tuple[str, int]
-    gateway: tuple[str, int]
-    engine_pid: int
-    gateway_pid: int
-    folder: Path
-
-
-@contextmanager
-def market_of(*settings: str) -> Iterator[Market]:
-    """Run engine and gateway of an empty market, with settings as of ``--set``."""
-    with tempfile.TemporaryDirectory(prefix="simlab-bench-") as place:
-        file = Path(place) / "market.yaml"
-        file.write_text(json.dumps(_MARKET), encoding="utf-8")
-        processes: list[subprocess.Popen[str]] = []
-        try:
-            engine, said = _started(file, "engine", settings, processes)
-            port = f"live.engine.port={engine[1]}"
-            gateway, _ = _started(file, "gateway", (*settings, port), processes)
-            pids = processes[0].pid, processes[1].pid
-            yield Market(engine, gateway, *pids, Path(said["run_dir"]))
-        finally:
-            for process in reversed(processes):
-                process.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(20)
-                process.kill()
-                process.wait()
-
-
-def _started(
-    file: Path, part: str, settings: tuple[str, ...], processes: list[subprocess.Popen[str]]
-) -> tuple[tuple[str, int], dict[str, Any]]:
-    """Start a part; return its address and all that it says of itself."""
-    command = [sys.executable, "-m", "simlab.cli", "live", str(file), "--part", part]
-    command += ["--out", str(file.parent)]
-    for setting in settings:
-        command += ["--set", setting]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    processes.append(process)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise SimlabError(f"the {part} did not start; it says why above")
-    said = json.loads(line)
-    host, port = said["address"].rsplit(":", 1)
-    return (host, int(port)), said
-
-
-def _rss_mb(pid: int) -> float:
-    """Return what a process holds in memory, MB."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmRSS"):
-            return round(int(line.split()[1]) / 1024, 1)
-    return float("nan")
 
 
 def _percentile(values: list[float], part: float) -> float | None:
@@ -124,7 +61,7 @@ def _websocket(market: Market, seconds: float, senders: int, listeners: int) -> 
         "p99_ms": _percentile(done["trips_ms"], 99),
         "announcements": done["announcements"],
         "lost": done["lost"],
-        "rss_mb": _rss_mb(market.gateway_pid),
+        "rss_mb": rss_mb(market.gateway_pid),
     }
     if listeners:
         row["announced_p99_ms"] = _percentile(done["delays_ms"], 99)
@@ -144,7 +81,7 @@ def _books(market: Market, seconds: float, listeners: int) -> dict[str, Any]:
         "p99_ms": _percentile(done["spreads_ms"], 99),
         "announcements": sum(books),
         "lost": sum(max(books) - it for it in books),
-        "rss_mb": _rss_mb(market.gateway_pid),
+        "rss_mb": rss_mb(market.gateway_pid),
         "updates_per_s": round(max(books) / done["seconds"], 2),
         "behind_ms": _percentile(done["spreads_ms"], 100),
     }
@@ -181,15 +118,16 @@ def _tcp(market: Market, seconds: float, window: int) -> dict[str, Any]:
         "p99_ms": _percentile(trips, 99),
         "announcements": 0,
         "lost": 0,
-        "rss_mb": _rss_mb(market.engine_pid),
+        "rss_mb": rss_mb(market.engine_pid),
     }
 
 
-def _sync_ms(folder: Path) -> float:
-    """Return how long it takes to put a small record on the disk, milliseconds."""
+def _sync_ms(folder: Path, pause_ms: float) -> float:
+    """Return how long it takes to put a small record on the disk after a pause, milliseconds."""
     times = []
     with open(folder / "bench-sync", "wb", buffering=0) as file:
-        for _ in range(200):
+        for _ in range(500):
+            time.sleep(pause_ms / 1000)
             file.write(b"x" * 256)
             began = time.perf_counter()
             os.fdatasync(file.fileno())
@@ -199,10 +137,11 @@ def _sync_ms(folder: Path) -> float:
 
 def _synced(market: Market, seconds: float) -> dict[str, Any]:
     """Measure one client where nothing is answered before it is on the disk, against what that must take."""
-    row = _tcp(market, seconds, 1)
-    sync_ms = _sync_ms(market.folder)
     with market_of("live.journal.sync=off") as other:
         trip_ms = _tcp(other, seconds, 1)["p50_ms"]
+    before_ms = _sync_ms(market.folder, trip_ms)
+    row = _tcp(market, seconds, 1)
+    sync_ms = (before_ms + _sync_ms(market.folder, trip_ms)) / 2
     return {
         **row,
         "sync_ms": round(sync_ms, 3),
@@ -213,6 +152,8 @@ def _synced(market: Market, seconds: float) -> dict[str, Any]:
 class _Work(NamedTuple):
     measure: Callable[[Market, float], dict[str, Any]]
     settings: tuple[str, ...] = ()
+    once: bool = False
+    """Whether it is so long that one round of it is enough."""
 
 
 WORKS: dict[str, _Work] = {
@@ -223,6 +164,8 @@ WORKS: dict[str, _Work] = {
     "1 sender, 100 listeners": _Work(lambda market, seconds: _websocket(market, seconds, 1, 100)),
     "1 book, 1000 listeners": _Work(lambda market, seconds: _books(market, seconds, 1000)),
     "tcp, sync always": _Work(_synced, ("live.journal.sync=always",)),
+    "1800000 orders": _Work(lambda market, seconds: traded(market, 1_800_000), once=True),
+    "restart after 1000000 orders": _Work(lambda market, seconds: restarted(market, 1_000_000), once=True),
 }
 """What is measured, by its name."""
 
@@ -249,7 +192,7 @@ def run(works: list[str] | None = None, seconds: float = 3.0, rounds: int = 3) -
     for name in WORKS if works is None else works:
         work = WORKS[name]
         found = []
-        for _ in range(rounds):
+        for _ in range(1 if work.once else rounds):
             with market_of(*work.settings) as market:
                 found.append(work.measure(market, seconds))
         rows.append({"work": name, **_medians(found)})

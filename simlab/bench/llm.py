@@ -5,10 +5,7 @@ What is measured is all but the model: prompts, graph, client, checks, cassette 
 
 from __future__ import annotations
 
-import os
-import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simlab.bench.endpoint import serving
+from simlab.bench.memory import rss_mb
 from simlab.config import build, load
 from simlab.errors import SimlabError
 from simlab.kernel.simulation import Simulation
@@ -111,7 +109,7 @@ def _deciding(
     for seconds in _stepped(market, steps):
         taken.append(seconds)
         if len(taken) == max(1, round(_WARM * steps)):
-            warm_mb = _memory_mb()
+            warm_mb = rss_mb()
     processor_ms = 1000 * (time.process_time() - began_s)
     _worked(market, agents * steps)
     return {
@@ -121,18 +119,9 @@ def _deciding(
         "ms_per_decision": round(1000 * statistics.median(taken) / agents, 3),
         "processor_ms_per_decision": round(processor_ms / (agents * steps), 3),
         "warm_rss_mb": round(warm_mb, 1),
-        "rss_growth_mb": round(_memory_mb() - warm_mb, 1),
+        "rss_growth_mb": round(rss_mb() - warm_mb, 1),
         "cassette_mb": round(cassette.stat().st_size / 2**20, 2),
     }
-
-
-def _memory_mb() -> float:
-    """Return the memory of this process now, MiB; where that is not told, the most it ever had."""
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
 def bench_llm(agents: int = 100, decisions: int = 10_000) -> list[dict[str, Any]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 import time
 from statistics import median
 from typing import Any
 
+from simlab.bench.memory import peak_mb
 from simlab.runner.sweep import Sweep
 from simlab.runner.sweep.pools import on_this_machine
 from simlab.runner.sweep.work import Task, carry_out
@@ -76,7 +76,7 @@ def _from_workers(tasks: list[Task], workers: int) -> Any:
 
 
 def _measured(task: Task) -> dict[str, Any]:
-    return carry_out(task) | {"rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return carry_out(task) | {"rss_mb": peak_mb()}
 
 
 def _overhead(tasks: list[Task]) -> dict[str, Any]:

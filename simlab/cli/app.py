@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from simlab.cli import bench, bring, learn, live, many, models, new, read, replay, run
+from simlab.cli import bench, bring, ecology, learn, live, many, mesa, models, new, read, replay, run
 from simlab.cli.output import print_error
 from simlab.errors import PluginError, SimlabError, StrategyError
 
@@ -48,7 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: [bold]simlab run configs/quickstart.yaml[/bold]",
 )
-for group in (run, live, replay, read, learn, many):
+for group in (run, live, mesa, replay, read, learn, many, ecology):
     app.registered_commands += group.commands.registered_commands
 app.add_typer(new.commands, name="new")
 app.add_typer(bring.commands, name="import")

@@ -105,6 +105,23 @@ def bench_llm(
     show(rows_table("Language models", rows), rows, as_json)
 
 
+@commands.command("env", epilog="Example:\n\n    simlab bench env --markets 64 --json")
+def bench_env(
+    steps: Annotated[int, typer.Option(min=1, help="Environment steps of each of 7 rounds.")] = 20_000,
+    markets: Annotated[int, typer.Option(min=2, help="Markets in the vector environments.")] = 64,
+    as_json: AsJson = False,
+) -> None:
+    """Measure environments of Gymnasium: one market, and many in one compiled call, on one core."""
+    from simlab.bench.env import missing_peers
+    from simlab.bench.env import run as measure
+    from simlab.console.tables import lines_table
+
+    for name in missing_peers():
+        typer.echo(f"{name} is not installed and not measured", err=True)
+    rows = measure(steps, markets)
+    show(lines_table("Environments", rows), rows, as_json)
+
+
 @commands.command("sweep", epilog="Example:\n\n    simlab bench sweep --runs 200 --json")
 def bench_sweep(
     runs: Annotated[int, typer.Option(min=10, help="Runs of each sweep.")] = 200,
@@ -117,6 +134,36 @@ def bench_sweep(
 
     rows = measure(runs, steps)
     show(rows_table("Sweeps", rows), rows, as_json)
+
+
+@commands.command("checkpoint", epilog="Example:\n\n    simlab bench checkpoint --agents 100000 --json")
+def bench_checkpoint(
+    agents: Annotated[int, typer.Option(min=1, help="Number of agents.")] = 100_000,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long it runs with them.")] = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure checkpoints: the copy for which a run waits, the writing, and their share of its time."""
+    from simlab.bench.checkpoint import run as measure
+    from simlab.console.tables import rows_table
+
+    rows = measure(agents, seconds)
+    show(rows_table("Checkpoints", rows), rows, as_json)
+
+
+@commands.command("fork", epilog="Example:\n\n    simlab bench fork --forks 100 --json")
+def bench_fork(
+    forks: Annotated[int, typer.Option(min=1, help="Forks of one market.")] = 100,
+    steps: Annotated[
+        int, typer.Option(min=2, help="Steps of the market; each fork runs half of them.")
+    ] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Measure forks of one market, in memory and recorded: a hundred are to take less than a minute."""
+    from simlab.bench.fork import run as measure
+    from simlab.console.tables import rows_table
+
+    rows = measure(forks, steps)
+    show(rows_table("Forks", rows), rows, as_json)
 
 
 @commands.command("live", epilog="Example:\n\n    simlab bench live --seconds 3 --json")

@@ -79,8 +79,7 @@ def _supervise(
     from simlab.live.settings import settings_of, token_of
     from simlab.live.supervisor import Supervisor
 
-    settings = settings_of(config)
-    token_of(settings)  # an error here is better than in four processes
+    token_of(settings_of(config))  # an error here is better than in four processes
 
     def started(healthy: Mapping[str, Mapping[str, Any]]) -> None:
         if as_json:
@@ -90,11 +89,9 @@ def _supervise(
             _say_where(healthy)
 
     async def supervise() -> None:
-        parts = market_parts(file, settings, arguments, run_dir=run_dir)
+        parts = market_parts(file, arguments, run_dir=run_dir)
         await Supervisor(parts, say=lambda text: typer.echo(text, err=True)).run(started)
 
-    if not as_json:
-        typer.echo("starting; compiled code may have to be made first", err=True)
     asyncio.run(supervise())
 
 

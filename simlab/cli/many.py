@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from simlab.cli.options import AsJson, ConfigFile, Settings
+from simlab.cli.options import (
+    AsJson,
+    ConfigFile,
+    Dask,
+    DryRun,
+    Resume,
+    Settings,
+    StudyFile,
+    SweepsFolder,
+    Workers,
+)
 from simlab.cli.output import show
 
 __all__ = ["commands"]
@@ -22,22 +32,12 @@ commands = typer.Typer()
     "    simlab sweep study.yaml --dask tcp://10.0.0.1:8786"
 )
 def sweep(
-    study: Annotated[Path, typer.Argument(metavar="STUDY", help="A YAML file; docs/scale.md describes it.")],
-    out: Annotated[
-        str, typer.Option(metavar="DIR|URL", help="Where the folder of the results is made; s3://... too.")
-    ] = "sweeps",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes of this machine.", show_default="cores")
-    ] = None,
-    dask: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler do it.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on; runs that are done stay as they are.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the runs and the time they will take.")
-    ] = False,
+    study: StudyFile,
+    out: SweepsFolder = "sweeps",
+    workers: Workers = None,
+    dask: Dask = None,
+    resume: Resume = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Make many runs of one experiment: a grid, samples or a list, with seeds and treatments; a row a run."""
@@ -74,7 +74,7 @@ def pair(
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, help="Pairs of runs.")] = 20,
     warmup: Annotated[int, typer.Option(min=0, help="Steps left out at the start of every run.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="cores")] = None,
+    workers: Workers = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder that the rows of all runs are kept in.", show_default="nowhere"),
@@ -104,7 +104,7 @@ def pair(
 def fit(
     study: Annotated[Path, typer.Argument(metavar="FIT", help="A YAML file; docs/scale.md describes it.")],
     out: Annotated[Path, typer.Option(help="Where the folder of the search is made.")] = Path("fits"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="cores")] = None,
+    workers: Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search, or make it longer.")] = False,
     as_json: AsJson = False,
 ) -> None:

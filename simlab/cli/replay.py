@@ -1,4 +1,4 @@
-"""The command that runs a live session again."""
+"""The command that runs again what was traded from outside."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ commands = typer.Typer()
 
 @commands.command(epilog="Example:\n\n    simlab replay runs/live-1-1")
 def replay(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a live session.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a live session or an episode.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Record it again, in a folder below this one.", show_default="not recorded"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a live session again in batch, from its journal; fails unless its events are the same."""
-    from simlab.live.replay import replay_run
+    """Run a session or an episode again in batch, from its journal; fails unless its events are the same."""
+    from simlab.runner.replay import replay_run
 
-    found = replay_run(run)
+    found = replay_run(run, out=out)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -71,6 +71,48 @@ def resume(
     _tell(outcome, config_of(folder), quiet, as_json)
 
 
+@commands.command(
+    epilog="Examples:\n\n    simlab fork runs/quickstart-1-1 --at 5000"
+    " --set instruments.ACME.taker_fee_ppm=500"
+    "\n\n    simlab fork runs/quickstart-1-1 --at 5000 --set populations.makers.leaves=5000 --json"
+    "\n\n    simlab fork runs/quickstart-1-1 --at 10000 --steps 20000"
+)
+def fork(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run that it branches off.")],
+    at: Annotated[int, typer.Option("--at", metavar="STEP", help="The first step that may be another.")],
+    set_: Settings = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed for what is still to be drawn.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps, from the parent's first.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder in which the fork's own folder is made.", show_default="beside RUN"),
+    ] = None,
+    no_record: Annotated[bool, typer.Option("--no-record", help="Write nothing.")] = False,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no tables.")] = False,
+) -> None:
+    """Branch off a recorded run at a step, with something changed from there on, and run it to the end.
+
+    What came before is shared with RUN, from whose nearest checkpoint it starts.
+    Its manifest names RUN, the step and what was changed; nothing else draws anew.
+
+    Fees, ticks, parameters, strategies, who joins and leaves, news, shocks,
+    processes, seed and length may change; instruments, counts and the past may not.
+    """
+    from simlab.config import load
+    from simlab.recording.manifest import CONFIG_FILE
+    from simlab.runner.fork import fork_run
+    from simlab.runner.interrupts import Interrupts
+
+    with Interrupts() as interrupts:
+        outcome = fork_run(
+            folder, at, set=set_ or (), seed=seed, steps=steps, out=out, record=not no_record,
+            progress=not quiet, interrupts=interrupts,
+        )  # fmt: skip
+    config = load(folder / CONFIG_FILE, set=set_ or (), seed=seed, steps=steps)
+    _tell(outcome, config, quiet, as_json)
+
+
 @commands.command(epilog="Example:\n\n    simlab verify runs/quickstart-1-1")
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],

@@ -18,11 +18,11 @@ from simlab.config.source import KeyPath, Source
 from simlab.errors import ConfigError, PluginError, SimlabError, did_you_mean
 from simlab.processes.tabulated import TabulatedValues
 
-__all__ = ["cross_check"]
+__all__ = ["OF_AGENTS", "cross_check"]
 
 _MOST_WHOLE = 2**53
 _ORDER = (Decider.LLM, Decider.ML, Decider.HEURISTIC)
-_OF_AGENTS = ("activation", "latency", "signal_noise", "joins", "leaves", "instruments")
+OF_AGENTS = ("activation", "latency", "signal_noise", "joins", "leaves", "instruments")
 """What a population of seats has no use for."""
 
 
@@ -90,8 +90,8 @@ def _correlations(config: ExperimentConfig, instruments: list[str]) -> Iterator[
         elif silent := [name for name in item.between if _has_no_noise(config, name)]:
             yield Problem(
                 path,
-                f"the fundamental of {silent[0]!r} has no noise to correlate; make it mean_reverting or"
-                " geometric, or remove the correlation",
+                f"the fundamental of {silent[0]!r} has no noise to correlate; make it mean_reverting,"
+                " geometric or path_dependent, or remove the correlation",
             )
         elif not unknown:
             a, b = (instruments.index(name) for name in item.between)
@@ -167,7 +167,7 @@ def _population(
         chain.append(strategy)
         yield from _place_in_chain((*place, "strategy"), chain)
         if strategy.level is Calling.OUTSIDE:
-            for key in _OF_AGENTS:
+            for key in OF_AGENTS:
                 if key in population.model_fields_set:
                     yield Problem(
                         (*path, key), "seats trade what and when somebody outside wants to; remove it"

@@ -69,6 +69,7 @@ _TITLES = {
     "ConstantConfig": "instruments.NAME.fundamental: constant",
     "MeanRevertingConfig": "instruments.NAME.fundamental: mean_reverting",
     "GeometricConfig": "instruments.NAME.fundamental: geometric",
+    "PathDependentConfig": "instruments.NAME.fundamental: path_dependent",
     "FileConfig": "instruments.NAME.fundamental: file",
     "CorrelationConfig": "correlation",
     "NewsConfig": "news",

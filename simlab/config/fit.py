@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from simlab.config.fields import Model, Name, Real, Step, Whole, described
 from simlab.config.limits import SEED
-from simlab.config.merge import from_dict, from_file
+from simlab.config.merge import from_study
 from simlab.config.problems import validated
 from simlab.config.schema import Schema, clean
 from simlab.config.sweep import Value, VariedConfig
@@ -45,13 +45,15 @@ class TargetConfig(Model):
         return self
 
     def distance(self, measured: float) -> float:
-        """Return how far a measured value is off, in scales; 0 within the range.
+        """Return how far a measured value is off, in scales; 0 within the range, NaN if it is not known.
 
         Example
         -------
         >>> TargetConfig(value=10.0).distance(12.0), TargetConfig(low=1.0, high=2.0).distance(1.5)
         (2.0, 0.0)
         """
+        if not math.isfinite(measured):
+            return math.nan
         low = self.value if self.low is None and self.value is not None else self.low
         high = self.value if self.high is None and self.value is not None else self.high
         off = 0.0
@@ -110,10 +112,5 @@ def load_fit(config: str | Path | Mapping[str, Any] | FitConfig) -> FitConfig:
     """
     if isinstance(config, FitConfig):
         return config
-    source = from_dict(config) if isinstance(config, Mapping) else from_file(Path(os.fspath(config)))
-    if not isinstance(config, Mapping):
-        source.data.setdefault("name", Path(config).stem)
-    experiment = source.data.get("experiment")
-    if isinstance(experiment, str):
-        source.data["experiment"] = str((source.folder_of(("experiment",)) / experiment).resolve())
+    source = from_study(config)
     return validated(FitConfig, source, fit_schema())

@@ -41,7 +41,7 @@ __all__ = [
 TRADERS = "traders"
 """The population of those who trade from outside, in a file with the section `live`."""
 
-_FASTEST = 1e6
+_SLOWEST, _FASTEST = 1e-3, 1e6
 
 
 def is_loopback(host: str) -> bool:
@@ -63,13 +63,13 @@ def is_loopback(host: str) -> bool:
 def _pace(value: Any) -> Any:
     if value == "max":
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _FASTEST:
-        raise PydanticCustomError("pace", "must be max, or a number above 0 and at most 1e6")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _SLOWEST <= value <= _FASTEST:
+        raise PydanticCustomError("pace", "must be max, or a number from 0.001 to 1e6; to stop, pause")
     return float(value)
 
 
 _pace_schema: Any = {
-    "anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": _FASTEST}, {"enum": ["max"]}],
+    "anyOf": [{"type": "number", "minimum": _SLOWEST, "maximum": _FASTEST}, {"enum": ["max"]}],
     "type": None,
 }
 Pace = Annotated[float | Literal["max"], BeforeValidator(_pace), Field(json_schema_extra=_pace_schema)]
@@ -97,7 +97,7 @@ class LiveGatewayConfig(_ListenerConfig):
         100, "How often books, agents and trades are pushed", "milliseconds", ge=1, bound=INTERVAL
     )
     flush_ms: Whole = described(
-        2, "How long announcements are gathered for one write", "milliseconds", ge=0, bound=INTERVAL
+        5, "How long announcements are gathered for one write", "milliseconds", ge=0, bound=INTERVAL
     )
     token_env: Name | None = described(
         None,

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from simlab.agents.registry import source_file, workspace_root
-from simlab.config.checks import cross_check
+from simlab.agents.strategy import Calling
+from simlab.config.checks import OF_AGENTS, cross_check
 from simlab.config.merge import assign, from_dict, from_file, parse_assignments, plain
 from simlab.config.models import ExperimentConfig
 from simlab.config.options import absolute_options
@@ -93,6 +94,8 @@ def resolved(config: ExperimentConfig) -> dict[str, Any]:
                 decider.options, strategy, (*place, "options"), config._source
             )
             _make_cassette_absolute(written["llm"], place, config)
+            for key in OF_AGENTS if strategy.level is Calling.OUTSIDE else ():
+                written.pop(key, None)  # defaults, which seats do not have
     _make_cassette_absolute(data["llm"], (), config)
     return _without_empty_forms(data)
 

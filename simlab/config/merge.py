@@ -7,6 +7,7 @@ another model). ``null`` in place of a mapping removes it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from simlab.config.source import (
 )
 from simlab.errors import ConfigError, did_you_mean
 
-__all__ = ["assign", "from_dict", "from_file", "parse_assignments", "plain"]
+__all__ = ["assign", "from_dict", "from_file", "from_study", "parse_assignments", "plain"]
 
 _LONGEST_PATH = 60
 
@@ -60,6 +61,28 @@ def from_dict(data: Mapping[str, Any]) -> Source:
         When it holds something that YAML could not.
     """
     return _extended(Source(plain(data, ())), ())
+
+
+def from_study(study: str | os.PathLike[str] | Mapping[str, Any]) -> Source:
+    """Read a study of many runs; the path of its experiment becomes absolute.
+
+    One that is a file and has no name is called as the file is, or as its folder if that is ``study.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        As `from_file` and `from_dict` do.
+    """
+    if isinstance(study, Mapping):
+        source = from_dict(study)
+    else:
+        path = Path(study).resolve()
+        source = from_file(Path(study))
+        source.data.setdefault("name", path.parent.name if path.stem == "study" else path.stem)
+    experiment = source.data.get("experiment")
+    if isinstance(experiment, str):
+        source.data["experiment"] = str((source.folder_of(("experiment",)) / experiment).resolve())
+    return source
 
 
 def _extended(source: Source, chain: tuple[Path, ...]) -> Source:

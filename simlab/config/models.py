@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, PrivateAttr, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from simlab.agents.registry import resolve
@@ -56,6 +56,7 @@ __all__ = [
     "InstrumentConfig",
     "MeanRevertingConfig",
     "NewsConfig",
+    "PathDependentConfig",
     "PoissonConfig",
     "PopulationConfig",
     "RecordingConfig",
@@ -114,6 +115,46 @@ class GeometricConfig(_JumpingConfig):
     jump_scale: Real = described(0.0, "Standard deviation of a relative jump", "1", ge=0)
 
 
+_Ages = tuple[Annotated[Real, Field(ge=1)], Annotated[Real, Field(ge=1)]]
+
+
+class PathDependentConfig(_JumpingConfig):
+    """A value whose volatility follows from its own past returns (Guyon and Lekeufack 2023).
+
+    Falls raise the volatility and large moves keep it high, so that returns have fat tails, cluster for long,
+    and show leverage. s = (1 - feedback) volatility + feedback sqrt(R2) - leverage R1, where R1 is a weighted
+    mean of past returns and R2 of their squares; kept within 0.1 and 10 times volatility.
+    """
+
+    model: Literal["path_dependent"] = described(..., "Which process")
+    initial: Real | None = described(
+        None, "Value at step 0; the initial_price if not given", "price units", gt=0
+    )
+    drift: Real = described(0.0, "Expected relative growth", "per step")
+    volatility: Real = described(
+        0.0, "Standard deviation of the relative change, before its past changes it", "per sqrt(step)", ge=0
+    )
+    leverage: Real = described(0.0, "How much a past return takes off the volatility", "1", ge=0, le=100)
+    feedback: Real = described(0.0, "Share of the volatility that past moves make", "1", ge=0, le=1)
+    trend_memory: _Ages = described((10.0, 100.0), "Mean ages of the two kernels of past returns", "steps")
+    trend_share: Real = described(0.5, "Weight of the second of them", "1", ge=0, le=1)
+    volatility_memory: _Ages = described(
+        (30.0, 3000.0), "Mean ages of the two kernels of past squared returns", "steps"
+    )
+    volatility_share: Real = described(0.5, "Weight of the second of them", "1", ge=0, le=1)
+    jump_rate: Real = described(0.0, "Mean number of jumps", "per step", ge=0, le=10)
+    jump_mean: Real = described(
+        0.0,
+        "Mean of a jump; moves without jumps make up for it",
+        "standard deviations of a move without jumps",
+        ge=-100,
+        le=100,
+    )
+    jump_scale: Real = described(
+        0.0, "Standard deviation of a jump", "standard deviations of a move without jumps", ge=0, le=100
+    )
+
+
 class FileConfig(Model):
     """A value read from a CSV or Parquet file.
 
@@ -126,7 +167,8 @@ class FileConfig(Model):
 
 
 FundamentalConfig = Annotated[
-    ConstantConfig | MeanRevertingConfig | GeometricConfig | FileConfig, Discriminator("model")
+    ConstantConfig | MeanRevertingConfig | GeometricConfig | PathDependentConfig | FileConfig,
+    Discriminator("model"),
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -13,10 +12,9 @@ from pydantic_core import PydanticCustomError
 
 from simlab.config.fields import Model, Name, Real, Step, Whole, described
 from simlab.config.limits import SEED
-from simlab.config.merge import from_dict, from_file
+from simlab.config.merge import from_study
 from simlab.config.problems import Problem, config_error, validated
 from simlab.config.schema import Schema, clean
-from simlab.config.source import Source
 from simlab.errors import ConfigError
 
 __all__ = ["DesignConfig", "SeedsConfig", "SweepConfig", "VariedConfig", "load_sweep", "sweep_schema"]
@@ -177,27 +175,15 @@ def load_sweep(config: str | Path | Mapping[str, Any] | SweepConfig) -> SweepCon
     """
     if isinstance(config, SweepConfig):
         return config
-    if isinstance(config, Mapping):
-        source = from_dict(config)
-    else:
-        source = from_file(Path(os.fspath(config)))
-        stem = Path(config).stem if Path(config).stem != "study" else Path(config).resolve().parent.name
-        source.data.setdefault("name", stem)
-    _make_absolute(source)
+    source = from_study(config)
+    design = source.data.get("design")
+    if isinstance(design, dict) and isinstance(design.get("points"), str):
+        design["points"] = str((source.folder_of(("design", "points")) / design["points"]).resolve())
     made = validated(SweepConfig, source, sweep_schema())
     problems = list(_problems(made))
     if problems:
         raise config_error(problems, source)
     return made
-
-
-def _make_absolute(source: Source) -> None:
-    """Let the files that a sweep names be found from elsewhere."""
-    experiment, design = source.data.get("experiment"), source.data.get("design")
-    if isinstance(experiment, str):
-        source.data["experiment"] = str((source.folder_of(("experiment",)) / experiment).resolve())
-    if isinstance(design, dict) and isinstance(design.get("points"), str):
-        design["points"] = str((source.folder_of(("design", "points")) / design["points"]).resolve())
 
 
 def _problems(config: SweepConfig) -> Iterator[Problem]:

@@ -1,7 +1,8 @@
 """Compile with Numba, keep the result on disk, and call compiled functions by address.
 
 The folder bears a fingerprint of the sources compiled into one another (`simlab.core.cache`): one for
-simlab's own loop, and inside it one for strategies, so that a new strategy does not compile the loop again.
+simlab's own loop, and inside it one for strategies and what calls them from above the loop, so that a new
+strategy does not compile the loop again.
 Setting ``NUMBA_CACHE_DIR`` overrides the folder and ``NUMBA_DISABLE_JIT=1`` runs everything as plain Python.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
@@ -18,7 +20,7 @@ from numba.extending import intrinsic
 
 from simlab.core.cache import choose_folder, fingerprint
 
-__all__ = ["JIT", "address_of", "call_decide", "jit", "jit_inline", "jit_inside", "multiply_high"]
+__all__ = ["JIT", "address_of", "call_decide", "caller", "jit", "jit_inline", "jit_inside", "multiply_high"]
 
 JIT = not numba.config.DISABLE_JIT
 
@@ -60,7 +62,7 @@ def jit(function: Any = None, *, signature: Any = None, **options: Any) -> Any:
     fixed = {"cache": kept, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
     fixed["boundscheck"] = _ROOT not in file.parents  # an index of a stranger's may lead anywhere
     compiler = numba.njit(*(() if signature is None else (signature,)), **(fixed | options))
-    if _ROOT in file.parents and file.parent != _LIBRARY:
+    if file.parent != _LIBRARY and any(_ROOT / package in file.parents for package in _COMPILED_PACKAGES):
         return _compiled_once(compiler(function))
     numba.config.CACHE_DIR = _STRATEGY_FOLDER  # Numba looks at it when the function is decorated
     try:
@@ -128,38 +130,53 @@ multiply_high = intrinsic(_high_word) if JIT else _high_word_in_python
 _python_functions: dict[int, Callable[..., None]] = {}
 
 
-def address_of(function: Any) -> int:
-    """Return the address of a function that was compiled for one explicit signature.
+_addresses: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+"""Of functions, by their compiled library; LLVM takes 60 microseconds to find one."""
 
-    Without the JIT the address is a number under which `call_decide` finds the Python function.
+
+def address_of(function: Any, *parameters: Any) -> int:
+    """Return the address of a function that was compiled for one explicit signature, or is for `parameters`.
+
+    Without the JIT the address is a number under which what `caller` makes finds the Python function.
     """
     if not JIT:
         _python_functions[id(function)] = function
         return id(function)
-    compiled = function.overloads[function.signatures[0]]
-    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    if parameters:
+        function.compile(parameters)
+    compiled = function.overloads[parameters or function.signatures[0]]
+    library = compiled.library
+    if library not in _addresses:
+        _addresses[library] = library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return _addresses[library]
 
 
-def _call_by_address(
-    typingctx: Any, address: Any, view: Any, me: Any, rng: Any, orders: Any
-) -> tuple[Any, Callable[..., Any]]:
-    """Call ``decide(view, me, rng, orders)`` at an address; its exceptions propagate."""
-    signature = types.void(types.int64, view, me, rng, orders)
+def caller(result: Any) -> Any:
+    """Return ``call(address, *arguments)`` for compiled code, where the function there returns `result`.
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        parameters = signature.args[1:]
-        function_type = context.call_conv.get_function_type(types.void, parameters)
-        pointer = builder.inttoptr(args[0], function_type.as_pointer())
-        status, _ = context.call_conv.call_function(builder, pointer, types.void, parameters, args[1:])
-        with cgutils.if_unlikely(builder, status.is_error):
-            context.call_conv.return_status_propagate(builder, status)
-        return context.get_dummy_value()
+    Exceptions propagate. What is called by its address is not compiled into the one that calls.
+    """
+    if not JIT:
+        return lambda address, *arguments: _python_functions[address](*arguments)
 
-    return signature, codegen
+    def call(typingctx: Any, address: Any, *arguments: Any) -> tuple[Any, Callable[..., Any]]:
+        # what follows the address arrives as one tuple
+        parameters = tuple(arguments[0]) if len(arguments) == 1 else arguments
+        signature = result(types.int64, types.StarArgTuple(parameters))
+
+        def codegen(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            values = cgutils.unpack_tuple(builder, given[1], len(parameters))
+            function_type = context.call_conv.get_function_type(result, parameters)
+            pointer = builder.inttoptr(given[0], function_type.as_pointer())
+            status, found = context.call_conv.call_function(builder, pointer, result, parameters, values)
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
+            return context.get_dummy_value() if result is types.void else found
+
+        return signature, codegen
+
+    return intrinsic(call)
 
 
-def _call_python(address: int, view: Any, me: Any, rng: Any, orders: Any) -> None:
-    _python_functions[address](view, me, rng, orders)
-
-
-call_decide = intrinsic(_call_by_address) if JIT else _call_python
+call_decide = caller(types.void)
+"""Call ``decide(view, me, rng, orders)`` at an address."""

@@ -68,7 +68,7 @@ def _alignment(size: int) -> int:
 def _beginning(memory: NDArray[np.uint8], size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return an array of `size` bytes at the first place in `memory` where it may begin."""
     first = -memory.ctypes.data % (_PAGE_BYTES if _is_span(memory) else _alignment(size))
-    return memory[first : first + size].view(dtype)
+    return np.ndarray((size // dtype.itemsize,), dtype, memory, first)
 
 
 class _Span(mmap.mmap):

@@ -53,6 +53,8 @@ class _Field:
     def __init__(self, kind: str, dtype: Any) -> None:
         self.kind = kind
         self.dtype = dtype
+        self.at = 0
+        """Where its words are in the object."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -105,6 +107,8 @@ class Tables:
 
     def __init_subclass__(cls) -> None:
         cls.FIELDS = {name: field for name, field in vars(cls).items() if isinstance(field, _Field)}
+        for number, field in enumerate(cls.FIELDS.values()):
+            field.at = WORDS * number
 
     def __init__(self, **fields: Any) -> None:
         unknown = fields.keys() - self.FIELDS.keys()
@@ -128,9 +132,10 @@ class Tables:
                 raise TypeError(f"{where} takes a {field.dtype.__name__}, not a {type(value).__name__}")
             words = (value.address, 0)
         else:
-            if not value.flags.writeable or not value.flags.aligned:
+            flags = value.flags
+            if not flags.writeable or not flags.aligned:
                 raise TypeError(f"{where} takes an array that can be written to and is aligned")
-            if value.dtype != field.dtype or value.ndim != 1 or not value.flags.c_contiguous:
+            if value.dtype != field.dtype or value.ndim != 1 or not flags.c_contiguous:
                 raise TypeError(
                     f"{where} takes a contiguous 1-D array of {field.dtype},"
                     f" not {value.ndim}-D of {value.dtype}"
@@ -139,8 +144,7 @@ class Tables:
                 raise TypeError(f"{where} takes one row, not {len(value)}")
             words = (value.ctypes.data, len(value))
         self.__dict__[field.name] = value
-        at = WORDS * list(self.FIELDS).index(field.name)
-        self._words[at : at + WORDS] = words
+        self._words[field.at : field.at + WORDS] = words
         self.face.forget(field.name)
 
     def __copy__(self) -> Self:

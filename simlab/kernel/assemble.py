@@ -39,8 +39,17 @@ from simlab.kernel.state import (
 )
 from simlab.market.instruments import UNLIMITED, AccountPolicy, Instrument, lot_limit
 from simlab.market.ledger import FILL_LOG, ExchangeAccount, Ledger
+from simlab.processes import REMEMBERED
 
-__all__ = ["assemble", "bind_strategies", "blank_history", "require_state_of", "set_terms", "views_of"]
+__all__ = [
+    "assemble",
+    "bind_strategies",
+    "blank_history",
+    "enter_schedule",
+    "require_state_of",
+    "set_terms",
+    "views_of",
+]
 
 _LEVELS = {
     Calling.COMPILED: CallLevel.COMPILED,
@@ -87,6 +96,9 @@ def assemble(spec: SimulationSpec) -> State:
         granted=new_rows(agents, "i8"),
         published_impact=new_rows(len(spec.instruments), "f8"),
         outside_levels=new_rows(len(spec.instruments), "f8"),
+        outside_memory=new_rows(len(spec.instruments) * REMEMBERED, "f8"),
+        block_levels=new_rows(len(spec.instruments), "f8"),
+        block_memory=new_rows(len(spec.instruments) * REMEMBERED, "f8"),
     )
     _set_clock(spec, state)
     _Cast(spec).enter(state)
@@ -233,7 +245,7 @@ def _enter_schedule(address, first, count, joins, phases):
         first_due(state, first + i, joins, phases[i] if phases.shape[0] > 1 else phases[0])
 
 
-def _phases(spec: SimulationSpec, population: Population, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+def _phases(population: Population, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     plan = population.activation
     if not (plan.stagger and plan.period):
         return np.array([plan.phase], np.int64)
@@ -283,7 +295,7 @@ class _Cast:
             state.parameters["values"] = np.concatenate(self._parameters)
         state.memory = new_rows(self._memory_rows + 1, MEMORY)
         for row, population in zip(populations, spec.populations, strict=False):
-            self._schedule(state, int(row["first"]), population)
+            enter_schedule(spec, state, int(row["first"]), population, population.joins)
 
     def _stand_in(self, row: Any, whose: Any, population: Population, place: int) -> None:
         """Enter what a population falls back on: the same agents, who never act by themselves in this row."""
@@ -315,13 +327,14 @@ class _Cast:
         if strategy.level is Calling.COMPILED:
             self._memory_rows += population.count * len(traded)
 
-    def _schedule(self, state: State, first: int, population: Population) -> None:
-        """Give the agents their random streams, and put them where they first become due."""
-        count, seed, name = population.count, self._spec.seed, population.name
-        _draw_keys(state.address, first, count, name_key(seed, "phase", name))
-        phases = _phases(self._spec, population, state.agents["key"][first : first + count])
-        _draw_keys(state.address, first, count, name_key(seed, "agent", name))
-        _enter_schedule(state.address, first, count, population.joins, phases)
+
+def enter_schedule(spec: SimulationSpec, state: State, first: int, population: Population, step: int) -> None:
+    """Give agents from `first` on their random streams, and put them where they are due from `step` on."""
+    count, name = population.count, population.name
+    _draw_keys(state.address, first, count, name_key(spec.seed, "phase", name))
+    phases = _phases(population, state.agents["key"][first : first + count])
+    _draw_keys(state.address, first, count, name_key(spec.seed, "agent", name))
+    _enter_schedule(state.address, first, count, step, phases)
 
 
 def _activation(population: Population) -> tuple[Activated, int, float]:

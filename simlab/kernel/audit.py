@@ -12,7 +12,7 @@ from simlab.errors import SimlabError
 from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import State
 
-__all__ = ["audit"]
+__all__ = ["audit", "reserved_cash", "resting_orders"]
 
 
 def audit(spec: SimulationSpec, state: State) -> None:
@@ -74,9 +74,8 @@ def _starting(spec: SimulationSpec, total: int) -> tuple[NDArray[Any], NDArray[A
 
 def _check_reserves(spec: SimulationSpec, state: State) -> None:
     """Compare what accounts hold in reserve with what their resting orders may use."""
-    book, ledger, count = state.book, state.ledger, len(spec.instruments)
-    resting = book.orders[book.ids["row"][book.ids["row"] != 0]]
-    instrument, side = np.divmod(book.nodes["side_list"][resting["level"]], 2)
+    ledger, count = state.ledger, len(spec.instruments)
+    resting, instrument, side = resting_orders(state)
     account, quantity = resting["account"].astype(np.int64), resting["quantity"]
     for wanted, column in ((Side.BUY, "open_buy"), (Side.SELL, "open_sell")):
         lots = np.zeros(len(ledger.positions), np.int64)
@@ -85,12 +84,25 @@ def _check_reserves(spec: SimulationSpec, state: State) -> None:
         for i, item in enumerate(spec.instruments):
             what = f"lots on order ({wanted.name.lower()}) in {item.name}"
             _compare_each(spec, what, ledger.positions[column][i::count], lots[i::count])
-    terms = ledger.terms[instrument]
+    _compare_each(spec, "reserved cash", ledger.accounts["reserved"], reserved_cash(state))
+
+
+def resting_orders(state: State) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of all orders that rest, and the instrument and side of each."""
+    book = state.book
+    resting = book.orders[book.ids["row"][book.ids["row"] != 0]]
+    instrument, side = np.divmod(book.nodes["side_list"][resting["level"]].astype(np.int64), 2)
+    return resting, instrument, side
+
+
+def reserved_cash(state: State) -> NDArray[np.int64]:
+    """Return what the resting orders of each account may use, on the present terms, money units."""
+    resting, instrument, side = resting_orders(state)
+    terms = state.ledger.terms[instrument]
     signed = resting["price"] * terms["multiplier"] * np.where(side == Side.BUY, 1, -1)
     notional = np.abs(signed)
     ppm = np.maximum(0, np.maximum(terms["maker_ppm"], terms["taker_ppm"]))
     fee = notional // 1_000_000 * ppm - (-(notional % 1_000_000 * ppm) // 1_000_000)
-    unit = np.maximum(0, signed + fee)
-    reserved = np.zeros(len(ledger.accounts), np.int64)
-    np.add.at(reserved, account, quantity * unit)
-    _compare_each(spec, "reserved cash", ledger.accounts["reserved"], reserved)
+    reserved = np.zeros(len(state.ledger.accounts), np.int64)
+    np.add.at(reserved, resting["account"], resting["quantity"] * np.maximum(0, signed + fee))
+    return reserved

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-import pickle
 import traceback
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from simlab.errors import LlmError, RunWarning, SimlabError, StrategyError
 from simlab.kernel.decisions import Decisions, Tally, Turn, decide_in_turn, gathered, thinking
 from simlab.kernel.hosting import PopulationHost, forget
 from simlab.kernel.loop import decide_alone
+from simlab.kernel.remembering import Memory, told
 from simlab.kernel.spec import Population, SimulationSpec
 from simlab.kernel.state import State
 from simlab.kernel.witness import sight
@@ -97,20 +96,6 @@ class _Actor:
     """Whether its decisions are asynchronous."""
 
 
-@dataclass
-class _Memory:
-    """What strategies remember, by rows of `SimulationSpec.cast`.
-
-    Their objects, one a population or one an agent; the random streams of their agents; what all have in
-    common; and who decided how often, by population.
-    """
-
-    objects: dict[int, list[Any]] = field(default_factory=dict)
-    streams: dict[int, dict[int, np.random.Generator]] = field(default_factory=dict)
-    shared: dict[str, Any] = field(default_factory=dict)
-    tallies: dict[int, Tally] = field(default_factory=dict)
-
-
 class Callbacks:
     """All strategies of a market that are written in Python.
 
@@ -124,9 +109,9 @@ class Callbacks:
     """
 
     def __init__(self, spec: SimulationSpec, state: State, memory: bytes | None = None) -> None:
-        self._begin(spec, state, _Memory() if memory is None else _unpickled(memory), set())
+        self._begin(spec, state, Memory() if memory is None else Memory.unpickled(memory), set())
 
-    def _begin(self, spec: SimulationSpec, state: State, memory: _Memory, warned: set[int]) -> None:
+    def _begin(self, spec: SimulationSpec, state: State, memory: Memory, warned: set[int]) -> None:
         self._spec, self._state, self._memory = spec, state, memory
         self.news: Sequence[Any] = ()
         """News that can be seen."""
@@ -160,10 +145,7 @@ class Callbacks:
         StrategyError
             When an object cannot be copied.
         """
-        try:
-            memory = copy.deepcopy(self._memory)
-        except Exception as error:
-            raise StrategyError(f"a strategy's object cannot be copied: {_told(error)}") from error
+        memory = self._memory.copy()
         other = Callbacks.__new__(Callbacks)
         other._begin(self._spec, state, memory, set(self._warned))
         other.news, other._answers = self.news, dict(self._answers)
@@ -177,13 +159,7 @@ class Callbacks:
         StrategyError
             When an object cannot be pickled.
         """
-        try:
-            return pickle.dumps(self._memory)
-        except Exception as error:
-            raise StrategyError(
-                f"a strategy's object cannot be saved: {_told(error)}; keep only plain data and what can be"
-                " pickled in its attributes"
-            ) from error
+        return self._memory.pickled()
 
     def close(self) -> None:
         """Close what strategies keep open, and end the thread on which they wait; `act` begins it anew."""
@@ -228,8 +204,12 @@ class Callbacks:
             memory.objects[row] = [self._make(population, named(it)) for it in given]
         first, desk = int(self._state.populations["first"][row]), Desk(host)
         if row < len(self._spec.populations):
+            waiting: dict[Any, bool] = {}
             for i, its in enumerate(memory.objects[row]):
-                waits = inspect.iscoroutinefunction(its.decide)
+                code = getattr(its.decide, "__func__", its.decide)
+                waits = waiting.get(code)
+                if waits is None:  # asking is slow, and mostly all have one function
+                    waits = waiting[code] = inspect.iscoroutinefunction(code)
                 self._actors[first + i] = _Actor(its.decide, desk, row, waits)
 
     def _make(self, population: Population, values: dict[str, float]) -> Any:
@@ -240,7 +220,7 @@ class Callbacks:
         except BaseException as error:
             raise StrategyError(
                 f"populations.{population.name}: strategy {population.strategy.name!r} could not be made "
-                f"({_told(error)}){_place(error, population)}"
+                f"({told(error)}){_place(error, population)}"
             ) from error
 
     def act(self) -> None:
@@ -461,30 +441,13 @@ class Callbacks:
             return LlmError(f"{who}, step {step}: {error}")
         return StrategyError(
             f"{who}: strategy {population.strategy.name!r} failed at step {step} "
-            f"({_told(error)}){_place(error, population)};"
+            f"({told(error)}){_place(error, population)};"
             f" it saw {sight(self._spec, self._state, p, agent if alone else None)}"
         )
 
 
 def _no_answer_wanted() -> TypeError:
     return TypeError("decide() must return None: send messages through `orders`")
-
-
-def _unpickled(memory: bytes) -> _Memory:
-    try:
-        return pickle.loads(memory)
-    except Exception as error:
-        raise StrategyError(
-            f"the strategies' objects cannot be read: {_told(error)}; their files have changed, or come from"
-            " elsewhere"
-        ) from error
-
-
-def _told(error: BaseException) -> str:
-    """Say an error in one line."""
-    if isinstance(error, StrategyError):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _defined(strategy: Any) -> tuple[str, int]:

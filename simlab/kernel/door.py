@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from simlab.core.types import MESSAGE_DTYPE, MESSAGE_WORDS, MessageKind
 from simlab.errors import ConfigError, SimlabError, did_you_mean
 from simlab.kernel.boundary import (
+    Batch,
     desks_of,
     endow_seat,
+    enter,
     free_seat,
     owners_in,
     place_orders,
+    require_messages,
     require_seats,
     with_ids,
 )
@@ -31,7 +34,6 @@ from simlab.kernel.inbox import (
     Origin,
     Text,
     entry_of,
-    message_rows,
     messages_in,
     rows_of,
     texts_from_json,
@@ -65,6 +67,8 @@ class Door:
     ----------
     spec : SimulationSpec
     state : State
+    batch : Batch
+        Room for what is delivered.
     deliver : callable ((n,) MESSAGE_DTYPE) -> (m,) EVENT_DTYPE
         Delivers messages at once.
     published : callable (NewsItem) -> None
@@ -82,18 +86,19 @@ class Door:
         spec: SimulationSpec,
         state: State,
         *,
+        batch: Batch,
         deliver: Callable[[NDArray[Any]], NDArray[Any]],
         published: Callable[[NewsItem], None],
         listed: Callable[[SimulationSpec], None],
         assigned: Callable[[int, NDArray[Any]], None],
         seated: Callable[[Entry], None],
     ) -> None:
-        self._spec, self._state = spec, state
+        self._spec, self._state, self._batch = spec, state, batch
         self._deliver, self._published, self._listed = deliver, published, listed
         self._assigned, self._seated = assigned, seated
         prices = {it.name: float(it.initial_price) for it in spec.instruments if it not in spec.added}
         self._outside = Outside(spec.outside, seed=spec.seed, initial_prices=prices)
-        self._outside_state = self._outside.start()
+        self._outside_state = self._block_before = self._outside.start()
         self._customers = Customers(desks_of(spec, state), spec.seed)
         self._opened = -1
         """The step for which everything was let in last."""
@@ -141,6 +146,7 @@ class Door:
         """Have the outside processes make their next block of steps."""
         step, spec = self.step, self._spec
         steps = max(64, min(_BLOCK_STEPS, _BLOCK_CELLS // len(spec.instruments)))
+        self._block_before = self._outside_state
         block, self._outside_state = self._outside.advance(self._outside_state, min(steps, spec.steps - step))
         constant = np.array([float(item.initial_price) for item in spec.added])
         values = np.concatenate(
@@ -174,12 +180,22 @@ class Door:
     def submit(self, messages: NDArray[Any]) -> NDArray[Any]:
         """Deliver messages at once and return their events; see `simlab.kernel.interface.Market`."""
         self.open()
-        require_seats(self._state, messages)
-        given = with_ids(self._state, messages)
-        first = self._inbox.next_numbers(len(given))
-        if self.journal is not None and len(given):
-            self.journal(message_rows(given, step=self.step, number=first), [])
-        return self._deliver(given)
+        require_messages(messages)
+        batch, number = self._batch, self._inbox.number
+        count = batch.put(messages)
+        if enter(self._state.address, batch.address, count, number) < count:
+            require_seats(self._state, messages)
+        self._inbox.next_numbers(count)
+        if self.journal is not None and count:
+            self.journal(batch.rows(count), [])
+        return self._deliver(batch.fields[:count])
+
+    def note(self, rows: NDArray[Any]) -> None:
+        """Number entries that compiled code let in and wrote down, and tell who keeps a journal."""
+        first = self._inbox.next_numbers(len(rows))
+        rows["number"] = np.arange(first, first + len(rows))
+        if self.journal is not None and len(rows):
+            self.journal(rows, [])
 
     def publish(self, headline: str, instrument: int, **content: Any) -> NewsItem:
         """Publish news; see `simlab.kernel.interface.Market`."""
@@ -364,6 +380,9 @@ class Door:
         texts = json.dumps([texts_to_json(waiting), texts_to_json(self.news)])
         state.texts = np.frombuffer(texts.encode(), np.uint8).copy()
         state.outside_levels = self._outside_state.levels.copy()
+        state.outside_memory = self._outside_state.memory.ravel().copy()
+        state.block_levels = self._block_before.levels.copy()
+        state.block_memory = self._block_before.memory.ravel().copy()
         state.clock["outside_step"] = self._outside_state.next_step
         state.clock["inbox_number"] = self._inbox.number
 
@@ -371,7 +390,9 @@ class Door:
         """Go on from what `write_to` wrote down."""
         waiting, shown = (texts_from_json(it) for it in json.loads(state.texts.tobytes()))
         self._inbox = Inbox.from_rows(state.inbox, waiting, int(state.clock["inbox_number"][0]))
-        self._outside_state = OutsideState(int(state.clock["outside_step"][0]), state.outside_levels)
+        step, start = int(state.clock["outside_step"][0]), int(state.clock["block_start"][0])
+        self._outside_state = OutsideState(step, state.outside_levels, state.outside_memory)
+        self._block_before = OutsideState(start, state.block_levels, state.block_memory)
         self.news.clear()
         self.news.extend(shown)
 

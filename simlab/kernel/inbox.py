@@ -32,7 +32,6 @@ __all__ = [
     "Origin",
     "Text",
     "entry_of",
-    "message_rows",
     "messages_in",
     "rows_of",
     "texts_from_json",
@@ -338,17 +337,6 @@ def entry_of(row: np.void, texts: Sequence[Text]) -> Entry:
         int(row["step"]), Origin(int(row["origin"])), int(row["number"]), kind, int(row["target"]),
         int(row["amount"]), message, texts[int(row["text"])] if row["text"] >= 0 else None,
     )  # fmt: skip
-
-
-def message_rows(messages: NDArray[np.void], *, step: int, number: int) -> NDArray[np.void]:
-    """Return the rows of messages from outside, ``(n,) MESSAGE_DTYPE``, numbered from `number`."""
-    rows = np.zeros(len(messages), ENTRY)
-    rows["step"], rows["origin"], rows["kind"] = step, Origin.OUTSIDE, EntryKind.MESSAGE
-    rows["number"] = np.arange(number, number + len(messages))
-    rows["target"] = rows["text"] = -1
-    for name in MESSAGE_FIELDS:
-        rows[_COLUMN[name]] = messages[name]
-    return rows
 
 
 def messages_in(rows: NDArray[np.void]) -> NDArray[np.void]:

@@ -21,6 +21,7 @@ __all__ = [
     "show_agent",
     "show_depth",
     "show_market",
+    "show_orders",
     "signal_of",
     "stream_key",
 ]
@@ -75,7 +76,8 @@ def show_depth(book, view, instrument, depth):
 
 
 @jit
-def _show_orders(book, me, agent, instrument):
+def show_orders(book, me, agent, instrument):
+    """Fill an agent's resting orders in an instrument, oldest first."""
     n = 0
     row = book.owners[agent].head
     while row != 0 and n < VISIBLE_ORDERS:
@@ -140,7 +142,7 @@ def show_agent(state, p, agent, instrument):
     if population.signal != 0:
         me.signal = signal_of(state, p, agent, instrument)
     if population.orders != 0:
-        _show_orders(state.book, me, agent, instrument)
+        show_orders(state.book, me, agent, instrument)
 
 
 @jit_inline

@@ -15,7 +15,7 @@ from simlab.core.random import Role, block, open_unit
 from simlab.core.rows import copy_row
 from simlab.kernel.state import Activated, CallLevel
 
-__all__ = ["collect", "first_due"]
+__all__ = ["collect", "due_again", "first_due"]
 
 _PLACE = np.uint64(Role.PLACE)
 _NEVER = 2**62
@@ -54,6 +54,12 @@ def first_due(state, number, joins, phase):
         _put_in_wheel(state, number, joins + (phase - joins) % population.period)
     else:
         _advance_steps(state, number, population, joins)
+
+
+@jit
+def due_again(state, number):
+    """Put an agent into an empty wheel where it is due."""
+    _put_in_wheel(state, number, state.agents[number].due)
 
 
 @jit

@@ -23,6 +23,7 @@ from simlab.kernel.delivery import NEED_FLIGHT
 from simlab.kernel.door import Door, Journal
 from simlab.kernel.inbox import Entry, Text
 from simlab.kernel.loop import Stop, advance
+from simlab.kernel.rebase import rebase
 from simlab.kernel.sampling import (
     account_columns,
     assignment_columns,
@@ -70,6 +71,8 @@ class Simulation:
         All of the market's tables.
     """
 
+    _digest: tuple[SimulationSpec | None, int] = (None, 0)
+
     def __init__(self, spec: SimulationSpec, sink: Sink | None = None) -> None:
         self.spec = spec
         self.state = assemble(spec)
@@ -91,6 +94,7 @@ class Simulation:
         return Door(
             self.spec,
             self.state,
+            batch=self._batch,
             deliver=self._deliver,
             published=self._published,
             listed=self._listed,
@@ -134,7 +138,9 @@ class Simulation:
         """Put into a state what is kept beside it while the market runs."""
         self._door.write_to(state)
         state.memory_of_strategies = np.frombuffer(self._callbacks.remember(), np.uint8).copy()
-        state.clock["specification"] = self.spec.digest()
+        if self._digest[0] is not self.spec:  # of a million parameters it takes a while
+            self._digest = self.spec, self.spec.digest()
+        state.clock["specification"] = self._digest[1]
 
     @classmethod
     def restore(cls, spec: SimulationSpec, state: State, sink: Sink | None = None) -> Self:
@@ -156,16 +162,32 @@ class Simulation:
         require_state_of(spec, state)
         return cls._go_on(spec, state.copy(), sink, None)
 
-    def fork(self, sink: Sink | None = None) -> Self:
+    def fork(self, sink: Sink | None = None, *, spec: SimulationSpec | None = None) -> Self:
         """Return a copy that goes on from here on its own: with the same draws, to the same end.
 
-        What is buffered for the sink is handed over first.
+        With another specification it goes on as that says; see `simlab.kernel.rebase`. What is buffered for
+        the sink is handed over first.
 
         Raises
         ------
         StrategyError
             When the object of a strategy cannot be copied.
+        ConfigError
+            When the specification differs in what cannot change in a running market.
+
+        Example
+        -------
+        >>> from dataclasses import replace
+        >>> from simlab.config import build, load
+        >>> spec = build(load({"steps": 10, "instruments": {"ACME": {"initial_price": 100}}}))
+        >>> market = Simulation(spec)
+        >>> _ = market.advance(5)
+        >>> longer = market.fork(spec=replace(spec, steps=20))
+        >>> longer.advance(), longer.step, market.step
+        (True, 20, 5)
         """
+        if spec is not None:
+            return self._go_on(spec, rebase(self.spec, self.capture(), spec), sink, None)
         self._require_boundary()
         self.flush()
         state = self.state.copy()
@@ -275,26 +297,49 @@ class Simulation:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a compiled strategy's; the loop itself raises nothing
-                raise self._callbacks.compiled_failure(error) from error
-            if status == Stop.EACH:
-                self._callbacks.act()
-            elif status == Stop.REACHED:
+                raise self.failure(error) from error
+            if status == Stop.REACHED:
                 return True
-            elif status == Stop.PAUSED:
+            if status == Stop.PAUSED:
                 return False
-            elif status == Stop.BATCH:
-                self._callbacks.act_together(int(state.clock["agent"][0]))
-            elif status == Stop.SAMPLE:
-                self._sample(self.step - 1)
-            elif status == Stop.QUOTES_FULL:
-                self._flush_quotes()
-            elif status == Stop.TOO_MANY_MESSAGES:
-                raise StrategyError(
-                    f"{self.deciding()} sent too many messages in one decision at step {self.step}; "
-                    f"the most is {MAX_MESSAGES}"
-                )
-            else:
-                self._make_room(status)
+            self.attend(status)
+
+    def attend(self, status: int) -> None:
+        """Do what the compiled loop stopped for: for whoever steps the state by its address."""
+        if status == Stop.EACH:
+            self._callbacks.act()
+        elif status == Stop.BATCH:
+            self._callbacks.act_together(int(self.state.clock["agent"][0]))
+        elif status == Stop.SAMPLE:
+            self._sample(self.step - 1)
+        elif status == Stop.QUOTES_FULL:
+            self._flush_quotes()
+        elif status == Stop.TOO_MANY_MESSAGES:
+            raise StrategyError(
+                f"{self.deciding()} sent too many messages in one decision at step {self.step}; "
+                f"the most is {MAX_MESSAGES}"
+            )
+        else:
+            self._make_room(status)
+
+    def free_until(self, until: int) -> int:
+        """Return up to which step the state may be run by its address, without a call in between.
+
+        There the outside brings something: `advance` to that step lets it in.
+        """
+        return self._door.next_stop(min(until, self.spec.steps))
+
+    def note(self, rows: NDArray[Any]) -> None:
+        """Number and tell the journal of messages, ``(n,) ENTRY``, that were delivered by the address.
+
+        They must be from seats that are taken, and new orders have ids of the market's own: what `submit`
+        sees to. The journal keeps the rows.
+        """
+        self._door.note(rows)
+
+    def failure(self, error: BaseException) -> StrategyError:
+        """Return the error of the compiled strategy that raised it: who decided, when, and where."""
+        return self._callbacks.compiled_failure(error)
 
     def _make_room(self, need: int) -> None:
         """Grow what the next message needs, or empty the event buffer."""
@@ -308,10 +353,11 @@ class Simulation:
         else:
             raise SimlabError(f"the kernel stopped for an unknown reason ({need})")
 
-    def flush(self) -> None:
-        """Hand all buffered events and samples to the sink."""
+    def flush(self, *, quotes: bool = True) -> None:
+        """Hand all that is buffered to the sink; without `quotes`, which nobody waits for, all but those."""
         self._flush_events()
-        self._flush_quotes()
+        if quotes:
+            self._flush_quotes()
         self._callbacks.decisions.flush()
 
     def finish(self) -> None:
@@ -448,8 +494,6 @@ class Simulation:
                 first = 0
             if need != DONE:
                 self._make_room(need)
-        if count < len(messages):
-            parts.append(self._deliver(messages[count:]))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _listed(self, spec: SimulationSpec) -> None:

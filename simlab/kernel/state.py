@@ -212,6 +212,12 @@ class State(Tables):
     """What was published from outside has moved each fundamental by, for good."""
     outside_levels = column("f8")
     """Of the outside processes, before step `clock.outside_step`."""
+    outside_memory = column("f8")
+    """What each fundamental remembers of its past, `REMEMBERED` numbers an instrument."""
+    block_levels = column("f8")
+    """The levels before step `clock.block_start`, so that those before any step of the block follow."""
+    block_memory = column("f8")
+    """What they remembered before it."""
     inbox = table(ENTRY)
     """What waits to be let in; filled when the state is captured, as are the next two."""
     texts = column("u1")
@@ -259,7 +265,7 @@ class State(Tables):
 
 _LEFT_OUT = {
     "book.ids", "book.prices", "book.events", "places", "sorting", "buckets", "due", "outbox", "fundamental",
-    "quotes", "me", "rng", "seen", "memory_of_strategies",
+    "quotes", "me", "rng", "seen", "block_levels", "block_memory", "memory_of_strategies",
 }  # fmt: skip
 """What follows from the rest, or is used anew in every step."""
 

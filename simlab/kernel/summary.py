@@ -16,14 +16,16 @@ from simlab.kernel.state import State
 
 __all__ = ["instrument_rows", "population_rows", "profits"]
 
+_ALL = slice(None)
 
-def profits(state: State) -> NDArray[np.float64]:
-    """Return each account's profit so far, marked at the mid: (accounts,) float64, money units."""
+
+def profits(state: State, accounts: NDArray[np.int64] | slice = _ALL) -> NDArray[np.float64]:
+    """Return each account's profit so far, or that of some, marked at the mid: (n,) float64, money units."""
     ledger = state.ledger
-    positions = ledger.positions.reshape(-1, len(state.views))
+    positions = ledger.positions.reshape(-1, len(state.views))[accounts]
     value = state.views["mid"] * ledger.terms["multiplier"]
     unrealised = positions["inventory"] * value - positions["cost"]
-    return (positions["realised"] + unrealised).sum(axis=1) - ledger.accounts["fees"]
+    return (positions["realised"] + unrealised).sum(axis=1) - ledger.accounts["fees"][accounts]
 
 
 def population_rows(spec: SimulationSpec, state: State, tallies: Mapping[int, Tally]) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """A market that is open to the world: four processes around one kernel that is paced by the wall clock.
 
-Owns the engine process (TCP), the gateway (WebSocket and REST), the dashboard, the runner of agents, the
-clients and the journal. Imports `runner` and what is below; of its own parts `engine`, `gateway`,
-`dashboard`, `agents` and `client` import `protocol`, `messages`, `told`, `settings` and `journal`, and never
-each other, but for `agents`, who are clients.
+Owns the engine process (TCP), the gateway (WebSocket and REST), the dashboard, the runner of agents and the
+clients. Imports `runner` and what is below; of its own parts `engine`, `gateway`, `dashboard`, `agents` and
+`client` import the modules beside them (`protocol`, `messages`, `told`, `settings`, `listening`, and of HTTP
+`access`, `guard`, `serving`), and never each other, but for `agents`, who are clients.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ currency, quantities whole numbers. Fields beyond those here are passed over, so
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -38,6 +38,7 @@ Channel = Literal["orderbooks", "depth", "trades", "news", "agents", "orders"]
 CHANNELS: tuple[Channel, ...] = ("orderbooks", "depth", "trades", "news", "agents", "orders")
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
+AgentId = Annotated[str, Meta(min_length=1, max_length=80)]
 ClientId = Id | Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text = Annotated[str, Meta(max_length=200)]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -67,7 +68,7 @@ class AgentRegister(_Request, tag="agent_register", frozen=True):
     """Take an account under a name, or with a token the agent that one has already."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
-    agent_id: Id | None = None
+    agent_id: AgentId | None = None
     personality: Text | None = None
     starting_capital: Money | None = None
     session_token: Annotated[str, Meta(max_length=200)] | None = None
@@ -82,7 +83,7 @@ class AddOrder(_Request, tag="add_order", frozen=True):
     quantity: int | float
     price: float | None = None
     orderType: Literal["LIMIT", "MARKET", "limit", "market"] = "LIMIT"  # noqa: N815 (as on the wire)
-    agent_id: Id | None = None
+    agent_id: AgentId | None = None
     client_id: ClientId | None = None
     time_in_force: Literal["GTC", "IOC", "FOK", "gtc", "ioc", "fok"] | None = None
     post_only: bool = False
@@ -107,26 +108,26 @@ class ReplaceOrder(_Request, tag="replace_order", frozen=True):
 class CancelAll(_Request, tag="cancel_all", frozen=True):
     """Take all orders of an agent out, of one instrument or of all."""
 
-    agent_id: Id | None = None
+    agent_id: AgentId | None = None
     symbol_id: Symbol | None = None
 
 
 class GetPortfolio(_Request, tag="get_portfolio", frozen=True):
     """Ask for cash and positions; without an agent those of one's own account."""
 
-    agent_id: Id | None = None
+    agent_id: AgentId | None = None
 
 
 class GetOrders(_Request, tag="get_orders", frozen=True):
     """Ask for the orders of an agent; without one those of one's own account."""
 
-    agent_id: Id | None = None
+    agent_id: AgentId | None = None
 
 
 class Decision(_Request, tag="decision", frozen=True):
     """Tell what an agent of one's own decided, and why, to whoever looks at it; it is not answered."""
 
-    agent_id: Id
+    agent_id: AgentId
     action: LongText
     source: Literal["llm", "ml", "heuristic", "none"] = "heuristic"
     strategy: Text = ""
@@ -206,6 +207,13 @@ _HEAD = msgspec.json.Decoder(_Head)
 _FIELDS: dict[str, tuple[str, ...]] = {
     str(it.__struct_config__.tag): it.__struct_fields__ for it in get_args(Request)
 }
+_CHOICES = {
+    (str(it.__struct_config__.tag), field): re.findall(r"'(\w+)'", repr(kind))
+    for it in get_args(Request)
+    for field, kind in get_type_hints(it).items()
+    if "Literal" in repr(kind)
+}
+"""What a field may be, by message and field, where there are few such texts."""
 _CODES = {
     "orderType": OrderCode.ORDER_TYPE,
     "side": OrderCode.SIDE,
@@ -266,5 +274,7 @@ def _explained(frame: bytes, error: Exception) -> BadMessageError:
         code = _CODES.get(field or "", OrderCode.REJECTED)
     known = head.client_id if isinstance(head.client_id, str | int) else None
     fields = ", ".join(it for it in _FIELDS[head.type])
-    message = f"{head.type}: {error}; its fields are {fields}"
+    choices = _CHOICES.get((head.type, field or "")) if "Invalid enum value" in str(error) else None
+    remedy = f"; use one of {', '.join(choices)}" if choices else ""
+    message = f"{head.type}: {error}{remedy}; its fields are {fields}"
     return BadMessageError(message, code=code, field=field, request=head.type, client_id=known)

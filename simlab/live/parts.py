@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from simlab.config.live import LiveConfig
 from simlab.live.settings import PARTS
 from simlab.live.supervisor import Part
 
@@ -24,9 +22,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 _LISTENING = ("engine", "gateway", "dashboard")
 
 
-def market_parts(
-    file: Path, settings: LiveConfig, arguments: Sequence[str], *, run_dir: Path | None = None
-) -> list[Part]:
+def market_parts(file: Path, arguments: Sequence[str], *, run_dir: Path | None = None) -> list[Part]:
     """Return the parts of a market, each after those that it needs.
 
     A part that is started again listens where it did, and the engine goes on with the run that it had.
@@ -35,8 +31,6 @@ def market_parts(
     ----------
     file : Path
         The configuration.
-    settings : LiveConfig
-        Its section `live`.
     arguments : sequence of str
         What else ``simlab live`` was called with, for every part alike.
     run_dir : Path, optional
@@ -44,21 +38,18 @@ def market_parts(
 
     Example
     -------
-    >>> engine, *_ = market_parts(Path("market.yaml"), LiveConfig(), ["--seed", "7"])
+    >>> engine, *_ = market_parts(Path("market.yaml"), ["--seed", "7"])
     >>> again = engine.command({"engine": {"address": "127.0.0.1:9999", "run_dir": "runs/market-1"}})
     >>> again[1:4], again[-4:]
     (['-m', 'simlab.cli', 'live'], ['--run-dir', 'runs/market-1', '--set', 'live.engine.port=9999'])
     """
-    page = settings.dashboard
-    # The gateway must know the page's port, and is there before it.
-    fixed = {"dashboard": page.port or _free_port(page.host)}
     first = None if run_dir is None else str(run_dir)
 
     def command(name: str, healthy: Mapping[str, Mapping[str, Any]]) -> list[str]:
         made = [sys.executable, "-m", "simlab.cli", "live", str(file), "--part", name]
         run = healthy.get("engine", {}).get("run_dir", first)
         made += [*arguments, *(["--run-dir", str(run)] if run is not None else [])]
-        ports = fixed | {it: _port_of(healthy[it]["address"]) for it in _LISTENING if it in healthy}
+        ports = {it: _port_of(healthy[it]["address"]) for it in _LISTENING if it in healthy}
         for part in _LISTENING if name != "engine" else ("engine",):
             made += ["--set", f"live.{part}.port={ports[part]}"] if part in ports else []
         return made
@@ -68,11 +59,3 @@ def market_parts(
 
 def _port_of(address: str) -> int:
     return int(address.rpartition(":")[2])
-
-
-def _free_port(host: str) -> int:
-    """Return a port that nobody listens on now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _MOST = 2**62
+_MOST_NESTED = 8
 _Whole = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
 _Count = Annotated[int, Meta(ge=1, le=10_000)]
 _Small = Annotated[int, Meta(ge=0, lt=2**31)]
@@ -36,7 +37,8 @@ _Text = Annotated[str, Meta(max_length=200)]
 _LongText = Annotated[str, Meta(max_length=10_000)]
 ClientId = Annotated[int, Meta(ge=-_MOST, le=_MOST)] | Annotated[str, Meta(max_length=64)]
 """The sender's own id of an order."""
-AgentId = Annotated[str, Meta(min_length=1, max_length=64)]
+AgentId = Annotated[str, Meta(min_length=1, max_length=80)]
+"""Of an agent inside the market it is its population's name, of 64 characters at most, and a number."""
 OrderSide = Literal[0, 1, "buy", "sell"]
 Channel = Literal["orders", "trades", "book", "news", "agents", "market"]
 CHANNELS: tuple[str, ...] = ("orders", "trades", "book", "news", "agents", "market")
@@ -168,9 +170,20 @@ class CreateAgent(Request, tag="create_agent", gc=False):
     strategy: _Text | None = None
     parameters: dict[Annotated[str, Meta(max_length=64)], Any] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what the journal could not write, or not read again."""
+        if not _can_be_kept(self.parameters, _MOST_NESTED):
+            raise ValueError(
+                f"parameters have whole numbers from -2^62 to 2^62, in lists at most {_MOST_NESTED} deep"
+            )
+
 
 class Agents(Request, tag="agents", gc=False):
     """Ask for all agents."""
+
+
+class Inside(Request, tag="inside", gc=False):
+    """Ask for the agents of populations that trade inside the market: of very many, those that matter."""
 
 
 class Account(Request, tag="account", gc=False):
@@ -269,7 +282,7 @@ class Step(Request, tag="step", gc=False):
 class Speed(Request, tag="speed", gc=False):
     """Set the pace."""
 
-    steps_per_second: Annotated[float, Meta(gt=0, le=1e6)] | Literal["max"]
+    steps_per_second: Annotated[float, Meta(ge=1e-3, le=1e6)] | Literal["max"]
 
 
 class Subscribe(Request, tag="subscribe", gc=False):
@@ -300,7 +313,7 @@ class Hello(Request, tag="hello", gc=False):
 
 Asked = (
     Add | Cancel | Replace | CancelAll | Snapshot | ListInstruments | AddInstrument | RemoveInstrument
-    | Register | CreateAgent | Agents | Account | Orders | Trades | Candles | Decided | Decisions
+    | Register | CreateAgent | Agents | Inside | Account | Orders | Trades | Candles | Decided | Decisions
     | Publish | News | Pause | Resume | Step | Speed | Subscribe | CloseSession | Metrics | Ping | Hello
 )  # fmt: skip
 """Any request."""
@@ -433,6 +446,14 @@ def decode(line: bytes | TooLong) -> Asked | Failure:
 def decode_all(lines: Sequence[bytes | TooLong]) -> list[Asked | Failure]:
     """Return the requests of lines, as `decode` does."""
     return [decode(line) for line in lines]
+
+
+def _can_be_kept(value: Any, deep: int) -> bool:
+    """Say whether a value of any form is small and shallow enough to be written down."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return deep > 0 and all(_can_be_kept(it, deep - 1) for it in inner)
+    return not isinstance(value, int) or abs(value) <= _MOST
 
 
 def _explained(given: Any, error: str) -> Failure:

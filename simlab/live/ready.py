@@ -26,8 +26,8 @@ SUPERVISED = "SIMLAB_SUPERVISED"
 _GRACE_S = 30.0
 """How long a part may take to end by itself."""
 
-_OWN_FILES = 128
-"""Files that a part has open beside its connections."""
+_OWN_FILES = 256
+"""Files that a part has open beside its connections, and connections on their way to be refused."""
 
 
 def allow_connections(count: int) -> None:

@@ -19,7 +19,6 @@ __all__ = [
     "Part",
     "checkpoints_folder",
     "hosted_populations",
-    "journal_folder",
     "market_config",
     "say_ready",
     "settings_of",
@@ -28,11 +27,6 @@ __all__ = [
 
 Part = Literal["engine", "gateway", "dashboard", "agents"]
 PARTS: tuple[Part, ...] = ("engine", "gateway", "dashboard", "agents")
-
-
-def journal_folder(run_dir: Path) -> Path:
-    """Return where a live market keeps its journal."""
-    return run_dir / "live" / "journal"
 
 
 def checkpoints_folder(run_dir: Path) -> Path:

@@ -58,7 +58,8 @@ class Patience:
 
     A part that died starts again after `first_s`, which doubles up to `longest_s` with every start that did
     not last `lasting_s`; after `tries` of these in a row the market is stopped. Compiled code may have to be
-    made before a part is healthy, hence `healthy_s`. A part that is told to stop has `stop_s` for it.
+    made before a part is healthy, hence `healthy_s`; that it still starts is said every `told_s`. A part that
+    is told to stop has `stop_s` for it.
     """
 
     first_s: float = 0.2
@@ -66,6 +67,7 @@ class Patience:
     lasting_s: float = 30.0
     tries: int = 10
     healthy_s: float = 600.0
+    told_s: float = 10.0
     stop_s: float = 30.0
 
 
@@ -130,7 +132,7 @@ class Supervisor:
     parts : sequence of Part
         Each after those that it needs.
     say : callable
-        Told in a line when a part died and when it is back.
+        Told in a line when a part starts, how long that took, when it died and when it is back.
     patience : Patience
 
     Attributes
@@ -200,9 +202,9 @@ class Supervisor:
         failures, pause_s = 0, patience.first_s
         while True:
             began_s = time.monotonic()
-            said = await running.start(self.healthy, patience.healthy_s)
+            said = await self._started(running)
             if said is not None:
-                self._is_healthy(running, said)
+                self._is_healthy(running, said, time.monotonic() - began_s)
             ending = await running.ended()
             if not running.healthy.is_set():
                 raise LiveError(f"part {name} could not be started: it {ending}{log.tail()}")
@@ -218,13 +220,32 @@ class Supervisor:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, patience.longest_s)
 
-    def _is_healthy(self, running: _Running, said: Healthy) -> None:
+    async def _started(self, running: _Running) -> Healthy | None:
+        """Start a part, and say that it starts for as long as it does."""
+        telling = asyncio.create_task(self._tell_starting(running))
+        try:
+            return await running.start(self.healthy, self._patience.healthy_s)
+        finally:
+            telling.cancel()
+
+    async def _tell_starting(self, running: _Running) -> None:
+        name, every_s, began_s = running.part.name, self._patience.told_s, time.monotonic()
+        if not running.healthy.is_set():
+            self._say(f"part {name} is starting")
+        while True:
+            await asyncio.sleep(every_s)
+            self._say(
+                f"part {name} is still starting after {time.monotonic() - began_s:.0f} s (the first time,"
+                f" code is compiled; it is given {self._patience.healthy_s:g} s)"
+            )
+
+    def _is_healthy(self, running: _Running, said: Healthy, took_s: float) -> None:
         again = running.healthy.is_set()
         self.healthy[running.part.name] = said
         self._place_logs()
         running.healthy.set()
-        if again:
-            self._say(f"part {running.part.name} is back, process {said['pid']}")
+        how = f"is back, process {said['pid']}" if again else f"is healthy after {took_s:.1f} s"
+        self._say(f"part {running.part.name} {how}")
 
     def _place_logs(self) -> None:
         """Put the logs into the run folder, as soon as it is known."""

@@ -118,7 +118,7 @@ class Position(Struct, frozen=True):
 
 
 class Agent(Struct, frozen=True):
-    """Who trades, with what; money in currency."""
+    """Who trades, with what; money in currency. `population` is that of an agent inside the market."""
 
     agent_id: str
     name: str
@@ -130,6 +130,7 @@ class Agent(Struct, frozen=True):
     starting_capital: float
     connected: bool
     created_at: float
+    population: str | None = None
 
 
 class NewAgent(Struct, frozen=True):
@@ -275,9 +276,10 @@ class NewsHistory(_Told, tag="news_history", frozen=True):
 
 
 class AgentsSnapshot(_Told, tag="agents_snapshot", frozen=True):
-    """All agents: on connecting, periodically and after fills."""
+    """All agents: on connecting, periodically and after fills; of very many, those that matter of `count`."""
 
     data: list[Agent]
+    count: int = 0
 
 
 class AgentRegistered(_Told, tag="agent_registered", frozen=True):

@@ -9,9 +9,11 @@ from simlab.processes.fundamental import FundamentalSpec
 from simlab.processes.happenings import NewsItem, OutsideBlock, Shock, ShockKind
 from simlab.processes.news import PoissonNews, ScheduledNews
 from simlab.processes.outside import Outside, OutsideSpec, OutsideState
+from simlab.processes.path import REMEMBERED
 from simlab.processes.shocks import FatFinger, FundamentalJump, Halt, Join, Leave
 
 __all__ = [
+    "REMEMBERED",
     "CustomerOrders",
     "Customers",
     "FatFinger",

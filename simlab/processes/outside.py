@@ -22,7 +22,7 @@ from simlab.processes.correlation import Correlation, check_correlation, cholesk
 from simlab.processes.fundamental import FundamentalSpec
 from simlab.processes.happenings import NewsItem, OutsideBlock, Shock
 from simlab.processes.news import NewsStream, PoissonNews, ScheduledNews
-from simlab.processes.path import FundamentalPath
+from simlab.processes.path import REMEMBERED, FundamentalPath
 from simlab.processes.shocks import FundamentalJump, MarketShock
 
 __all__ = ["Outside", "OutsideSpec", "OutsideState"]
@@ -89,28 +89,32 @@ class OutsideSpec:
 class OutsideState:
     """All of the running outside processes that is not a function of specification and seed.
 
-    `levels` is ``(instruments,) float64`` in name order and cannot be written to, so copies of a market may
-    share it.
+    `levels` is ``(instruments,) float64`` in name order, `memory` ``(instruments, REMEMBERED)``; neither can
+    be written to, so copies of a market may share them.
     """
 
     next_step: int
     """The first step that has not been made yet."""
     levels: NDArray[np.float64]
     """Each fundamental's value before `next_step`, price units; of a file, what impacts have added to it."""
+    memory: NDArray[np.float64]
+    """What a path-dependent one remembers of its past returns; zeros for the others."""
 
     def __post_init__(self) -> None:
-        levels = np.array(self.levels, np.float64)
-        levels.flags.writeable = False
-        object.__setattr__(self, "levels", levels)
+        for name, shape in (("levels", (-1,)), ("memory", (-1, REMEMBERED))):
+            array = np.array(getattr(self, name), np.float64).reshape(shape)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the state as arrays: ``next_step (1,) int64`` and ``levels (instruments,) float64``."""
-        return {"next_step": np.array([self.next_step], np.int64), "levels": self.levels.copy()}
+        """Return the state as arrays: ``next_step (1,) int64``, ``levels`` and ``memory`` as float64."""
+        step = np.array([self.next_step], np.int64)
+        return {"next_step": step, "levels": self.levels.copy(), "memory": self.memory.copy()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> OutsideState:
         """Return the state that `to_arrays` wrote down."""
-        return cls(int(arrays["next_step"][0]), arrays["levels"])
+        return cls(int(arrays["next_step"][0]), arrays["levels"], arrays["memory"])
 
 
 class Outside:
@@ -161,7 +165,8 @@ class Outside:
 
     def start(self) -> OutsideState:
         """Return the state before step 0."""
-        return OutsideState(0, np.array([path.initial for path in self._paths], np.float64))
+        levels = np.array([path.initial for path in self._paths], np.float64)
+        return OutsideState(0, levels, np.array([path.blank_memory for path in self._paths], np.float64))
 
     def advance(self, state: OutsideState, steps: int) -> tuple[OutsideBlock, OutsideState]:
         """Return what happens in the next `steps` steps, and the state after them.
@@ -185,13 +190,13 @@ class Outside:
         impact = self._impacts(start, stop, news)
         noise = [path.noise(start, steps) for path in self._paths]
         values = np.empty((steps, len(self._names)))
-        levels = np.array(state.levels)
+        levels, memory = np.array(state.levels), np.array(state.memory)
         for i, path in enumerate(self._paths):
             values[:, i], levels[i] = path.advance(
-                float(levels[i]), start, self._mixed(i, noise), impact[:, i].copy()
+                float(levels[i]), memory[i], start, self._mixed(i, noise), impact[:, i].copy()
             )
         block = OutsideBlock(start, values, tuple(news), tuple(_between(self._shocks, start, stop)))
-        return block, OutsideState(stop, levels)
+        return block, OutsideState(stop, levels, memory)
 
     def check(self, steps: int, *, values: int = 1 << 20) -> None:
         """Raise what a run of `steps` steps would come upon: files too short, values out of range.
@@ -236,7 +241,8 @@ class Outside:
             if not path.is_noisy and np.count_nonzero(matrix[i]) > 1:
                 raise ConfigError(
                     f"correlation of {self._names[i]!r}: its fundamental is {path.spec.model!r}, "
-                    "without noise; make it mean_reverting or geometric, or remove the correlation"
+                    "without noise; make it mean_reverting, geometric or path_dependent, or remove the "
+                    "correlation"
                 )
         return cholesky_factor(matrix, self._names)
 

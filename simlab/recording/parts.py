@@ -13,6 +13,7 @@ as much as storing the column, and nobody prunes by them.
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 from simlab.errors import RecordingError
 from simlab.recording.schema import Table
 
-__all__ = ["ROW_GROUP_ROWS", "PartWriter", "cut_parts", "part_files"]
+__all__ = ["ROW_GROUP_ROWS", "PartWriter", "cut_parts", "part_files", "share_parts"]
 
 _SMALL_ROWS = 1 << 16
 """A part of fewer rows is written again, under its name, with what comes after it."""
@@ -134,18 +135,61 @@ def cut_parts(folder: Path, table: Table, rows: int) -> None:
         if total >= rows:
             file.unlink()
         elif total + count > rows:
-            _shorten(file, table, rows - total)
+            _shorten(file, table, rows - total, file)
     for file in folder.glob(".part-*.writing"):
         file.unlink()
 
 
-def _shorten(file: Path, table: Table, rows: int) -> None:
+def share_parts(source: Path, folder: Path, table: Table, rows: int) -> None:
+    """Give another recording the first `rows` rows of a table, without a copy: its parts are links.
+
+    A part is never written to once it has its name, so each of the two may go on, be cut, or be deleted. Only
+    the part in which the rows end is copied, up to there, and all are where the disk has no links.
+
+    Parameters
+    ----------
+    source, folder : Path
+        The table's folders in the one recording and in the other.
+    table : Table
+    rows : int
+
+    Raises
+    ------
+    RecordingError
+        When there are fewer.
+    """
+    wanted = rows
+    for file in part_files(source):
+        if not wanted:
+            return
+        count = pq.read_metadata(file).num_rows
+        folder.mkdir(parents=True, exist_ok=True)
+        if count <= wanted:
+            _link(file, folder / file.name)
+        else:
+            _shorten(file, table, wanted, folder / file.name)
+        wanted -= min(count, wanted)
+    if wanted:
+        raise RecordingError(
+            f"{source} has {rows - wanted} rows and should have {rows}: parts of it are missing; restore them"
+        )
+
+
+def _link(file: Path, other: Path) -> None:
+    try:
+        os.link(file, other)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(file, other)
+
+
+def _shorten(file: Path, table: Table, rows: int, final: Path) -> None:
+    """Write the first rows of a part under a name, which may be its own."""
     kept = pq.read_table(file, schema=table.schema, partitioning=None).slice(0, rows)
-    temporary = _temporary(file)
+    temporary = _temporary(final)
     with pa.OSFile(str(temporary), "wb") as opened, _parquet_writer(opened, table) as parquet:
         parquet.write_table(kept, row_group_size=ROW_GROUP_ROWS)
     _sync(temporary)
-    os.replace(temporary, file)
+    os.replace(temporary, final)
 
 
 def _temporary(final: Path) -> Path:

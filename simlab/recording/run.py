@@ -132,6 +132,11 @@ class Run:
             for name, table in TABLES.items()
         }
 
+    def count(self, table: str, *, before: int) -> int:
+        """Return the rows of a table before a step; raises RecordingError when it has no steps."""
+        declared = _require(table_named(table), "step")
+        return self._dataset(declared).count_rows(filter=self._filter(declared, None, (None, before)))
+
     def frame(
         self,
         table: str,

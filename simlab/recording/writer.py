@@ -19,7 +19,7 @@ from simlab.core.types import EVENT_DTYPE, EventKind
 from simlab.errors import RecordingError
 from simlab.recording.columns import arrow_table
 from simlab.recording.manifest import CONFIG_FILE, FINISHED, Manifest, write_reached
-from simlab.recording.parts import cut_parts
+from simlab.recording.parts import cut_parts, share_parts
 from simlab.recording.queue import ClosedError, RecordQueue
 from simlab.recording.recorder import Recorder
 from simlab.recording.schema import TABLES, table_named
@@ -137,6 +137,53 @@ class RunWriter:
                 cut_parts(writer.path / name, table_named(name), count)
         except OSError as error:
             raise RecordingError(f"cannot go on with the recording {path}: {error}") from error
+        writer._start(rows_per_part, seconds_per_part, queue_buffers, buffer_events)
+        return writer
+
+    @classmethod
+    def branch(
+        cls,
+        path: Path | str,
+        source: Path | str,
+        rows: Mapping[str, int],
+        *,
+        step: int,
+        config: Mapping[str, Any],
+        manifest: Mapping[str, Any] | None = None,
+        rows_per_part: int = 1_000_000,
+        seconds_per_part: float = 60.0,
+        queue_buffers: int = 8,
+        buffer_events: int = 65_536,
+    ) -> Self:
+        """Begin a recording with the first rows of another one, which the two share (`share_parts`).
+
+        Parameters
+        ----------
+        path, config, manifest
+            As of any recording; the folder must be empty.
+        source : Path
+            The other recording's folder; it may be going on.
+        rows : mapping of str to int
+            How many rows of each table, none of those not named.
+        step : int
+            The step before which these rows are whole.
+
+        Raises
+        ------
+        RecordingError
+            When the other has fewer rows, or the folder cannot be written.
+        """
+        writer = cls.__new__(cls)
+        writer.path = Path(path)
+        writer._manifest = Manifest(writer.path, manifest or {})
+        writer._make_folder(config)
+        writer._given = dict.fromkeys(TABLES, 0) | dict(rows)
+        try:
+            for name, count in writer._given.items():
+                share_parts(Path(source) / name, writer.path / name, table_named(name), count)
+            write_reached(writer.path, step)
+        except OSError as error:
+            raise RecordingError(f"cannot begin a recording in {path} with {source}: {error}") from error
         writer._start(rows_per_part, seconds_per_part, queue_buffers, buffer_events)
         return writer
 

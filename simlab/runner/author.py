@@ -56,7 +56,7 @@ class Author(AbstractContextManager["Author"]):
     """
 
     def __init__(self, parent: Path, config: ExperimentConfig, spec: SimulationSpec) -> None:
-        known = {"name": config.name, "seed": config.seed, "steps": config.steps} | provenance(spec)
+        known = _known(config, spec)
         folder = new_folder(parent, f"{config.name}-{config.seed}")
         self._start(RunWriter(folder, config=resolved(config), manifest=known))
 
@@ -71,6 +71,36 @@ class Author(AbstractContextManager["Author"]):
         """
         author = cls.__new__(cls)
         author._start(RunWriter.reopen(folder, position.rows, step=position.step))
+        return author
+
+    @classmethod
+    def branch(
+        cls,
+        place: Path,
+        config: ExperimentConfig,
+        spec: SimulationSpec,
+        source: Path,
+        position: Position,
+        parent: Mapping[str, Any],
+    ) -> Self:
+        """Begin a recording in a new folder of a place with what another one has up to a position.
+
+        The folder is ``<name>-<seed>-at-<step>-<n>``. See `RunWriter.branch`; `parent` says in the manifest
+        what it goes on from.
+        """
+        known = _known(config, spec) | {"parent": parent}
+        folder = new_folder(place, f"{config.name}-{config.seed}-at-{position.step}")
+        author = cls.__new__(cls)
+        author._start(
+            RunWriter.branch(
+                folder,
+                source,
+                position.rows,
+                step=position.step,
+                config=resolved(config),
+                manifest=known,
+            )
+        )
         return author
 
     def _start(self, writer: RunWriter) -> None:
@@ -166,6 +196,11 @@ class Author(AbstractContextManager["Author"]):
                 self._keep()
         reason = interrupted(error) if isinstance(error, KeyboardInterrupt) else error
         self._writer.abandon(reason, facts)
+
+
+def _known(config: ExperimentConfig, spec: SimulationSpec) -> dict[str, Any]:
+    """Return what is known of a run before it begins."""
+    return {"name": config.name, "seed": config.seed, "steps": config.steps} | provenance(spec)
 
 
 def deciding(simulation: Simulation) -> str | None:

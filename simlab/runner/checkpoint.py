@@ -185,7 +185,7 @@ class Checkpoints:
     def _write(self, taken: Taken) -> None:
         header = taken.header
         try:
-            self._folder.mkdir(exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
             final = self._folder / f"{header['step']:015d}-{header['sequence']:018d}{_SUFFIX}"
             temporary = final.with_name(f".{final.name}.writing")
             with temporary.open("wb") as file:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from simlab.config import ExperimentConfig, build, load
 from simlab.errors import RecordingError, SimlabError
+from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
 from simlab.recording import open_run
 from simlab.recording.manifest import CONFIG_FILE, RUNNING, writer_of
 from simlab.runner.author import Author, Position
 from simlab.runner.checkpoint import CHECKPOINTS_FOLDER, Checkpoints
 from simlab.runner.interrupts import Interrupts
+from simlab.runner.journal import journal_folder
+from simlab.runner.keeping import spent_s
+from simlab.runner.lineage import start_of
 from simlab.runner.provenance import provenance
 from simlab.runner.run import Outcome, carry_out
 
@@ -28,7 +33,7 @@ def config_of(run_dir: Path) -> ExperimentConfig:
 def resume_run(
     run_dir: Path | str, *, progress: bool = False, interrupts: Interrupts | None = None
 ) -> Outcome:
-    """Go on with a recorded run from its latest checkpoint, or from its beginning if it has none.
+    """Go on with a recorded run from its latest checkpoint, or from where it began if it has none.
 
     What was recorded after the checkpoint is recorded again. A run that is finished stays as it is.
 
@@ -57,12 +62,25 @@ def resume_run(
         raise RecordingError(
             f"{folder} is still being recorded by process {run.manifest.get('pid')}; wait for it, or end it"
         )
+    if journal_folder(folder).is_dir():
+        raise RecordingError(
+            f"{folder} was traded from outside, and would go on without those who did; simlab replay {folder}"
+            " runs again what is in its journal, and a live session goes on by `simlab live --run-dir`"
+        )
     config = config_of(folder)
     spec = build(config)
     require_same_code(run.manifest, spec, folder)
     checkpoint = Checkpoints(folder / CHECKPOINTS_FOLDER).latest()
-    author = Author.reopen(folder, Position() if checkpoint is None else checkpoint.position)
-    return carry_out(config, spec, author, checkpoint, progress=progress, interrupts=interrupts)
+    position = Position()
+    if checkpoint is None:
+        checkpoint, position = start_of(run)
+    else:
+        position = checkpoint.position
+    author = Author.reopen(folder, position)
+    begin = partial(Simulation, spec) if checkpoint is None else partial(checkpoint.restore, spec)
+    return carry_out(
+        config, spec, author, begin, spent_s=spent_s(checkpoint), progress=progress, interrupts=interrupts
+    )
 
 
 def require_same_code(manifest: dict[str, Any], spec: SimulationSpec, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +18,10 @@ from simlab.core.hashing import hash_text
 from simlab.kernel.simulation import Simulation
 from simlab.kernel.spec import SimulationSpec
 from simlab.runner.author import Author, interrupted, under_way
-from simlab.runner.checkpoint import Checkpoint
 from simlab.runner.interrupts import Interrupts, Terminated
-from simlab.runner.keeping import Keeper, spent_s
+from simlab.runner.keeping import Keeper
 
-__all__ = ["RUNS_FOLDER", "Outcome", "carry_out", "execute", "run"]
+__all__ = ["RUNS_FOLDER", "Outcome", "advance", "carry_out", "execute", "outcome_of", "run"]
 
 RUNS_FOLDER = "runs"
 """Folder under the current one that run folders are made in."""
@@ -132,23 +131,29 @@ def execute(
         require_writable_folder(parent)  # before the work: drawing a million agents takes a while
     spec = build(config)
     author = Author(parent, config, spec) if recorded else None
-    return carry_out(config, spec, author, None, progress=progress, interrupts=interrupts)
+    return carry_out(
+        config, spec, author, partial(Simulation, spec), progress=progress, interrupts=interrupts
+    )
 
 
 def carry_out(
     config: ExperimentConfig,
     spec: SimulationSpec,
     author: Author | None,
-    checkpoint: Checkpoint | None,
+    begin: Callable[[Author | None], Simulation],
     *,
+    spent_s: float = 0.0,
     progress: bool,
     interrupts: Interrupts | None,
 ) -> Outcome:
-    """Run what a configuration says, from its beginning or from a checkpoint, to its end; see `execute`."""
+    """Run what a configuration says to its end, from the market that `begin` returns; see `execute`.
+
+    `spent_s` is how long it took up to there.
+    """
     bar = TerminalProgress(spec) if progress else SilentProgress()
     try:
         with author or nullcontext():
-            return _stepped(config, spec, author, checkpoint, bar, interrupts)
+            return _stepped(config, author, begin, spent_s, bar, interrupts)
     except KeyboardInterrupt as interruption:
         where = f"; what was recorded is in {author.folder}" if author is not None else ""
         raise type(interruption)(f"{interrupted(interruption)}{where}") from None
@@ -156,50 +161,63 @@ def carry_out(
 
 def _stepped(
     config: ExperimentConfig,
-    spec: SimulationSpec,
     author: Author | None,
-    checkpoint: Checkpoint | None,
+    begin: Callable[[Author | None], Simulation],
+    spent_s: float,
     bar: Progress,
     interrupts: Interrupts | None,
 ) -> Outcome:
-    started_s = time.perf_counter()
-    market = Simulation(spec, sink=author) if checkpoint is None else checkpoint.restore(spec, author)
-    with bar, closing(market) as simulation:
+    started_s = time.perf_counter() - spent_s
+    with bar, closing(begin(author)) as simulation:
         if interrupts is not None:
             interrupts.describe = partial(under_way, simulation)
         keeper = None
         if author is not None:
             author.begin(simulation)
-            started_s -= spent_s(checkpoint)
             keeper = Keeper(simulation, author, config.checkpoint, started_s)
         bar.begin(simulation)
-        _advance(simulation, bar, keeper, interrupts)
+        advance(simulation, simulation.spec.steps, bar, keeper, interrupts)
     simulation.finish()
     simulation.audit()
-    outcome = Outcome(
-        name=config.name,
-        seed=config.seed,
-        steps=simulation.step,
-        run_dir=author.folder if author is not None else None,
-        event_log_hash=hash_text(simulation.event_log_hash),
-        messages=int(simulation.messages),
-        trades=int(simulation.trades),
-        seconds=round(time.perf_counter() - started_s, 6),
-        summary=simulation.summary(),
-    )
+    run_dir = author.folder if author is not None else None
+    outcome = outcome_of(config, simulation, run_dir, time.perf_counter() - started_s)
     if author is not None:
         author.finish(outcome.as_dict())
     return outcome
 
 
-def _advance(
+def outcome_of(
+    config: ExperimentConfig, simulation: Simulation, run_dir: Path | None, seconds: float
+) -> Outcome:
+    """Return how a run went that has come to its end."""
+    return Outcome(
+        name=config.name,
+        seed=config.seed,
+        steps=simulation.step,
+        run_dir=run_dir,
+        event_log_hash=hash_text(simulation.event_log_hash),
+        messages=int(simulation.messages),
+        trades=int(simulation.trades),
+        seconds=round(seconds, 6),
+        summary=simulation.summary(),
+    )
+
+
+def advance(
     simulation: Simulation,
+    total: int,
     bar: Progress,
     keeper: Keeper | None,
     interrupts: Interrupts | None,
 ) -> None:
-    """Step to the end in slices of about a tenth of a second, between which signals are heard."""
-    steps, total = 1, simulation.spec.steps
+    """Step to a step in slices of about a tenth of a second, between which signals are heard.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Saying at which step it was interrupted or terminated.
+    """
+    steps = 1
     try:
         while simulation.step < total:
             began_s = time.perf_counter()

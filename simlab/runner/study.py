@@ -331,7 +331,7 @@ def find_studies(folder: Path) -> dict[str, Study]:
     Raises
     ------
     PluginError
-        When there are none, or a subfolder has only some of the files.
+        When there are none, or a subfolder has a market or an analysis and not all of the files.
     """
     wanted = (CONFIG_FILE, ANALYSIS_FILE, README_FILE)
     found = {}
@@ -339,7 +339,7 @@ def find_studies(folder: Path) -> dict[str, Study]:
         missing = [name for name in wanted if not (candidate / name).is_file()]
         if not missing:
             found[candidate.name] = Study(candidate)
-        elif len(missing) < len(wanted) and not (candidate / SWEEP_FILE).is_file():
+        elif not {CONFIG_FILE, ANALYSIS_FILE} <= {*missing} and not (candidate / SWEEP_FILE).is_file():
             raise PluginError(f"{candidate} lacks {', '.join(missing)}; a study has {', '.join(wanted)}")
     if not found:
         raise PluginError(f"no studies in {folder}; a study is a folder with {', '.join(wanted)}")

@@ -8,21 +8,39 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from simlab.config import build
 from simlab.errors import RecordingError
+from simlab.kernel.simulation import Simulation
 from simlab.recording import TABLES, Run, open_run
 from simlab.recording.manifest import CONFIG_FILE
+from simlab.runner.author import Author
+from simlab.runner.journal import journal_folder
+from simlab.runner.lineage import PARENT, ancestors, journal_of
+from simlab.runner.replay import let_in
+from simlab.runner.resume import config_of
+from simlab.runner.run import outcome_of
 
-__all__ = ["Difference", "Verification", "verify_run"]
+__all__ = ["Difference", "Verification", "fork_again", "verify_run"]
 
 _MEASURED = {"decisions": ("ms", "cached")}
 """Columns that say how a run went on its machine, and not what happened in the market."""
+_OUTSIDE = "outside"
+"""The strategy of accounts that are traded from outside: their orders are in the journal, and entered again;
+why they sent them was told by programs that do not run again."""
 _ENVIRONMENT = ("versions", "plugins", "provenance")
+_FORK_AGAIN = """
+import json, sys
+from pathlib import Path
+from simlab.runner.verify import fork_again
+print(json.dumps({"run_dir": str(fork_again(Path(sys.argv[1]), Path(sys.argv[2])))}))
+"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ class Verification:
 
 
 def verify_run(run_dir: Path | str) -> Verification:
-    """Run a finished run again from its folder, and compare.
+    """Run a finished run again from its folder, and compare: what was traded from outside, from its journal.
 
     The process has another hash seed and another number of threads, so that what depends on these shows.
 
@@ -76,9 +94,9 @@ def verify_run(run_dir: Path | str) -> Verification:
     """
     run = open_run(Path(run_dir))
     if not run.finished:
-        raise RecordingError(f"{run.path} is {run.status}; go on with it first: simlab resume {run.path}")
+        raise RecordingError(f"{run.path} is {run.status}; {_before(run.path)}")
     with tempfile.TemporaryDirectory(prefix="simlab-verify-") as folder:
-        again = open_run(_run_again(run.path / CONFIG_FILE, Path(folder)))
+        again = open_run(_run_again(run, Path(folder)))
         found = (_first_difference(table, run, again) for table in TABLES)
         return Verification(
             str(run.path),
@@ -89,25 +107,70 @@ def verify_run(run_dir: Path | str) -> Verification:
         )
 
 
-def _run_again(config: Path, folder: Path) -> Path:
-    """Run a configuration in a process unlike this one; return the folder of the run."""
+def _before(run: Path) -> str:
+    """Return what can be done with a run that did not come to its end."""
+    if journal_folder(run).is_dir():
+        return f"simlab replay {run} runs again what is in its journal"
+    return f"go on with it first: simlab resume {run}"
+
+
+def _run_again(run: Run, folder: Path) -> Path:
+    """Run a configuration, a journal or a fork in a process unlike this one; return the folder of the run."""
     threads = "1" if (os.cpu_count() or 1) > 1 else "2"
     other = {"PYTHONHASHSEED": "20230", "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
-    command = [
-        sys.executable,
-        "-m",
-        "simlab.cli",
-        "run",
-        str(config),
-        "--out",
-        str(folder),
-        "--quiet",
-        "--json",
-    ]
+    outside = journal_folder(run.path).is_dir()
+    if PARENT in run.manifest:
+        command = [sys.executable, "-c", _FORK_AGAIN, str(run.path), str(folder)]
+    else:
+        what = ["replay", str(run.path)] if outside else ["run", str(run.path / CONFIG_FILE), "--quiet"]
+        command = [sys.executable, "-m", "simlab.cli", *what, "--out", str(folder), "--json"]
     done = subprocess.run(command, env=os.environ | other, capture_output=True, text=True)
-    if done.returncode:
-        raise RecordingError(f"{config} cannot be run again: {done.stderr.strip()}")
-    return Path(json.loads(done.stdout.splitlines()[-1])["run_dir"])
+    if done.returncode and not (outside and done.stdout):  # a replay that differs says so by its status
+        raise RecordingError(f"{run.path} cannot be run again: {done.stderr.strip()}")
+    told = json.loads(done.stdout.splitlines()[-1])
+    return Path(told["again_dir"] if "again_dir" in told else told["run_dir"])
+
+
+def fork_again(run_dir: Path, out: Path) -> Path:
+    """Run a fork again from the first run's beginning, without any checkpoint; return the folder it is in."""
+    run = open_run(run_dir)
+    config = config_of(run.path)
+    spec = build(config)
+    earlier = ancestors(run)
+    specs = [*(build(it) for it, _ in earlier), spec]
+    journal = journal_of(run.path)
+    author = Author(out, config, spec)
+    with author:
+        market = Simulation(specs[0], _Past(author))
+        for i, ((_, step), after) in enumerate(zip(earlier, specs[1:], strict=True)):
+            if journal is not None and not i:
+                let_in(market, journal, step)
+            if market.step < step:
+                market.advance(step)
+            added = market.spec.added
+            after = replace(after, instruments=(*after.instruments, *added), added=added)
+            with closing(market) as before:
+                market = before.fork(author if i + 1 == len(earlier) else _Past(author), spec=after)
+        with closing(market):
+            author.begin(market)
+            market.advance()
+        market.finish()
+        market.audit()
+        author.finish(outcome_of(config, market, author.folder, 0.0).as_dict())
+    return author.folder
+
+
+class _Past:
+    """Hand on to a recording what happened, but not who was there and what was traded, which the last say."""
+
+    def __init__(self, author: Author) -> None:
+        self.events = author.events
+        self._rows = author.rows
+
+    def rows(self, table: str, columns: dict[str, Any]) -> None:
+        """Hand on rows of a table with steps."""
+        if not TABLES[table].static:
+            self._rows(table, columns)
 
 
 def _environment(recorded: dict[str, Any], again: dict[str, Any]) -> dict[str, list[Any]]:
@@ -131,13 +194,24 @@ def _first_difference(table: str, recorded: Run, again: Run) -> Difference | Non
             values = (_plain(frame[column].iloc[at]) for frame in (one, other))
             return Difference(table, done + at, step, column, *values)
         done += len(one)
-    rows = recorded.tables()[table], again.tables()[table]
+    rows = _rows(table, recorded), _rows(table, again)
     return None if rows[0] == rows[1] else Difference(table, done, None, "rows", *rows)
 
 
 def _pieces(table: str, run: Run) -> Iterator[pd.DataFrame]:
     columns = [name for name in TABLES[table].names if name not in _MEASURED.get(table, ())]
-    return run.batches(table, columns=columns, names=False)
+    pieces = run.batches(table, columns=columns, names=False)
+    if table != "decisions":
+        return pieces
+    agents = pd.concat(run.batches("agents", names=False))
+    outside = set(agents.loc[agents["strategy"] == _OUTSIDE, "account"])
+    return (it[~it["account"].isin(outside)] for it in pieces)
+
+
+def _rows(table: str, run: Run) -> int:
+    if table != "decisions":
+        return run.tables()[table]
+    return sum(len(it) for it in _pieces(table, run))
 
 
 def _side_by_side(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from simlab.agents.compiled import ORDERS_DTYPE
 from simlab.agents.conformance import plain_case
@@ -57,6 +58,7 @@ def run() -> tuple[list[int], Counter[int], int]:
     return resting, kinds, refused
 
 
+@pytest.mark.slow
 def test_the_book_stays_bounded_and_most_cancels_succeed() -> None:
     resting, kinds, refused = run()
     messages = AGENTS * STEPS

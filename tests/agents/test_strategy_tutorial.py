@@ -56,6 +56,7 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder / "lab", done.stdout
 
 
+@pytest.mark.slow
 def test_all_of_it_works_as_it_is_typed(typed: tuple[Path, str]) -> None:
     lab, printed = typed
     assert "1 passed" in printed
@@ -68,6 +69,7 @@ def test_all_of_it_works_as_it_is_typed(typed: tuple[Path, str]) -> None:
         assert dips["fills"] > 0
 
 
+@pytest.mark.slow
 def test_what_it_shows_is_printed(typed: tuple[Path, str]) -> None:
     lab, printed = typed
     flat = " ".join(printed.replace(f"{lab}/", "").split())
@@ -76,6 +78,7 @@ def test_what_it_shows_is_printed(typed: tuple[Path, str]) -> None:
     assert [line for line in lines if line not in flat] == []
 
 
+@pytest.mark.slow
 def test_the_model_is_in_the_manifest(typed: tuple[Path, str]) -> None:
     manifest = json.loads((typed[0] / "runs" / "modelled-1-1" / "manifest.json").read_text())
     assert len(manifest["provenance"]["mine"]["model"]) == 64

@@ -99,6 +99,7 @@ def stream_path(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_run_measures_each_engine_in_a_process_of_its_own(stream_path: Path) -> None:
     ballast = np.ones(600 * 2**20, np.int8)
     results = run(stream_path, ["compiled", "reference"], "batch")

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from simlab.bench.ml import run
 
 
@@ -19,6 +21,7 @@ def test_it_trades_on_a_model_and_says_what_that_takes() -> None:
     assert abs(parts - result["market_with_population_ms"]) < 1e-9
 
 
+@pytest.mark.slow
 def test_the_command_prints_json() -> None:
     command = [sys.executable, "-m", "simlab.cli", "bench", "ml", "--agents", "10", "--steps", "20", "--json"]
     told = json.loads(subprocess.check_output(command, text=True))

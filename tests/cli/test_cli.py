@@ -83,6 +83,7 @@ def test_run_records_and_reports_json_on_the_last_line(market: Path) -> None:
     assert "P&L (currency)" in done.stderr
 
 
+@pytest.mark.slow
 def test_same_seed_same_hash_recorded_or_not_and_another_seed_another_hash(market: Path) -> None:
     def hash_of(*arguments: str) -> str:
         done = _simlab("run", market, "--json", "--quiet", *arguments, cwd=market.parent)

@@ -59,6 +59,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lab
 
 
+@pytest.mark.slow
 def test_the_tests_that_were_written_pass(lab: Path) -> None:
     done = _process("pytest", "-q", "-p", "no:cacheprovider", cwd=lab)
     assert done.returncode == 0, done.stdout
@@ -74,6 +75,7 @@ def test_the_markets_that_were_written_run(lab: Path, name: str) -> None:
     assert LEVELS[name] in _simlab("strategies", f"strategies/{name}.py", cwd=lab)
 
 
+@pytest.mark.slow
 def test_the_experiment_and_the_notebook_run(lab: Path) -> None:
     done = _process("experiments.first_idea", cwd=lab)
     assert "mine less noise: " in done.stdout, done.stderr

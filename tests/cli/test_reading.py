@@ -38,6 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
+@pytest.mark.slow
 def test_report_is_written_where_it_is_said(runs: list[Path], tmp_path: Path) -> None:
     done = _simlab("report", runs[0], "--out", tmp_path / "page.html")
     assert done.returncode == 0, done.stderr
@@ -45,6 +46,7 @@ def test_report_is_written_where_it_is_said(runs: list[Path], tmp_path: Path) ->
     assert "<title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_report_lies_in_the_run_and_a_comparison_beside_it(runs: list[Path]) -> None:
     assert _simlab("report", runs[0]).stdout.strip() == str(runs[0] / "report.html")
     assert _simlab("report", *runs).stdout.strip() == str(runs[0].parent / "comparison.html")
@@ -72,6 +74,7 @@ def test_what_is_no_run_is_an_error_that_says_so(command: str, runs: list[Path],
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_facts_of_prices_are_a_line_a_fact(tmp_path: Path) -> None:
     steps = np.random.default_rng(1).standard_t(3, 2_000) * 0.01
     prices = pd.DataFrame({"date": pd.bdate_range("2015-01-01", periods=2_000)})

@@ -129,6 +129,12 @@ def test_build_says_what_the_file_says(full: Path) -> None:
     )
 
 
+def test_a_resolved_market_with_seats_can_be_loaded() -> None:
+    seats = {"people": {"strategy": "outside", "count": 2}}
+    config = load({"steps": 5, "instruments": {"A": {"initial_price": 100}}, "populations": seats})
+    assert build(load(resolved(config))).digest() == build(config).digest()
+
+
 def test_resolved_round_trips_through_yaml(full: Path, tmp_path: Path) -> None:
     config = load(full, set={"populations.noise.count": np.int64(5)})
     for text in (dump(resolved(config)), yaml.safe_dump(resolved(config), sort_keys=False)):
@@ -136,6 +142,14 @@ def test_resolved_round_trips_through_yaml(full: Path, tmp_path: Path) -> None:
         again.write_text(text)
         assert resolved(load(again)) == resolved(config)
         _assert_same(build(load(again)), build(config))
+
+
+def test_what_is_resolved_of_seats_can_be_loaded_again() -> None:
+    market = {"steps": 9, "instruments": {"ACME": {"initial_price": 5}}}
+    config = load(market | {"populations": {"people": {"strategy": "outside", "count": 2}}})
+    again = load(resolved(config))
+    assert resolved(again) == resolved(config)
+    _assert_same(build(again), build(config))
 
 
 def test_a_mapping_and_a_file_give_the_same_experiment(full: Path) -> None:

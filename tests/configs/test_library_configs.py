@@ -61,6 +61,7 @@ def test_all_execution_strategies_buy_what_they_should_in_their_own_way(tmp_path
     assert share_of_volume < 0.1
 
 
+@pytest.mark.slow
 def test_an_arbitrageur_keeps_a_fund_at_what_is_in_it(tmp_path: Path) -> None:
     def gap(arbitrageurs: int) -> float:
         options = [f"populations.arbitrageur.count={arbitrageurs}"]

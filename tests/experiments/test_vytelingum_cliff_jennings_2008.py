@@ -32,6 +32,7 @@ def limit_prices(mix: str) -> dict[str, list[list[float]]]:
     return {name: [sorted(it) for it in phases] for name, phases in found.items()}
 
 
+@pytest.mark.slow
 def test_each_mix_has_the_same_limit_prices() -> None:
     balanced, *others = (limit_prices(mix) for mix in MIXES)
     assert len(balanced) == 2 * len(MARKETS)

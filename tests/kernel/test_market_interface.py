@@ -119,6 +119,34 @@ def test_a_journal_is_told_once_a_call() -> None:
     assert numbers == sorted(set(numbers))
 
 
+def test_more_messages_at_once_than_there_was_room_for() -> None:
+    market, journal = TestSimulation().make_market(), Journal()
+    seat = market.take_seat("seats")
+    market.journal = journal
+    market.submit(messages({"price": 99, "quantity": 1, "account": seat}, {"quantity": 0, "account": seat}))
+    many = np.repeat(messages({"price": 99, "quantity": 1, "account": seat}), 5_000)
+    many[1::2] = messages({"kind": MessageKind.CANCEL, "order_id": 1, "account": seat, "instrument": 0})
+    events = market.submit(many)
+    rows, _ = journal.told[1]
+    assert len(events) == len(rows) == 5_000
+    assert rows["number"].tolist() == list(range(rows["number"][0], rows["number"][0] + 5_000))
+    assert rows["order_id"][::2].tolist() == list(range(rows["order_id"][0], rows["order_id"][0] + 2_500))
+    assert set(rows["order_id"][1::2].tolist()) == {1}
+    assert (rows["order_id"] == events["order_id"]).all()
+
+
+def test_what_is_refused_takes_no_numbers() -> None:
+    market, journal = TestSimulation().make_market(), Journal()
+    seat = market.take_seat("seats")
+    market.journal = journal
+    mine, other = ({"price": 99, "quantity": 1, "account": it} for it in (seat, seat + 1))
+    first = market.submit(messages(mine))
+    with pytest.raises(SimlabError, match=f"account {seat + 1} is not a seat that is taken"):
+        market.submit(messages(mine, other))
+    assert int(market.submit(messages(mine))["order_id"][0]) == int(first["order_id"][0]) + 1
+    assert [it.number for it in journal.entries] == [journal.entries[0].number + i for i in range(2)]
+
+
 def test_entries_are_plain_rows() -> None:
     journal = Journal()
     session(journal)

@@ -146,6 +146,7 @@ def test_the_hash_of_a_state_sees_what_decides() -> None:
         ("clock", "next_order_id"),
         ("book.counters", "sequence"),
         ("outside_levels", None),
+        ("outside_memory", None),
         ("seats", None),
         ("memory", "values"),
     ):
@@ -156,7 +157,7 @@ def test_the_hash_of_a_state_sees_what_decides() -> None:
         else:
             array[column][min(1, len(array) - 1)] += 1
         seen.add(state.hash())
-    assert len(seen) == 9
+    assert len(seen) == 10
 
 
 def test_a_state_of_another_specification_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from contextlib import suppress
 
@@ -11,6 +12,8 @@ with atheris.instrument_imports(include=["simlab.live.messages", "simlab.live.pr
     from simlab.live import messages, protocol
 
 MOST = 64
+MEMORY_BYTES = 4 << 30
+"""Addresses that the process may take: what asks for more is a finding."""
 KNOWN = (
     *(b'{"action":"%s","order":{"side":0,"qty":1,"price":1}}' % it.encode() for it in protocol.ACTIONS),
     b'{"type":"add_order","symbol_id":1,"side":"buy","price":1.5,"quantity":2}',
@@ -37,5 +40,6 @@ def grow(data: bytes, most: int, seed: int) -> bytes:
 
 
 if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     atheris.Setup(sys.argv, look, custom_mutator=grow)
     atheris.Fuzz()

@@ -153,3 +153,18 @@ def test_what_is_told_has_the_fields_of_the_protocol(kind: str) -> None:
     data = written["data"][0] if isinstance(written["data"], list) else written["data"]
     names = TABLE[kind].split(", ")
     assert [name for name in data if name in names] == names
+
+
+@pytest.mark.parametrize(
+    ("frame", "choices"),
+    [
+        (
+            '{"type": "add_order", "symbol_id": 1, "side": "Z", "quantity": 1}',
+            "use one of buy, sell, BUY, SELL",
+        ),
+        ('{"type": "subscribe", "channels": ["all"]}', "use one of orderbooks, depth, trades, news"),
+    ],
+)
+def test_where_few_texts_are_right_they_are_said(frame: str, choices: str) -> None:
+    with pytest.raises(BadMessageError, match=choices):
+        decode(frame.encode())

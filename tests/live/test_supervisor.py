@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 import simlab
+from simlab.live.parts import market_parts
 
 PATIENCE_S = 60.0
 
@@ -29,6 +31,8 @@ ready._GRACE_S = 0.5
 ready.end_with_supervisor()
 if os.path.exists(f"{folder}/{name}.broken"):
     sys.exit("it is broken")
+while os.path.exists(f"{folder}/{name}.slow"):
+    time.sleep(0.01)
 if name == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 else:
@@ -54,7 +58,8 @@ def part(name, needs):
     return Part(name, command, needs)
 
 parts = [part(name, tuple(names[:i])) for i, name in enumerate(names)]
-patience = Patience(first_s=0.01, lasting_s=1e9, tries=3, stop_s=float(sys.argv[3]))
+stop_s, told_s = map(float, sys.argv[3:5])
+patience = Patience(first_s=0.01, lasting_s=1e9, tries=3, stop_s=stop_s, told_s=told_s)
 
 async def main():
     say = lambda text: print(text, file=sys.stderr, flush=True)
@@ -73,12 +78,14 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 
 
 @contextmanager
-def supervised(folder: Path, names: str = "engine,gateway", stop_s: float = 30.0) -> Iterator[Any]:
+def supervised(
+    folder: Path, names: str = "engine,gateway", stop_s: float = 30.0, told_s: float = 60.0
+) -> Iterator[Any]:
     """Start a supervisor of small parts; yield its process and what it said once all were healthy."""
     (folder / "part.py").write_text(PART)
     (folder / "supervisor.py").write_text(SUPERVISOR)
     process = subprocess.Popen(
-        [sys.executable, str(folder / "supervisor.py"), str(folder), names, str(stop_s)],
+        [sys.executable, str(folder / "supervisor.py"), str(folder), names, str(stop_s), str(told_s)],
         stdout=subprocess.PIPE,
         stderr=(folder / "said").open("w"),
         env=os.environ | {"PYTHONPATH": str(Path(simlab.__file__).parents[1])},
@@ -118,7 +125,13 @@ def test_parts_start_in_order_and_stop_cleanly(tmp_path: Path, number: signal.Si
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == 0
         assert gone([it["pid"] for it in said.values()])
-    assert said_by(tmp_path) == ""
+    said_lines = [it.split(" after ")[0] for it in said_by(tmp_path).splitlines()]
+    assert said_lines == [
+        "part engine is starting",
+        "part engine is healthy",
+        "part gateway is starting",
+        "part gateway is healthy",
+    ]
     assert "gateway speaks" in (tmp_path / "live" / "gateway.log").read_text()
     assert "engine speaks" in (tmp_path / "live" / "engine.log").read_text()
 
@@ -134,6 +147,35 @@ def test_a_part_that_dies_is_started_again_where_it_was(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
         assert gone([back, said["gateway"]["pid"]])
+
+
+def test_a_port_is_the_part_s_to_choose_and_then_its_own() -> None:
+    """Nobody chooses one beforehand, that somebody else could take until it is listened on."""
+    parts = {it.name: it for it in market_parts(Path("market.yaml"), [])}
+    healthy = {"engine": {"address": "127.0.0.1:5001"}, "gateway": {"address": "127.0.0.1:5002"}}
+    healthy["engine"]["run_dir"] = "runs/market-1"
+    for name in ("gateway", "dashboard"):
+        assert not any("dashboard.port" in it for it in parts[name].command(healthy))
+    healthy["dashboard"] = {"address": "[::1]:5003"}
+    assert "live.dashboard.port=5003" in parts["dashboard"].command(healthy)
+
+
+def test_a_part_that_starts_slowly_is_told_to_start(tmp_path: Path) -> None:
+    slow = tmp_path / "gateway.slow"
+    slow.touch()
+
+    def hurry() -> None:
+        until(lambda: "part gateway is still starting after" in said_by(tmp_path), "word of the gateway")
+        slow.unlink()
+
+    (tmp_path / "said").touch()
+    watching = threading.Thread(target=hurry, daemon=True)
+    watching.start()
+    with supervised(tmp_path, told_s=0.05) as (_, said):
+        assert set(said) == {"engine", "gateway"}
+        lines = said_by(tmp_path).splitlines()
+    watching.join(PATIENCE_S)
+    assert lines[-1].startswith("part gateway is healthy after")
 
 
 def test_parts_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:

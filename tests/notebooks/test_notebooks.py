@@ -12,13 +12,14 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("configs", "strategies", "notebooks")
+FOLDERS = ("configs", "experiments/learnt_market_maker", "strategies", "notebooks")
 NAMES = [
     "01_first_look",
     "02_who_earns_what",
     "03_your_own_strategy",
     "04_market_design",
     "05_reasons_and_trades",
+    "06_learn_to_make_markets",
 ]
 FIGURE = "application/vnd.plotly.v1+json"
 TIMEOUT_S = 600  # of one cell; the first may have to compile simlab
@@ -68,6 +69,7 @@ def test_every_notebook_is_tested_and_described() -> None:
     assert sorted(set(re.findall(r"\((\w+)\.ipynb\)", described))) == NAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_from_a_clean_state_and_leaves_nothing(name: str, workspace: Path, kernel: Path) -> None:
     notebook = _read(name)

@@ -18,6 +18,7 @@ from simlab.processes import (
     FundamentalSpec,
     Outside,
     OutsideSpec,
+    OutsideState,
     PoissonNews,
     ScheduledNews,
 )
@@ -69,6 +70,65 @@ def test_a_geometric_value_has_the_drift_and_volatility_of_its_logarithm() -> No
     z = (moves - moves.mean()) / moves.std()
     assert abs((z**3).mean()) < 4 * math.sqrt(6 / STEPS)
     assert abs((z**4).mean() - 3.0) < 4 * math.sqrt(24 / STEPS)
+
+
+PDV = FundamentalSpec(
+    "A", "path_dependent", volatility=1e-4, leverage=1.0, feedback=0.9, volatility_memory=(20.0, 500.0)
+)
+
+
+def _log_moves(spec: FundamentalSpec, **kwargs: Any) -> np.ndarray:
+    return np.diff(np.log(_path(spec, **kwargs)))
+
+
+def test_a_path_dependent_value_without_feedback_is_geometric() -> None:
+    plain = _log_moves(FundamentalSpec("A", "geometric", volatility=1e-4, drift=1e-6))
+    same = _log_moves(FundamentalSpec("A", "path_dependent", volatility=1e-4, drift=1e-6))
+    assert same == pytest.approx(plain, abs=1e-13)
+
+
+def test_a_path_dependent_volatility_is_the_formula_of_the_past() -> None:
+    """R1 and R2 written out as sums over all past moves, from the noise of the geometric value."""
+    noise = (_log_moves(FundamentalSpec("A", "geometric", volatility=1.0), steps=41) + 0.5).tolist()
+    moves, (fast, slow) = [], PDV.volatility_memory
+    for z in noise:
+        ages = np.arange(len(moves))[::-1]
+        weights = [(1 - 1 / age) ** ages / age for age in (*PDV.trend_memory, fast, slow)]
+        past = np.array(moves)
+        trend = sum(0.5 * float(w @ past) for w in weights[:2])
+        start = [PDV.volatility**2 * (1 - 1 / age) ** len(moves) for age in (fast, slow)]
+        square = sum(0.5 * (float(w @ past**2) + it) for w, it in zip(weights[2:], start, strict=True))
+        volatility = (1 - 0.9) * PDV.volatility + 0.9 * math.sqrt(square) - trend
+        moves.append(min(max(volatility, 0.1 * PDV.volatility), 10 * PDV.volatility) * z)
+    found = _log_moves(PDV, steps=41)
+    assert len(set(np.round(np.array(moves) / noise, 9))) > 30  # the volatility does move
+    assert found + 0.5 * (np.array(moves) / noise) ** 2 == pytest.approx(moves, abs=1e-12)
+
+
+def test_what_a_path_dependent_value_remembers_is_in_the_state() -> None:
+    outside, whole = _outside(PDV), _path(PDV, steps=9_000)
+    state, values = outside.start(), []
+    for steps in (1, 999, 4_000, 4_000):
+        block, state = outside.advance(OutsideState.from_arrays(state.to_arrays()), steps)
+        values.append(block.fundamental[:, 0])
+    assert np.concatenate(values).tobytes() == whole.tobytes()
+
+
+def test_falls_raise_a_path_dependent_volatility_and_large_moves_keep_it_high() -> None:
+    moves = _log_moves(PDV)
+    assert np.corrcoef(moves[:-1], moves[1:] ** 2)[0, 1] < -0.02
+    assert np.corrcoef(np.abs(moves[:-100]), np.abs(moves[100:]))[0, 1] > 5 / math.sqrt(STEPS)
+    assert abs(np.corrcoef(moves[:-1], moves[1:])[0, 1]) < 6 / math.sqrt(STEPS)
+
+
+def test_jumps_of_a_path_dependent_value_skew_it_and_leave_mean_and_variance() -> None:
+    jumps = {"jump_rate": 0.02, "jump_mean": -3.0, "jump_scale": 2.0}
+    moves = _log_moves(FundamentalSpec("A", "path_dependent", volatility=0.001, **jumps)) / 0.001
+    assert abs(moves.mean() + 0.0005) < 4 / math.sqrt(STEPS)
+    assert moves.std() == pytest.approx(1.0, rel=0.03)
+    # the third moment of a compound Poisson process: rate E[J^3], J normal
+    expected = 0.02 * (-27 + 3 * -3 * 4) / (1 + 0.02 * 13) ** 1.5
+    assert np.mean(moves**3) == pytest.approx(expected, rel=0.15)
 
 
 def test_jumps_add_the_variance_of_a_compound_poisson_process() -> None:
@@ -164,8 +224,12 @@ def test_a_missing_file_and_an_unknown_ending_are_named(tmp_path: Path) -> None:
     ("values", "words"),
     [
         ({"model": "geometrc"}, "did you mean 'geometric'"),
-        ({"model": "constant", "volatility": 1.0}, "volatility is not used.*mean_reverting or geometric"),
+        ({"model": "constant", "volatility": 1.0}, "volatility is not used.*geometric or path_dependent"),
         ({"model": "geometric", "mean": 1.0}, "mean is not used"),
+        ({"model": "geometric", "leverage": 1.0}, "leverage is not used.*use path_dependent"),
+        ({"model": "path_dependent", "feedback": 1.1}, "feedback is 1.1; it must be at most 1"),
+        ({"model": "path_dependent", "trend_memory": (0.5, 9.0)}, "both ages must be at least 1 step"),
+        ({"model": "path_dependent", "jump_mean": -1.0}, "there are no jumps; set jump_rate"),
         ({"model": "file"}, "needs a path"),
         ({"model": "file", "path": Path("x.csv"), "initial": 1.0}, "initial is not used"),
         ({"model": "geometric", "initial": 0.0}, "must start above 0"),

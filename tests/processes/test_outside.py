@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from simlab.core.types import Side
 from simlab.errors import ConfigError, SimlabError
 from simlab.processes import (
+    REMEMBERED,
     FatFinger,
     FundamentalJump,
     FundamentalSpec,
@@ -196,16 +197,19 @@ def test_one_outside_runs_any_number_of_times_and_from_any_state() -> None:
             block, end = source.advance(again, 1_000)
             assert _same(block, expected)
             assert (end.next_step, end.levels.tobytes()) == (after.next_step, after.levels.tobytes())
+            assert end.memory.tobytes() == after.memory.tobytes()
 
 
 def test_a_state_does_not_change_under_whoever_holds_it() -> None:
-    arrays = {"next_step": np.array([5]), "levels": np.array([1.0, 2.0])}
+    arrays = {"next_step": np.array([5]), "levels": np.array([1.0, 2.0]), "memory": np.ones((2, REMEMBERED))}
     state = OutsideState.from_arrays(arrays)
-    arrays["levels"][0] = 7.0
-    state.to_arrays()["levels"][1] = 8.0
-    assert state.levels.tolist() == [1.0, 2.0]
+    arrays["levels"][0], arrays["memory"][0] = 7.0, 7.0
+    state.to_arrays()["levels"][1], state.to_arrays()["memory"][1] = 8.0, 8.0
+    assert (state.levels.tolist(), state.memory.tolist()) == ([1.0, 2.0], np.ones((2, REMEMBERED)).tolist())
     with pytest.raises(ValueError, match="read-only"):
         state.levels[0] = 3.0
+    with pytest.raises(ValueError, match="read-only"):
+        state.memory[0] = 3.0
 
 
 def test_threads_share_one_outside() -> None:
@@ -227,7 +231,7 @@ def test_threads_share_one_outside() -> None:
 
 def test_a_state_of_another_market_is_refused() -> None:
     with pytest.raises(SimlabError, match=r"one of 1 instruments, and there are 2 \(BETA, GAMMA\)"):
-        _outside().advance(OutsideState(3, np.ones(1)), 5)
+        _outside().advance(OutsideState(3, np.ones(1), np.ones((1, REMEMBERED))), 5)
 
 
 def test_shocks_appear_in_the_block_of_their_step() -> None:

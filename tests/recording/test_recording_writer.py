@@ -261,3 +261,24 @@ def test_sizes_below_one_are_refused(path, size):
     with pytest.raises(RecordingError, match=f"{size} is 0 and must be at least 1"):
         RunWriter(path, config={}, **{size: 0})
     assert not path.exists()
+
+
+def test_a_branch_shares_the_parts_of_another_recording(path, tmp_path, monkeypatch):
+    monkeypatch.setattr("simlab.recording.parts._SMALL_ROWS", 100)
+    events = realistic(20_000)
+    events = events[events["kind"] != EventKind.FILL]
+    with RunWriter(path, config={}, rows_per_part=5_000, buffer_events=5_000) as writer:
+        writer.events(events)
+    before = pq.read_table(path / "messages")
+    rows = 5_000 + 1_234
+    other = tmp_path / "branch"
+    with RunWriter.branch(other, path, {"messages": rows}, step=7, config={}) as branch:
+        assert open_run(other).reached == 7
+        branch.events(events[rows:])
+    assert pq.read_table(other / "messages").equals(before)
+    first, second = sorted((other / "messages").iterdir())[:2]
+    assert first.samefile(path / "messages" / first.name)
+    assert not second.samefile(path / "messages" / second.name)
+    assert pq.read_table(path / "messages").equals(before)
+    with pytest.raises(RecordingError, match=r"has \d+ rows and should have 99999: parts of it are missing"):
+        RunWriter.branch(tmp_path / "more", path, {"messages": 99_999}, step=7, config={})

@@ -12,6 +12,7 @@ import pytest
 
 import simlab
 from simlab.config import build, load
+from simlab.config.models import CheckpointConfig
 from simlab.core.hashing import hash_text
 from simlab.core.types import MessageKind
 from simlab.errors import RecordingError, SimlabError
@@ -22,6 +23,7 @@ from simlab.recording import RunWriter
 from simlab.runner import checkpoint as checkpoint_module
 from simlab.runner.author import Author, Position
 from simlab.runner.checkpoint import Checkpoints, take
+from simlab.runner.keeping import Keeper
 
 PEOPLE: dict[str, Any] = {
     "name": "people",
@@ -181,6 +183,7 @@ print(hash_text(market.event_log_hash))
 """
 
 
+@pytest.mark.slow
 def test_learners_and_language_models_go_on_in_another_process(tmp_path: Path) -> None:
     config = Path(simlab.__file__).parent.parent / "configs" / "mixed_agents.yaml"
     market = Simulation(build(load(config)))
@@ -196,3 +199,30 @@ def test_learners_and_language_models_go_on_in_another_process(tmp_path: Path) -
     market.advance()
     market.close()
     assert done.stdout.split() == [hash_text(market.event_log_hash)]
+
+
+def test_a_copy_whose_recording_is_on_disk_is_written_and_the_next_waits_its_turn(tmp_path: Path) -> None:
+    config = load(PEOPLE)
+    spec = build(config)
+    with Author(tmp_path, config, spec) as author:
+        market = Simulation(spec, author)
+        author.begin(market)
+        keeper = Keeper(market, author, CheckpointConfig(every=10), 0.0)
+
+        def steps() -> list[int]:
+            keeper.end()
+            return sorted(int(it.name[:15]) for it in author.folder.glob("checkpoints/*.checkpoint"))
+
+        market.advance(10)
+        keeper.keep_up()
+        author.keep()  # as the kernel has it done in the midst of a step
+        market.advance(20)
+        keeper.keep_up()
+        assert steps() == [10]
+        market.advance(30)
+        keeper.keep_up()  # a copy waits, and was taken a moment ago
+        author.keep()
+        keeper.keep_up()
+        assert steps() == [10, 20]
+        market.advance()
+        author.finish({})

@@ -153,6 +153,7 @@ def killed_and_resumed(workshop: Path, out: str, seed: int, kills: int) -> None:
     require_same(workshop, outcome_of(*arguments, cwd=workshop))
 
 
+@pytest.mark.slow
 def test_a_run_killed_now_and_again_ends_as_one_that_was_not(workshop: Path) -> None:
     killed_and_resumed(workshop, "few", seed=1, kills=2)
 
@@ -164,6 +165,7 @@ def test_a_run_killed_at_25_random_moments_ends_as_one_that_was_not(workshop: Pa
     killed_and_resumed(workshop, f"many-{seed}", seed=100 + seed, kills=5)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_told_to_stop_goes_on_where_it_stopped(workshop: Path) -> None:
     run_dir = workshop / "stopped" / "killed-1-1"
     arguments = ("run", "market.yaml", "--out", "stopped", "--quiet", "--set", "checkpoint=null")
@@ -185,6 +187,7 @@ def test_a_run_that_was_told_to_stop_goes_on_where_it_stopped(workshop: Path) ->
     assert [it["step"] for it in simlab.open(run_dir).manifest["resumed"]] == [checkpoint.step]
 
 
+@pytest.mark.slow
 def test_a_run_without_checkpoints_goes_on_from_its_beginning(workshop: Path) -> None:
     run_dir = workshop / "plain" / "killed-1-1"
     arguments = ("run", "market.yaml", "--out", "plain", "--quiet", "--set", "checkpoint=null")

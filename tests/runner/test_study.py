@@ -132,6 +132,12 @@ def test_half_a_study_is_an_error(studies: Path) -> None:
         find_studies(studies)
 
 
+def test_a_folder_with_other_work_is_no_study(studies: Path) -> None:
+    (studies / "training").mkdir()
+    (studies / "training" / "README.md").write_text("A policy, and how it was trained.", "utf-8")
+    assert "training" not in find_studies(studies)
+
+
 @pytest.mark.parametrize(
     ("analysis", "message"),
     [

@@ -28,6 +28,7 @@ from simlab.agents.library.order_splitting import order_splitter
 from simlab.agents.library.outside import outside
 from simlab.agents.library.personalities import PERSONALITIES
 from simlab.agents.library.poisson_flow import poisson_flow, power_law_placement
+from simlab.agents.library.policy import LearntPolicy
 from simlab.agents.library.replay import Replay
 from simlab.agents.library.simple_shouters import giveaway, przi, shaver, sniper
 from simlab.agents.library.spoofer import spoofer
@@ -79,6 +80,7 @@ STRATEGIES: dict[str, Strategy] = {
         benchmark,
         Replay.strategy,
         LanguageModels.strategy,
+        LearntPolicy.strategy,
         MlClassifier.strategy,
         MlRegressor.strategy,
         MlOnline.strategy,

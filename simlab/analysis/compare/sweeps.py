@@ -14,7 +14,15 @@ from simlab.analysis.libraries import library
 from simlab.analysis.statistics import Effect, independent, paired
 from simlab.errors import AnalysisError
 
-__all__ = ["FACTS", "PLANNED", "is_sweep", "parameter_effects", "read_sweep", "treatment_effects"]
+__all__ = [
+    "FACTS",
+    "PLANNED",
+    "TOURNAMENT",
+    "is_sweep",
+    "parameter_effects",
+    "read_sweep",
+    "treatment_effects",
+]
 
 PLANNED = ("run", "point", "treatment", "seed")
 """Columns of a sweep's plan, before those of the parameters."""
@@ -23,6 +31,8 @@ FACTS = ("status", "error", "event_log_hash", "steps", "messages", "trades", "se
 MOST_LEVELS = 12
 """Values of a parameter up to which each is compared with the first."""
 
+TOURNAMENT = "tournament.json"
+"""File beside a sweep's rows that says which of its parameters are strategies, and who played them."""
 _SWEEP, _ROWS = "sweep.json", "runs.parquet"
 
 
@@ -45,11 +55,7 @@ def read_sweep(place: str | Path) -> pd.DataFrame:
         When nothing of a sweep can be read there.
     """
     try:
-        if "://" in str(place):
-            with library("fsspec", "cluster").open(f"{place}/{_SWEEP}", "rb") as file:
-                known = json.load(file)
-        else:
-            known = json.loads(Path(place, _SWEEP).read_text())
+        known = _json(place, _SWEEP)
         found = pd.read_parquet(f"{place}/{_ROWS}")
     except (OSError, ValueError) as error:
         raise AnalysisError(f"{place} has no results of a sweep yet: {error}") from error
@@ -65,7 +71,22 @@ def read_sweep(place: str | Path) -> pd.DataFrame:
         "design": known["sweep"]["design"],
         "measures": measures,
     }
+    if (played := _json(place, TOURNAMENT, needed=False)) is not None:
+        found.attrs["tournament"] = played
     return found
+
+
+def _json(place: str | Path, name: str, *, needed: bool = True) -> Any:
+    """Return what a file of a sweep says; None where one that is not needed is not there."""
+    try:
+        if "://" in str(place):
+            with library("fsspec", "cluster").open(f"{place}/{name}", "rb") as file:
+                return json.load(file)
+        return json.loads(Path(place, name).read_text())
+    except FileNotFoundError:
+        if needed:
+            raise
+        return None
 
 
 def treatment_effects(found: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:

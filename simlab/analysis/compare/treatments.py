@@ -203,6 +203,9 @@ def _flat(run: Run) -> dict[str, Any]:
     """Return the configuration by dotted path, without what is no treatment, and what it does not hold."""
     config = {key: value for key, value in run.config.items() if key not in _NOT_THE_TREATMENT}
     elsewhere = {key: run.manifest.get(key, {}) for key in ("plugins", "provenance")}
+    parent = run.manifest.get("parent")
+    if parent is not None:  # the same from a step on is not the same from the beginning
+        elsewhere["fork"] = {"at": parent["step"]}
     return dict(_leaves(config | elsewhere, ""))
 
 

@@ -3,13 +3,15 @@
 Each function draws one thing, thinned to what a screen can show, in colours that the colour-blind can tell
 apart and that also differ by dash, marker or pattern for print in grey. Large tables may be given in batches.
 
-Owns how things look: palette, layout, thinning. May import `tables`, `statistics` and `libraries`.
+Owns how things look: palette, layout, thinning. May import `compare`, `tables`, `statistics` and
+`libraries`.
 """
 
 from __future__ import annotations
 
 from simlab.analysis.figures.agents import SHOWN, attribution, pnl, transfers, wealth
 from simlab.analysis.figures.deciders import fallbacks, pnl_by_source, thinking_times
+from simlab.analysis.figures.ecology import dynamics
 from simlab.analysis.figures.layout import FONT, to_json
 from simlab.analysis.figures.market import book_map, price, prices, spread_and_depth, spreads, volume
 from simlab.analysis.figures.measures import book_shape, facts_card, forest, pnl_by_run, signature_plot
@@ -24,6 +26,7 @@ __all__ = [
     "attribution",
     "book_map",
     "book_shape",
+    "dynamics",
     "facts_card",
     "fallbacks",
     "forest",

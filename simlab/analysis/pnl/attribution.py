@@ -295,7 +295,7 @@ def _add_fees(source: Fills, fills: Int64, fees: Int64) -> None:
 
 def fees_paid(source: Fills, fills: Int64, who: int) -> Int64:
     """Return what each fill costs its maker or its taker, money units; `who` is F_MAKER or F_TAKER."""
-    terms = source.terms[fills[:, F_INSTRUMENT]]
+    terms = source.terms_of(fills)
     notional = np.abs(fills[:, F_QUANTITY]) * fills[:, F_PRICE] * terms[:, T_MULTIPLIER]
     return fee(notional, terms[:, T_MAKER_PPM if who == F_MAKER else T_TAKER_PPM])
 

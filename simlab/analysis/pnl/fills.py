@@ -179,6 +179,8 @@ class Fills:
     ----------
     trades, quotes : Frames
     agents, instruments : DataFrame
+        Where fees were others before some step, `instruments` has a column `earlier_fees`, lists of
+        (step, maker_fee_ppm, taker_fee_ppm) by step.
     accounts : Frames, optional
         Tells what the accounts held at the start and the marks at the end. Without it (or when it has no
         rows) everybody starts with no inventory and the last mid of the quotes closes the run. A `trades`
@@ -189,6 +191,7 @@ class Fills:
     steps : int
         Number of steps of the run.
     terms : (instruments, 3) int64
+        At the end; `terms_of` has those of each fill.
     initial_inventory : (accounts, instruments) int64, lots
     initial_marks, closing_marks : (instruments,) int64, half price units
 
@@ -219,6 +222,7 @@ class Fills:
         quoted = instruments["instrument"].isin(mids.instruments)
         self.instruments = instruments[quoted].reset_index(drop=True)
         self.terms = np.stack([_whole(self.instruments[c], c) for c in _TERM_COLUMNS[3:]], axis=1)
+        self._add_earlier_fees()
         self._account_rows = _Rows(self.agents, "account")
         self._named = instruments
         self._instrument_rows = _Rows(self.instruments, "instrument")
@@ -238,6 +242,23 @@ class Fills:
         """Row of the account that receives the fees; -1 when the table agents has none."""
         found = np.flatnonzero(self.agents["name"] == _FEE_ACCOUNT)
         return int(found[0]) if len(found) else -1
+
+    def terms_of(self, fills: Int64) -> Int64:
+        """Return the terms on which each fill was booked, (n, 3) int64."""
+        if not len(self._changes):
+            return self.terms[fills[:, F_INSTRUMENT]]
+        period = np.searchsorted(self._changes, fills[:, F_STEP], side="right")
+        return self._terms_by_period[period, fills[:, F_INSTRUMENT]]
+
+    def _add_earlier_fees(self) -> None:
+        """Take note of other fees before some steps, of a recording that says so."""
+        rows = self.instruments.get("earlier_fees", pd.Series([[]] * len(self.instruments)))
+        self._changes = np.unique([step for row in rows for step, *_ in row]).astype(np.int64)
+        self._terms_by_period = np.repeat(self.terms[None], len(self._changes) + 1, axis=0)
+        for i, row in enumerate(rows):
+            for step, *fees in reversed(row):
+                before = np.append(self._changes, np.iinfo(np.int64).max) <= step
+                self._terms_by_period[before, i, T_MAKER_PPM:] = fees
 
     def require_every_step(self, what: str) -> None:
         """Raise AnalysisError, which names `what` needs it, unless quotes were recorded at every step."""

@@ -87,19 +87,22 @@ def _book_side(accounts, account, signed, unit, paid):
 
 
 @jit
-def _book(fills, terms, positions, accounts, fee_account):
-    """Book fills in their order: the taker, the maker, then the fee account if there is one (not -1)."""
+def _book(fills, terms, instruments, positions, accounts, fee_account):
+    """Book fills in their order: the taker, the maker, then the fee account if there is one (not -1).
+
+    `terms` has a row a fill, `instruments` is their number.
+    """
     for i in range(fills.shape[0]):
         instrument, signed = fills[i, F_INSTRUMENT], fills[i, F_QUANTITY]
         taker, maker = fills[i, F_TAKER], fills[i, F_MAKER]
-        unit = fills[i, F_PRICE] * terms[instrument, T_MULTIPLIER]
+        unit = fills[i, F_PRICE] * terms[i, T_MULTIPLIER]
         notional = abs(signed) * unit
-        taker_fee = _fee(notional, terms[instrument, T_TAKER_PPM])
-        maker_fee = _fee(notional, terms[instrument, T_MAKER_PPM])
+        taker_fee = _fee(notional, terms[i, T_TAKER_PPM])
+        maker_fee = _fee(notional, terms[i, T_MAKER_PPM])
         _book_side(accounts, taker, signed, unit, taker_fee)
-        _move(positions, taker * terms.shape[0] + instrument, signed, unit)
+        _move(positions, taker * instruments + instrument, signed, unit)
         _book_side(accounts, maker, -signed, unit, maker_fee)
-        _move(positions, maker * terms.shape[0] + instrument, -signed, unit)
+        _move(positions, maker * instruments + instrument, -signed, unit)
         accounts[maker, A_MAKER_VOLUME] += abs(signed)
         if fee_account >= 0:
             accounts[fee_account, A_CASH] += taker_fee + maker_fee
@@ -134,7 +137,8 @@ class Ledger:
         if len(fills):
             self.last_step = int(fills[-1, F_STEP])
             rows = self.positions.reshape(-1, 3)
-            _book(fills, self._source.terms, rows, self.accounts, self._source.fee_account)
+            terms, count = self._source.terms_of(fills), len(self._source.terms)
+            _book(fills, terms, count, rows, self.accounts, self._source.fee_account)
 
     def snapshot(self, marks: Int64) -> Int64:
         """Return what every account has gained since the start, with positions at these marks.

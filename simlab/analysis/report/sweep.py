@@ -21,6 +21,7 @@ from simlab.analysis.report.elements import (
     folded,
     number,
 )
+from simlab.analysis.report.tournament import ecology_section
 from simlab.analysis.report.words import Tile, count
 
 __all__ = ["sweep_sections", "sweep_tiles"]
@@ -44,6 +45,8 @@ def sweep_tiles(found: pd.DataFrame) -> list[Tile]:
 def sweep_sections(found: pd.DataFrame) -> list[Section]:
     """Return all sections of the page of a sweep."""
     sections = [Section("summary", "Summary", _summary(found))]
+    if "tournament" in found.attrs:
+        sections.insert(0, ecology_section(found))
     if found["treatment"].nunique() > 1:
         sections.append(
             Section("treatments", "Treatments", attempt("Treatments", lambda: _treatments(found)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -10,6 +11,8 @@ from simlab.analysis.report.reading import Reading
 from simlab.errors import AnalysisError
 
 __all__ = ["Tile", "count", "decided", "headline", "price_change", "relative_change", "tiles"]
+
+_CHANGES_SHOWN = 5
 
 
 def count(value: int, thing: str) -> str:
@@ -104,12 +107,23 @@ def _world(reading: Reading) -> str:
     said = f"The run {reading.name} took {count(reading.steps, 'step')}{_duration(reading)}"
     said += "" if seed is None else f" with seed {seed}"
     said += f": {count(reading.traders, 'agent')} in {count(len(reading.populations), 'population')}"
-    said += f" traded {count(len(reading.instruments), 'instrument')}."
+    said += f" traded {count(len(reading.instruments), 'instrument')}.{_branched(reading)}"
     messages, trades = int(reading.rows["messages"]), int(reading.rows["trades"])
     if not trades:
         return f"{said} {count(messages, 'book event')} and 0 trades were recorded."
     lots = count(int(reading.volumes.sum()), "lot")
     return f"{said} {count(messages, 'book event')} and {count(trades, 'trade')} of {lots} were recorded."
+
+
+def _branched(reading: Reading) -> str:
+    """Return what a fork is a fork of, and with what changes."""
+    parent = reading.run.manifest.get("parent")
+    if parent is None:
+        return ""
+    changes = [f"{key} {new}, not {old}" for key, (old, new) in parent["changes"].items()]
+    more = f" and {len(changes) - _CHANGES_SHOWN} more" if len(changes) > _CHANGES_SHOWN else ""
+    what = f" with {'; '.join(changes[:_CHANGES_SHOWN])}{more}" if changes else ", with nothing changed"
+    return f" From step {parent['step']:,} it is a fork of {Path(parent['path']).name}{what}."
 
 
 def _duration(reading: Reading) -> str:

@@ -54,7 +54,8 @@ class Account:
         self.positions: dict[int, int] = {}
         """Lots by instrument."""
         self.orders: dict[int, SentOrder] = {}
-        """By the number that its strategy knows, oldest first."""
+        """By the number that its strategy knows, oldest first; copied to be gone through, for a strategy may
+        look on a thread of its own while an answer comes."""
         self.last_look = -1
         self._fills: dict[int, deque[Fill]] = {}
         self._counts: dict[int, int] = {}
@@ -97,20 +98,20 @@ class Account:
         """Return the resting orders in an instrument, oldest first."""
         return [
             RestingOrder(it.number, it.side, it.price, it.quantity - it.filled)
-            for it in self.orders.values()
+            for it in list(self.orders.values())
             if it.rests and it.instrument == instrument
         ]
 
     @property
     def open_orders(self) -> int:
         """Number of resting orders in all instruments."""
-        return sum(it.rests for it in self.orders.values())
+        return sum(it.rests for it in list(self.orders.values()))
 
     def reserved(self, multipliers: dict[int, int]) -> int:
         """Return what resting orders to buy would cost, money units, before fees."""
         return sum(
             (it.quantity - it.filled) * it.price * multipliers.get(it.instrument, 1)
-            for it in self.orders.values()
+            for it in list(self.orders.values())
             if it.rests and it.side is Side.BUY
         )
 

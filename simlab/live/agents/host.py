@@ -7,6 +7,7 @@ of `simlab.market.admission` that a client can know; the market has the last wor
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ __all__ = ["ClientHost"]
 
 _NO_LIMIT = 2**62
 _MARKET = ("best_bid", "best_ask", "bid_depth", "ask_depth", "mid", "last_price", "volume")
+_MAKING = threading.RLock()
+"""One at a time makes a resource, which all populations of the process have in common."""
 _ORDER = (MessageKind.LIMIT, MessageKind.MARKET, MessageKind.REPLACE)
 
 
@@ -71,11 +74,14 @@ class ClientHost:
         self._streams: dict[int, np.random.Generator] = {}
         self._parameters = np.asarray(population.parameters, np.float64)
         self._rng = np.zeros(1, RNG_DTYPE).view(np.recarray)
+        self._drawing = threading.Lock()
+        """Agents decide on threads: one at a time draws from the stream that is here."""
 
     def resource(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        if key not in self._resources:
-            self._resources[key] = make()
-        return self._resources[key]
+        with _MAKING:
+            if key not in self._resources:
+                self._resources[key] = make()
+            return self._resources[key]
 
     def name(self, agent: int) -> str:
         return self.accounts[agent].name
@@ -137,27 +143,31 @@ class ClientHost:
 
     def uniform(self, agents: NDArray[np.int64], count: int) -> NDArray[np.float64]:
         rng, out = self._rng[0], np.zeros((len(agents), count))
+        step = np.uint64(self.mirror.step)
         for i, agent in enumerate(agents.tolist()):
-            reset(
-                rng, name_key(self._seed, "agent", self.name(agent)), Role.DECIDE, np.uint64(self.mirror.step)
-            )
-            out[i] = [uniform(rng) for _ in range(count)]
+            with self._drawing:
+                reset(rng, name_key(self._seed, "agent", self.name(agent)), Role.DECIDE, step)
+                out[i] = [uniform(rng) for _ in range(count)]
         return out
 
     def stream_of(self, agent: int, instrument: int, salt: str) -> np.recarray[Any, Any]:
         """Return the stream that a compiled strategy draws from in this step, one record of `RNG_DTYPE`."""
-        self._reset(agent, instrument, Role.DECIDE, salt)
-        return self._rng
+        rng = np.zeros(1, RNG_DTYPE).view(np.recarray)
+        self._reset(rng, agent, instrument, Role.DECIDE, salt)
+        return rng
 
-    def _reset(self, agent: int, instrument: int, role: int, salt: str = "") -> None:
+    def _reset(
+        self, rng: np.recarray[Any, Any], agent: int, instrument: int, role: int, salt: str = ""
+    ) -> None:
         name = f"{self.name(agent)}/{self.mirror.listings[instrument].name}{salt}"
-        reset(self._rng[0], name_key(self._seed, "agent", name), role, np.uint64(self.mirror.step))
+        reset(rng[0], name_key(self._seed, "agent", name), role, np.uint64(self.mirror.step))
 
     def signal(self, agent: int, instrument: int) -> float:
         value = self._signals(instrument)
         if self.population.signal_noise > 0.0:
-            self._reset(agent, instrument, Role.SIGNAL)
-            value += self.population.signal_noise * normal(self._rng[0])
+            with self._drawing:
+                self._reset(self._rng, agent, instrument, Role.SIGNAL)
+                value += self.population.signal_noise * normal(self._rng[0])
         return value
 
     def refusal(self, message: NDArray[np.void]) -> Reason:
@@ -191,7 +201,9 @@ class ClientHost:
             return Reason.PRICE_BAND
         policy = self.population.account
         if side is Side.SELL and policy.short_limit >= 0:
-            resting = (it for it in account.orders.values() if it.instrument == number and it.side is side)
+            resting = (
+                it for it in list(account.orders.values()) if it.instrument == number and it.side is side
+            )
             offered = sum(it.quantity - it.filled for it in resting)
             if account.inventory(number) + policy.short_limit < quantity + offered:
                 return Reason.SHORT_LIMIT

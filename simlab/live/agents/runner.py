@@ -21,6 +21,7 @@ from simlab.kernel.spec import SimulationSpec
 from simlab.live import told as tell
 from simlab.live.agents.account import Account
 from simlab.live.agents.created import spec_of
+from simlab.live.agents.deciding import leave, leave_soon
 from simlab.live.agents.floor import Floor
 from simlab.live.agents.fundamentals import Fundamentals
 from simlab.live.agents.group import Group
@@ -159,6 +160,8 @@ class Runner:
         """Let those trade that were created before this process began, unless they are somebody else's."""
         response = await self._floor.rest.get("/api/agents")
         for it in response.json():
+            if it.get("population") is not None:
+                continue  # it is inside the market
             made = self._tokens.made(it["agent_id"])
             if made is not None or not it["connected"]:
                 words = ("agent_id", "name", "personality", "starting_capital", "created_at")
@@ -212,7 +215,10 @@ def run(config: ExperimentConfig, *, run_dir: Path | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("httpx", "httpcore", "websockets"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    asyncio.run(_run(Runner(config, _url(settings_of(config)), run_dir=run_dir)))
+    try:
+        asyncio.run(_run(Runner(config, _url(settings_of(config)), run_dir=run_dir)))
+    finally:
+        leave()
 
 
 def _url(settings: LiveConfig) -> str:
@@ -223,8 +229,13 @@ def _url(settings: LiveConfig) -> str:
 
 async def _run(runner: Runner) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop(*_: object) -> None:
+        loop.call_soon_threadsafe(stopped.set)
+        leave_soon()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+        signal.signal(number, stop)  # not the loop's, which a strategy that never awaits would hold up
     stopping = asyncio.create_task(stopped.wait())
     working = asyncio.create_task(_work(runner))
     try:

@@ -7,9 +7,8 @@ decision on too, with the error as the reason, so that nobody's mistake stops th
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,16 @@ from simlab.agents.each import MAX_MESSAGES, Desk
 from simlab.agents.strategy import MAX_MEMORY, Calling, Strategy
 from simlab.core.jit import address_of
 from simlab.core.types import MESSAGE_DTYPE
-from simlab.errors import LiveError, StrategyError
+from simlab.errors import StrategyError
 from simlab.kernel.decisions import Turn
 from simlab.kernel.spec import SimulationSpec
 from simlab.live.agents.account import Account
+from simlab.live.agents.deciding import finished
 from simlab.live.agents.host import ClientHost
 from simlab.live.agents.mirror import Mirror
+from simlab.live.playable import require_playable
 
-__all__ = ["Ids", "Troupe", "require_playable"]
+__all__ = ["Ids", "Troupe"]
 
 _log = logging.getLogger("simlab.live.agents")
 _FAILED = "failed"
@@ -48,23 +49,6 @@ class Ids:
         """Return the first of `count` numbers."""
         self._next += count
         return self._next - count
-
-
-def require_playable(strategy: Strategy) -> None:
-    """Raise LiveError if a strategy needs what a client is not told.
-
-    Example
-    -------
-    >>> from simlab.agents.library import STRATEGIES
-    >>> require_playable(STRATEGIES["momentum"])
-    """
-    needs = strategy.needs
-    missing = "others' orders" if needs.shouts else "orders of customers" if needs.customers else ""
-    if missing:
-        raise LiveError(
-            f"strategy {strategy.name!r} needs {missing}, which no client of a market is told; let it trade"
-            " in a compiled or batch population of the configuration"
-        )
 
 
 class Troupe:
@@ -150,7 +134,8 @@ class Troupe:
         host, first = self._hosts[row], self._ids.take(len(agents) * MAX_MESSAGES)
         orders = BatchOrders(agents, host.numbers, first)
         try:
-            await _finished(self._objects[row][0].decide(host.seen_by_all(agents), orders))
+            decide = self._objects[row][0].decide
+            await finished(decide, host.seen_by_all(agents), orders, who=self.population.name)
             return Turn(row, agents, orders.close(), orders.asides)
         except Exception as error:
             return self._failure(row, agents, error)
@@ -166,7 +151,8 @@ class Troupe:
         desk = Desk(host)
         desk.open(host.seen_by(agent), self._ids.take(MAX_MESSAGES), tuple(self._mirror.news))
         try:
-            await _finished(self._objects[row][agent - self.first].decide(desk.observation, desk.orders))
+            decide, who = self._objects[row][agent - self.first].decide, self.accounts[agent].name
+            await finished(decide, desk.observation, desk.orders, who=who)
             asides = desk.asides or Asides()
             return Turn(row, agents, np.frombuffer(bytes(desk.close()), MESSAGE_DTYPE), asides)
         except Exception as error:
@@ -221,11 +207,3 @@ def _objects_of(strategy: Strategy, parameters: NDArray[np.float64], options: di
         rows = np.asarray(parameters, np.float64).tolist()
         return [strategy.make(**strategy.numbers(row), **options) for row in rows]
     return []
-
-
-async def _finished(answer: Awaitable[Any] | None) -> None:
-    """Wait for what `decide` returned, where it has to be waited for."""
-    if inspect.isawaitable(answer):
-        answer = await answer
-    if answer is not None:
-        raise TypeError("decide() must return None: send messages through `orders`")

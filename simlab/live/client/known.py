@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -142,6 +143,18 @@ class ClientFace:
     def instruments(self) -> list[str]:
         """The tickers of all instruments."""
         return list(self._picture.instruments)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.instruments)
+
+    def __len__(self) -> int:
+        return len(self._picture.instruments)
+
+    def __contains__(self, ticker: object) -> bool:
+        return ticker in self._picture.instruments
+
+    def __bool__(self) -> bool:
+        return True  # a market in which nothing is listed yet is a market
 
     @property
     def news(self) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The page of a live market: its server, and the page itself in `static`.
 
-Owns what a person sees in a browser and the way from there to the gateway. Imports `live.settings`; needs the
-extra `live`.
+Owns what a person sees in a browser and the way from there to the gateway. Imports `live.settings`, and
+`live.access`, `guard` and `serving` as the gateway does; needs the extra `live`.
 """
 
 from __future__ import annotations

@@ -37,13 +37,10 @@ class Proxy:
         Host and port, as `127.0.0.1:8000`.
     token : str or None
         What the gateway asks for.
-    message_bytes : int
-        The longest body or frame that is passed on to it.
     """
 
-    def __init__(self, gateway: str, *, token: str | None = None, message_bytes: int = 65_536) -> None:
+    def __init__(self, gateway: str, *, token: str | None = None) -> None:
         self._gateway = gateway
-        self._message_bytes = message_bytes
         self._headers = {} if token is None else {"authorization": f"Bearer {token}"}
         self._client = httpx.AsyncClient(
             base_url=f"http://{gateway}",
@@ -70,16 +67,13 @@ class Proxy:
             }
 
     async def call(self, request: Request) -> Response:
-        """Pass one REST call on, streamed both ways."""
-        body = await self._body(request)
-        if body is None:
-            return JSONResponse({"detail": f"a body may have {self._message_bytes} bytes; send less"}, 413)
+        """Pass one REST call on, and stream its answer."""
         target = request.scope["raw_path"]
         if request.scope["query_string"]:
             target += b"?" + request.scope["query_string"]
         headers = {key: request.headers[key] for key in _PASSED if key in request.headers}
         url = self._client.base_url.copy_with(raw_path=target)
-        asked = self._client.build_request(request.method, url, headers=headers, content=body)
+        asked = self._client.build_request(request.method, url, headers=headers, content=await request.body())
         try:
             answer = await self._client.send(asked, stream=True)
         except httpx.HTTPError as error:
@@ -88,16 +82,6 @@ class Proxy:
         return StreamingResponse(
             _chunks(answer), answer.status_code, {**returned, "cache-control": "no-store"}
         )
-
-    async def _body(self, request: Request) -> bytes | None:
-        """Return the body, or None as soon as it is too long."""
-        parts, size = [], 0
-        async for part in request.stream():
-            size += len(part)
-            if size > self._message_bytes:
-                return None
-            parts.append(part)
-        return b"".join(parts)
 
     async def relay(self, page: WebSocket) -> None:
         """Join a page to the gateway, frame for frame, until one of them leaves.

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import json
 import os
-import signal
-import socket
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -22,11 +16,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 from starlette.websockets import WebSocket
 
-from simlab.config.live import LiveConfig
+from simlab.config.live import LiveConfig, LiveLimitsConfig
 from simlab.errors import SimlabError
-from simlab.live.dashboard.guard import COOKIE, Guard, cookie_of, is_token
+from simlab.live import serving
+from simlab.live.access import Access, is_token
+from simlab.live.dashboard.guard import COOKIE, POLICY, PageAccess, cookie_of
 from simlab.live.dashboard.proxy import Proxy
-from simlab.live.settings import say_ready, token_of
+from simlab.live.guard import Guard
+from simlab.live.listening import Listening
+from simlab.live.ready import allow_connections
+from simlab.live.settings import token_of
 
 __all__ = ["application", "serve"]
 
@@ -40,66 +39,37 @@ def serve(settings: LiveConfig) -> None:
     Raises
     ------
     SimlabError
-        When the address cannot be listened on, or Bokeh is not installed.
+        When Bokeh is not installed.
     ConfigError
-        When the token's environment variable is not set.
+        When the address cannot be listened on, or the token's environment variable is not set.
     """
-    host, port = settings.dashboard.host, settings.dashboard.port
-    app = application(
-        f"{_reached(settings.gateway.host)}:{settings.gateway.port}",
-        hosts=(host,),
-        token=token_of(settings),
-        message_bytes=settings.limits.message_bytes,
+    page, limits = settings.dashboard, settings.limits
+    gateway = f"{_reached(settings.gateway.host)}:{settings.gateway.port}"
+    allow_connections(2 * limits.connections)  # each page has one to the gateway as well
+    asyncio.run(
+        _serve(
+            Proxy(gateway, token=token_of(settings)),
+            Listening("dashboard", page.host, page.port),
+            PageAccess([page.host], token_of(settings)),
+            limits,
+        )
     )
-    config = uvicorn.Config(
-        app,
-        ws="websockets-sansio",
-        ws_max_size=settings.limits.message_bytes,
-        ws_per_message_deflate=False,
-        limit_concurrency=settings.limits.connections,
-        timeout_graceful_shutdown=2,
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-    )
-    with _listening(host, port) as listener:
-        asyncio.run(_run(_Server(config), listener))
 
 
-class _Server(uvicorn.Server):
-    """A server whose signals are those of this process: uvicorn would raise them again at its end."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        assert sockets
-        host, port = sockets[0].getsockname()[:2]
-        say_ready("dashboard", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-
-
-async def _run(server: _Server, listener: socket.socket) -> None:
-    await server.serve(sockets=[listener])
-
-
-def _listening(host: str, port: int) -> socket.socket:
+async def _serve(proxy: Proxy, listening: Listening, access: Access, limits: LiveLimitsConfig) -> None:
+    app = Guard(application(proxy, access.token), access, limits.message_bytes, POLICY)
     try:
-        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        raise SimlabError(
-            f"live.dashboard: cannot listen on {host}:{port}: {error.strerror or error}; set"
-            " live.dashboard.port to another, or to 0 for any that is free"
-        ) from error
-    return listener
+        await serving.serve(
+            "dashboard",
+            app,
+            listening,
+            connections=limits.connections,
+            ws="websockets-sansio",
+            ws_max_size=limits.message_bytes,
+            ws_per_message_deflate=False,
+        )
+    finally:
+        await proxy.close()
 
 
 def _reached(host: str) -> str:
@@ -116,26 +86,21 @@ class _Fresh(StaticFiles):
         return response
 
 
-def application(
-    gateway: str, *, hosts: tuple[str, ...] = (), token: str | None = None, message_bytes: int = 65_536
-) -> Starlette:
-    """Return the page's server as an ASGI application.
+def application(proxy: Proxy, token: str | None = None) -> Starlette:
+    """Return the page's server as an ASGI application, whose `Guard` keeps strangers and long bodies out.
 
     Parameters
     ----------
-    gateway : str
-        Host and port of the gateway, as `127.0.0.1:8000`.
-    hosts, token
-        Who may ask; see `Guard`.
-    message_bytes : int
-        The longest body that is passed on.
+    proxy : Proxy
+        The way to the gateway.
+    token : str or None
+        What `/login` swaps for a cookie.
 
     Raises
     ------
     SimlabError
         When Bokeh, whose script draws the charts, is not installed.
     """
-    proxy = Proxy(gateway, token=token, message_bytes=message_bytes)
 
     async def page(request: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
@@ -155,11 +120,6 @@ def application(
     async def relay(page: WebSocket) -> None:
         await proxy.relay(page)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        await proxy.close()
-
     return Starlette(
         routes=[
             Route("/", page),
@@ -169,21 +129,14 @@ def application(
             Route("/api/{path:path}", proxy.call, methods=_METHODS),
             Mount("/static", _Fresh(directory=STATIC)),
             Mount("/bokeh", _Fresh(directory=_bokeh())),
-        ],
-        middleware=[Middleware(Guard, hosts=hosts, token=token)],
-        lifespan=lifespan,
+        ]
     )
 
 
 async def _given(request: Request) -> str:
-    """Return the token in a body of at most a few hundred bytes; empty when there is none."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > 1_000:
-            return ""
+    """Return the token in a body; empty when there is none."""
     try:
-        given = json.loads(body)
+        given = json.loads(await request.body())
     except ValueError:
         return ""
     token = given.get("token") if isinstance(given, dict) else None

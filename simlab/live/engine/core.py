@@ -10,7 +10,7 @@ from typing import Any
 
 from simlab.config.live import TRADERS, LiveConfig
 from simlab.core.types import Reason
-from simlab.errors import SimlabError
+from simlab.errors import LiveError, SimlabError
 from simlab.live import protocol as ask
 from simlab.live.engine.decisions import Said
 from simlab.live.engine.feed import DEPTH_SHOWN, PRINTS_AT_ONCE, Feed
@@ -27,6 +27,7 @@ from simlab.live.engine.reading import (
 from simlab.live.engine.registry import Agent, Client, Registry, Session
 from simlab.live.engine.store import Kept
 from simlab.live.engine.trading import Trading
+from simlab.live.playable import require_parameters, strategy_named
 from simlab.live.protocol import Asked, Failure
 from simlab.market.instruments import Instrument
 
@@ -320,7 +321,11 @@ class Core:
         return agent
 
     def _register(self, client: Client, session: Session, it: ask.Register) -> dict[str, Any] | Failure:
-        agent = self.registry.agents.get(it.agent_id or "")
+        agent_id = it.agent_id or ""
+        inside = self.registry.inside_refusal(agent_id)
+        if inside is not None:
+            return inside
+        agent = self.registry.agents.get(agent_id)
         resumed = agent is not None
         if agent is None and it.session_token is not None:
             return Failure(
@@ -350,6 +355,9 @@ class Core:
     def _create_agent(
         self, client: Client, session: Session, it: ask.CreateAgent
     ) -> dict[str, Any] | Failure:
+        refusal = _unplayable(it)
+        if refusal is not None:
+            return refusal
         agent = self._new_agent(None, it, strategy=it.strategy, parameters=it.parameters)
         if isinstance(agent, Failure):
             return agent
@@ -450,6 +458,21 @@ class Core:
 
 _CHANGES: tuple[Any, ...] = (*ENTERS, ask.AddInstrument, ask.RemoveInstrument, ask.CreateAgent, ask.Publish)
 """Requests that a market which is over does not take."""
+
+
+def _unplayable(it: ask.CreateAgent) -> Failure | None:
+    """Say why nobody could play an agent, where its strategy is not known or takes other parameters."""
+    try:
+        strategy = strategy_named(it.personality, it.strategy, models=True)
+    except LiveError as error:
+        return Failure("BAD_REQUEST", str(error), field="strategy")
+    if strategy == "llm" or not (it.strategy or it.parameters):
+        return None
+    try:
+        require_parameters(strategy, it.parameters or {})
+    except LiveError as error:
+        return Failure("BAD_REQUEST", str(error), field="parameters")
+    return None
 
 
 def _session_over(request: Any) -> Failure:

@@ -1,9 +1,9 @@
-"""Record what agents from outside say they decided, and why, and keep the latest for whoever looks."""
+"""Keep the latest of what agents decided and why, for whoever looks; record what those from outside say."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -13,7 +13,11 @@ from simlab.live import protocol as ask
 __all__ = ["DecisionShelf", "Said"]
 
 _KEPT = 100
-"""Decisions of an agent that are kept."""
+"""Decisions of an agent from outside that are kept."""
+_KEPT_INSIDE = 20_000
+"""Decisions that are kept of all agents inside the market together."""
+_ORDERS = ("first_order", "last_order", "orders")
+_SHOWN = ("account", "step", "source", "strategy", "action", "reason", "fallback")
 
 
 class Said(Struct, array_like=True, gc=False):
@@ -26,10 +30,13 @@ class Said(Struct, array_like=True, gc=False):
 
 
 class DecisionShelf:
-    """The latest decisions of each agent."""
+    """The latest decisions of each agent from outside, and of all inside."""
 
     def __init__(self, said: Iterable[Said] = ()) -> None:
         self._latest: dict[int, deque[Said]] = {}
+        self._inside: deque[tuple[float, Mapping[str, Any]]] = deque()
+        """Rows of the table `decisions`, as they came together, and when; the columns are not copied."""
+        self._rows_inside = 0
         for it in said:
             self._keep(it)
 
@@ -69,6 +76,32 @@ class DecisionShelf:
             for it in list(self._latest.get(account, ()))[-limit:]
         ]
 
+    def note(self, columns: Mapping[str, Any], now_s: float) -> None:
+        """Keep rows of the table `decisions`, of agents inside the market, that came together."""
+        self._inside.append((now_s, {name: columns[name] for name in (*_SHOWN, *_ORDERS)}))
+        self._rows_inside += len(columns["step"])
+        while self._rows_inside > _KEPT_INSIDE and len(self._inside) > 1:
+            self._rows_inside -= len(self._inside.popleft()[1]["step"])
+
+    def latest_inside(self, account: int, limit: int) -> list[dict[str, Any]]:
+        """Return the latest decisions of an agent inside, as `latest`. O(rows that are kept)."""
+        found: list[dict[str, Any]] = []
+        for at_s, columns in reversed(self._inside):
+            for place in reversed([i for i, it in enumerate(columns["account"]) if it == account]):
+                row = {name: columns[name][place] for name in _SHOWN[1:]}
+                ids = _ids(*(columns[name][place] for name in _ORDERS))
+                found.append({**row, "timestamp": at_s, "order_ids": ids})
+            if len(found) >= limit:
+                break
+        return found[:limit][::-1]
+
     def all(self) -> list[Said]:
         """Return all that are kept, to be written down."""
         return [it for kept in self._latest.values() for it in kept]
+
+
+def _ids(first: int | None, last: int | None, count: int) -> list[int]:
+    """Return the orders of a decision; of those between which others' ids lie the first and the last."""
+    if first is None or last is None:
+        return []
+    return list(range(first, last + 1)) if last - first + 1 == count else [first, last]

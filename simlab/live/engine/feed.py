@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
+import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 from numpy.typing import NDArray
 
-from simlab.core.types import EventKind, MessageKind, Reason
+from simlab.core.types import EVENT_DTYPE, EventKind, MessageKind, Reason
 from simlab.live.engine.floor import Change
-from simlab.live.engine.registry import Client, Registry
-from simlab.live.protocol import CHANNELS, Subscribe, encode
+from simlab.live.engine.registry import Client, Registry, Session
+from simlab.live.protocol import CHANNELS, Subscribe, encode, encode_all
 
 __all__ = ["DEPTH_SHOWN", "PRINTS_AT_ONCE", "Feed", "Subscription"]
 
@@ -21,6 +22,9 @@ DEPTH_SHOWN = 20
 PRINTS_AT_ONCE = 1_000
 """Trades among populations that are told at once; of more, the latest."""
 _NAMES = {int(kind): kind.name.lower() for kind in EventKind}
+_REASONS = {int(reason): reason.name for reason in Reason}
+_MARKET = int(MessageKind.MARKET)
+_sequence_of = attrgetter("sequence")
 
 
 class OrderEvent(Struct, gc=False):
@@ -76,6 +80,17 @@ class Subscription:
         """Instruments whose books changed since they were told."""
         self.step = -1
 
+    @property
+    def wish(self) -> tuple[frozenset[str], frozenset[int] | None]:
+        """What two connections have in common that are told the same."""
+        return self.channels, self.symbols
+
+    def heard(self, told: list[OrderEvent | Trade]) -> list[OrderEvent | Trade]:
+        """Return those events that are for this connection."""
+        if self.symbols is None and "orders" in self.channels and "trades" in self.channels:
+            return told
+        return [it for it in told if self.wants("trades" if type(it) is Trade else "orders", it.symbol_id)]
+
     def has_news(self, step: int) -> bool:
         """Whether there is something to tell that can wait for its interval."""
         if self.changed and "book" in self.channels:
@@ -130,65 +145,60 @@ class Feed:
 
     def happened(self, changes: Sequence[Change], fills: NDArray[Any], now_s: float) -> None:
         """Tell what happened to orders, and ``(n,) EVENT_DTYPE`` fills, in the order of their sequences."""
-        trades = deque(self._trades(fills, now_s))
+        owned: list[tuple[OrderEvent, Sequence[Session]]] = []
+        told: list[OrderEvent | Trade] = []
         for change in changes:
-            while trades and trades[0].sequence < change.sequence:
-                self._tell_trade(trades.popleft())
-            self._tell_change(change, now_s)
-        for trade in trades:
-            self._tell_trade(trade)
-
-    def _tell_trade(self, trade: Trade) -> None:
-        line = encode(trade)
+            event, owners = self._order_event(change, now_s)
+            told.append(event)
+            if owners:
+                owned.append((event, owners))
+        if len(fills):
+            told += self._trades(fills, now_s)
+            told.sort(key=_sequence_of)  # it is stable: what a trade did to orders stands before it
+        said: dict[tuple[frozenset[str], frozenset[int] | None], bytes] = {}
         for client in self.subscribers:
-            if client.subscription.wants("trades", trade.symbol_id):
-                client.lines.append(line)
+            marked = _mark(owned, client)
+            wish = client.subscription.wish
+            lines = None if marked else said.get(wish)
+            if lines is None:
+                lines = encode_all(client.subscription.heard(told))
+                for event in marked:
+                    event.session = UNSET
+                if not marked:
+                    said[wish] = lines
+            if lines:
+                client.lines.append(lines)
 
-    def _tell_change(self, change: Change, now_s: float) -> None:
-        """Tell what happened to an order; who owns it is told its session as well."""
-        event = self._order_event(change, now_s)
-        owners = {it.client: it.number for it in self._registry.owners_of(change.order.account)}
-        line = b""
-        for client in self.subscribers:
-            if not client.subscription.wants("orders", event.symbol_id):
-                continue
-            if client in owners:
-                event.session = owners[client]
-                client.lines.append(encode(event))
-                event.session = UNSET
-                continue
-            line = line or encode(event)
-            client.lines.append(line)
-
-    def _order_event(self, change: Change, now_s: float) -> OrderEvent:
+    def _order_event(self, change: Change, now_s: float) -> tuple[OrderEvent, Sequence[Session]]:
+        """Return what is told of an order, and the sessions that own it."""
         order = change.order
-        return OrderEvent(
-            event=_NAMES[change.kind],
-            sequence=change.sequence,
-            step=change.step,
-            timestamp=now_s,
-            symbol_id=order.instrument + 1,
-            order_id=order.order_id,
-            id=order.id,
-            agent_id=self._registry.agent_of(order.account),
-            side=order.side,
-            type="market" if order.kind == MessageKind.MARKET else "limit",
-            price=change.price,
-            qty=change.quantity,
-            filled=change.filled,
-            remaining=change.remaining,
-            average_price=change.average_price,
-            reason=Reason(change.reason).name if change.reason else UNSET,
-        )
+        event = OrderEvent(
+            _NAMES[change.kind], change.sequence, change.step, now_s, order.instrument + 1, order.order_id,
+            order.id, self._registry.agent_of(order.account), order.side,
+            "market" if order.kind == _MARKET else "limit", change.price, change.quantity, change.filled,
+            change.remaining, change.average_price, _REASONS[change.reason] if change.reason else UNSET,
+        )  # fmt: skip
+        return event, self._registry.owners_of(order.account)
 
     def _trades(self, fills: NDArray[Any], now_s: float) -> Iterator[Trade]:
         agent_of = self._registry.agent_of
-        names = ("sequence", "step", "instrument", "price", "quantity", "side", "order_id", "other_order_id",
-                 "account", "other_account")  # fmt: skip
-        for sequence, step, instrument, price, quantity, side, taker_order, maker_order, taker, maker in zip(
-            *(fills[name].tolist() for name in names), strict=True
+        accounts = zip(fills["account"].tolist(), fills["other_account"].tolist(), strict=True)
+        words = fills.view(np.int64).reshape(-1, EVENT_DTYPE.itemsize // 8).tolist()
+        for (code, sequence, step, taker_order, _, price, quantity, maker_order), (taker, maker) in zip(
+            words, accounts, strict=True
         ):
             yield Trade(
-                "trade", sequence, step, now_s, instrument + 1, price, quantity, side, taker_order,
-                maker_order, agent_of(taker), agent_of(maker),
+                "trade", sequence, step, now_s, (code >> 32) + 1, price, quantity, (code >> 8) & 0xFF,
+                taker_order, maker_order, agent_of(taker), agent_of(maker),
             )  # fmt: skip
+
+
+def _mark(owned: Sequence[tuple[OrderEvent, Sequence[Session]]], client: Client) -> list[OrderEvent]:
+    """Name its sessions in the events of orders that are a connection's own; return these."""
+    marked = []
+    for event, owners in owned:
+        for session in owners:
+            if session.client is client:
+                event.session = session.number
+                marked.append(event)
+    return marked

@@ -39,7 +39,7 @@ class Sink(Protocol):
         """Take rows of a table."""
 
 
-class Change(NamedTuple):
+class Change(Struct, gc=False):
     """What an event did to an order from outside, as it was when it did."""
 
     kind: int
@@ -145,6 +145,8 @@ class Floor:
         """Pass rows of a table on."""
         if table == "news":
             self.news.take(columns, self.now_s)
+        if table == "decisions" and not self._outside[columns["account"][0]]:
+            self.decisions.note(columns, self.now_s)
         if self._sink is not None:
             self._sink.rows(table, columns)
 
@@ -206,7 +208,9 @@ class Floor:
 
     def take_prints(self, most: int) -> Prints:
         """Return trades since this was called last: all from outside, of others the latest."""
-        rows = np.concatenate((self._no_fills, *self.prints))
+        if not self.prints:
+            return Prints(self._no_fills, 0)
+        rows = self.prints[0] if len(self.prints) == 1 else np.concatenate(self.prints)
         self.prints.clear()
         if len(rows) <= most:
             return Prints(rows, 0)
@@ -215,8 +219,8 @@ class Floor:
         return Prints(rows[kept], int(len(rows) - kept.sum()))
 
     def flush(self) -> None:
-        """Hear what has not been heard yet."""
-        self.simulation.flush()
+        """Hear what has not been heard yet; quotes are for the recording alone, and go there now and then."""
+        self.simulation.flush(quotes=False)
 
     def _follow(self, events: NDArray[Any], intents: Sequence[Intent]) -> tuple[list[Result], bool]:
         """Do to orders what events say; return what became of each intent, and whether something traded."""

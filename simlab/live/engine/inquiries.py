@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from simlab.config.live import SeatsConfig
 from simlab.core.types import Reason
@@ -15,8 +15,10 @@ from simlab.live.engine.reading import (
     book_view,
     candle_rows,
     holdings,
+    inside_view,
     instrument_view,
     order_view,
+    rests_view,
     trade_rows,
 )
 from simlab.live.engine.registry import Agent, Client, Registry, Session
@@ -43,6 +45,7 @@ class Inquiries:
             ask.Snapshot: self._snapshot,
             ask.ListInstruments: self._list_instruments,
             ask.Agents: self._agents,
+            ask.Inside: self._inside,
             ask.Account: self._account,
             ask.Orders: self._orders,
             ask.Trades: self._trades,
@@ -65,8 +68,11 @@ class Inquiries:
 
     def trader(self, session: Session, agent_id: str | None) -> int | Failure | None:
         """Return the account that somebody may look at: any agent's, by default the session's own."""
-        agent = self._registry.agents.get(agent_id) if agent_id is not None else None
-        return agent.account if agent is not None else self._registry.account(session, agent_id)
+        account = self._registry.account_of(agent_id) if agent_id is not None else None
+        return account if account is not None else self._registry.account(session, agent_id)
+
+    def _is_inside(self, account: int | None) -> TypeGuard[int]:
+        return account is not None and self._registry.inside.id_of(account) is not None
 
     def _snapshot(self, client: Client, session: Session, it: ask.Snapshot) -> dict[str, Any] | Failure:
         number = self.number(it.symbol_id)
@@ -86,6 +92,14 @@ class Inquiries:
     def _agents(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
         return {"agents": [self.agent(agent) for agent in self._registry.agents.values()]}
 
+    def _inside(self, client: Client, session: Session, it: Any) -> dict[str, Any]:
+        inside = self._registry.inside
+        rows = inside.shown(self._floor.simulation, self._listings[0].created_at) if inside.count else []
+        return {
+            "count": inside.count,
+            "agents": [it for it in rows if it.agent_id not in self._registry.agents],
+        }
+
     def _account(self, client: Client, session: Session, it: ask.Account) -> dict[str, Any] | Failure:
         account = self.trader(session, it.agent_id)
         if isinstance(account, Failure):
@@ -93,6 +107,9 @@ class Inquiries:
         agent = self._registry.by_account.get(-1 if account is None else account)
         if agent is not None:
             return self.agent(agent)
+        if self._is_inside(account):
+            since = self._listings[0].created_at
+            return inside_view(self._floor.simulation, self._registry, account, since)
         capital = self._seats.account.cash
         held: dict[str, Any] = {"cash": capital, "positions": {}, "total_value": capital}
         if account is not None:
@@ -104,6 +121,9 @@ class Inquiries:
         account = self.trader(session, it.agent_id)
         if isinstance(account, Failure):
             return account
+        if self._is_inside(account):
+            resting = self._floor.simulation.account(account).orders
+            return {"orders": [rests_view(order) for order in resting]}
         found = [] if account is None else self._floor.orders.of(account)
         return {"orders": [order_view(order) for order in found]}
 
@@ -117,7 +137,8 @@ class Inquiries:
         account = self.trader(session, it.agent_id)
         if isinstance(account, Failure):
             return account
-        rows = tape.trades_by(-1 if account is None else account, it.limit)
+        account = -1 if account is None else account
+        rows = (tape.trades_inside if self._is_inside(account) else tape.trades_by)(account, it.limit)
         return {"trades": trade_rows(self._registry, rows)}
 
     def _candles(self, client: Client, session: Session, it: ask.Candles) -> dict[str, Any] | Failure:
@@ -133,4 +154,6 @@ class Inquiries:
         account = self.trader(session, it.agent_id)
         if isinstance(account, Failure):
             return account
-        return {"decisions": self._floor.decisions.latest(account or 0, it.limit)}
+        account, shelf = account or 0, self._floor.decisions
+        latest = shelf.latest_inside if self._is_inside(account) else shelf.latest
+        return {"decisions": latest(account, it.limit)}

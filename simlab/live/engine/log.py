@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlab.kernel.inbox import ENTRY
-from simlab.live.journal import Journal, Record
+from simlab.runner.journal import Journal, Record
 
 __all__ = ["Log", "parts_of"]
 

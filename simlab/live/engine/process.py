@@ -28,6 +28,7 @@ from simlab.live.engine.tape import Tape
 from simlab.live.protocol import decode, encode_all
 from simlab.live.ready import allow_connections
 from simlab.live.settings import market_config, say_ready, settings_of, token_of
+from simlab.live.spinning import run_spinning
 from simlab.recording import open_run
 from simlab.runner.author import Author
 from simlab.runner.resume import config_of, require_same_code
@@ -70,7 +71,7 @@ def run(config: ExperimentConfig, *, out: Path, run_dir: Path | None = None) -> 
         if run_dir is None:
             store.log.before("listings", listings)
         core.go_on(paused=found.paused, steps_per_second=found.steps_per_second)
-        asyncio.run(_serve(core, store, settings, trusts=token is None))
+        run_spinning(_serve(core, store, settings, trusts=token is None))
         store.end(core.kept)
 
 

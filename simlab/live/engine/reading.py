@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+import numpy as np
+from msgspec import Struct, to_builtins
 
 from simlab.core.types import MessageKind
 from simlab.kernel.simulation import Simulation
+from simlab.kernel.snapshots import OpenOrder
 from simlab.live.engine.orders import Order
 from simlab.live.engine.registry import Agent, Registry
 from simlab.live.engine.tape import Tape
@@ -19,8 +21,10 @@ __all__ = [
     "book_view",
     "candle_rows",
     "holdings",
+    "inside_view",
     "instrument_view",
     "order_view",
+    "rests_view",
     "trade_rows",
 ]
 
@@ -124,6 +128,32 @@ def agent_view(simulation: Simulation, registry: Registry, agent: Agent) -> dict
     }
 
 
+def inside_view(
+    simulation: Simulation, registry: Registry, account: int, created_at: float
+) -> dict[str, Any]:
+    """Return an agent inside the market with its account as it is now."""
+    (row,) = registry.inside.rows(simulation.state, np.array([account]), created_at)
+    view: dict[str, Any] = to_builtins(row)
+    return view | holdings(simulation, account)
+
+
+def rests_view(order: OpenOrder) -> dict[str, Any]:
+    """Return an order of an agent inside the market, of which only what remains is known."""
+    return {
+        "order_id": order.order_id,
+        "id": None,
+        "symbol_id": order.instrument + 1,
+        "side": int(order.side),
+        "type": "limit",
+        "price": order.price,
+        "qty": order.quantity,
+        "filled": 0,
+        "remaining": order.quantity,
+        "average_price": None,
+        "status": "resting",
+    }
+
+
 def order_view(order: Order) -> dict[str, Any]:
     """Return an order and what became of it."""
     return {
@@ -156,8 +186,8 @@ def trade_rows(registry: Registry, rows: Any) -> list[dict[str, Any]]:
             "timestamp": it["time_s"],
             "taker_order_id": it["taker_order"],
             "maker_order_id": it["maker_order"],
-            "taker_agent": registry.agent_of(it["taker"]),
-            "maker_agent": registry.agent_of(it["maker"]),
+            "taker_agent": registry.name_of(it["taker"]),
+            "maker_agent": registry.name_of(it["maker"]),
         }
         for it in (dict(zip(rows.dtype.names, row, strict=True)) for row in rows.tolist())
     ]

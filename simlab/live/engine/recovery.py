@@ -19,6 +19,7 @@ from simlab.kernel.spec import SimulationSpec
 from simlab.kernel.state import Seat
 from simlab.live.engine.decisions import DecisionShelf, Said
 from simlab.live.engine.floor import Floor, Intent
+from simlab.live.engine.inside import Inside
 from simlab.live.engine.log import parts_of
 from simlab.live.engine.news import NewsShelf
 from simlab.live.engine.orders import Order, Orders
@@ -26,10 +27,10 @@ from simlab.live.engine.reading import Listing
 from simlab.live.engine.registry import Agent, Registry
 from simlab.live.engine.store import Kept
 from simlab.live.engine.tape import Tape
-from simlab.live.journal import Record, read
-from simlab.live.settings import checkpoints_folder, journal_folder
+from simlab.live.settings import checkpoints_folder
 from simlab.runner.author import Author, Position
 from simlab.runner.checkpoint import Checkpoints
+from simlab.runner.journal import Record, journal_folder, read
 
 __all__ = ["Recovered", "begin", "recover"]
 
@@ -52,7 +53,7 @@ def begin(spec: SimulationSpec, author: Author, listings: list[Listing]) -> Reco
     floor.now_s = time.time()
     floor.open(Simulation(spec, sink=floor))
     author.begin(floor.simulation)
-    return Recovered(floor, Registry(), listings, author)
+    return Recovered(floor, Registry(inside=Inside(spec)), listings, author)
 
 
 def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Recovered:
@@ -82,7 +83,7 @@ def recover(spec: SimulationSpec, run_dir: Path, listings: list[Listing]) -> Rec
         floor.entered, floor.decisions = kept.entered, DecisionShelf(kept.decisions)
         floor.open(checkpoint.restore(spec, floor))
         author.begin(floor.simulation)
-        registry = Registry(kept.agents, kept.guests, kept.made)
+        registry = Registry(kept.agents, kept.guests, kept.made, inside=Inside(spec))
         market = Recovered(
             floor, registry, kept.listings, author, kept.paused, kept.steps_per_second, kept.sequence + 1
         )

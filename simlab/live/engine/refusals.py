@@ -7,10 +7,10 @@ from simlab.live.engine.orders import Order
 from simlab.live.protocol import Failure
 from simlab.market.instruments import Instrument
 
-__all__ = ["refused", "unknown_order"]
+__all__ = ["elsewhere", "refused", "unknown_order"]
 
 _TEXTS = {
-    Reason.INVALID_QUANTITY: "qty {qty} is not 1 to 2147483647 lots; send less, or more",
+    Reason.INVALID_QUANTITY: "qty {qty} is not 1 to 2147483647 lots; choose a number in between",
     Reason.UNKNOWN_ORDER: "order {order_id} rests no more; ask `orders` what became of it",
     Reason.INVALID_TIME_IN_FORCE: "post_only goes with limit orders that are GTC; leave one of both out",
     Reason.POST_ONLY_WOULD_TRADE: "at {price} it would trade at once; choose a price behind the best of the"
@@ -58,3 +58,13 @@ def unknown_order(order: Order | None, name: int | str | None) -> Failure:
     if order.id is not None:
         failure.id = order.id
     return failure
+
+
+def elsewhere(order: Order, symbol_id: int | None) -> Failure:
+    """Return the answer to who looks for an order in another instrument than it is in."""
+    return Failure(
+        Reason.UNKNOWN_ORDER.name,
+        f"order {order.order_id} is in symbol_id {order.instrument + 1}, not {symbol_id}; nothing was done",
+        field="symbol_id",
+        order_id=order.order_id,
+    )

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from simlab.live.engine.inside import Inside
 from simlab.live.protocol import Failure
 
 __all__ = ["Agent", "Client", "Registry", "Session", "hash_of"]
@@ -88,9 +89,17 @@ class Client:
 
 
 class Registry:
-    """All agents and guests, and who owns them now."""
+    """All agents and guests, and who owns them now; and who is inside the market, and nobody's to own."""
 
-    def __init__(self, agents: Iterable[Agent] = (), guests: Iterable[int] = (), made: int = 0) -> None:
+    def __init__(
+        self,
+        agents: Iterable[Agent] = (),
+        guests: Iterable[int] = (),
+        made: int = 0,
+        *,
+        inside: Inside | None = None,
+    ) -> None:
+        self.inside = Inside() if inside is None else inside
         self.agents: dict[str, Agent] = {}
         self.by_account: dict[int, Agent] = {}
         self.owners: dict[str, list[Session]] = {}
@@ -113,8 +122,9 @@ class Registry:
         """Return an id that no agent has."""
         while True:
             self.made += 1
-            if f"agent-{self.made}" not in self.agents:
-                return f"agent-{self.made}"
+            agent_id = f"agent-{self.made}"
+            if agent_id not in self.agents and agent_id not in self.inside:
+                return agent_id
 
     def owners_of(self, account: int) -> Sequence[Session]:
         """Return the sessions that trade from an account now."""
@@ -128,6 +138,15 @@ class Registry:
         """Return the id of the agent whose account it is; guests have none."""
         agent = self.by_account.get(account)
         return None if agent is None else agent.agent_id
+
+    def account_of(self, agent_id: str) -> int | None:
+        """Return the account of any agent, from outside or inside."""
+        agent = self.agents.get(agent_id)
+        return self.inside.account_of(agent_id) if agent is None else agent.account
+
+    def name_of(self, account: int) -> str | None:
+        """Return the id of the agent, from outside or inside, whose account it is."""
+        return self.agent_of(account) or self.inside.id_of(account)
 
     def claim(self, agent: Agent, session: Session, token: str | None) -> str:
         """Make a session that showed a token the owner of an agent; return the token to resume it."""
@@ -146,6 +165,17 @@ class Registry:
             owners.append(session)
         session.agents[agent.agent_id] = agent
         session.settle()
+
+    def inside_refusal(self, agent_id: str) -> Failure | None:
+        """Say why nobody can have an id, where it is that of an agent inside the market."""
+        if agent_id in self.agents or agent_id not in self.inside:
+            return None
+        return Failure(
+            "AGENT_TAKEN",
+            f"agent_id {agent_id!r} is an agent inside the market, for which nobody else trades; choose"
+            " another, or leave it out",
+            field="agent_id",
+        )
 
     def refusal(self, agent: Agent, token: str | None) -> Failure | None:
         """Say why an agent cannot be taken over with a token, or with none."""
@@ -177,6 +207,12 @@ class Registry:
             return Failure(
                 "NOT_YOURS",
                 f"agent_id {agent_id!r} belongs to another session; register with its session_token first",
+                field="agent_id",
+            )
+        if agent_id in self.inside:
+            return Failure(
+                "NOT_YOURS",
+                f"agent_id {agent_id!r} is an agent inside the market; register one of your own",
                 field="agent_id",
             )
         return Failure("UNKNOWN_AGENT", f"there is no agent {agent_id!r}; register first", field="agent_id")

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from simlab.errors import ConfigError
 from simlab.live.engine.core import ENTERS, Core
 from simlab.live.engine.registry import Client
 from simlab.live.engine.store import Store
+from simlab.live.listening import ACCEPTED, Listening
 from simlab.live.protocol import Asked, Failure, LineReader, decode, encode_all
 
 __all__ = ["Server"]
@@ -19,7 +19,6 @@ _READ_BYTES = 48 * 1024
 _SLICE_S = 0.003
 _MOST_STEPS = 4096
 _SOON_S = 0.001
-_BACKLOG = 1024
 _HARD = 32
 """A subscriber that reads nothing is dropped at so many times `limits.listener_bytes`: it may be the gateway,
 which many depend on, and is busy for a while."""
@@ -132,18 +131,12 @@ class Server:
         """Begin to listen; return the address."""
         self._loop = asyncio.get_running_loop()
         self.failed = self._loop.create_future()
-        try:
-            self._server = await self._loop.create_server(
-                lambda: Connection(self), host, port, backlog=_BACKLOG
-            )
-        except OSError as error:
-            raise ConfigError(
-                f"live.engine: cannot listen on {host}:{port}: {error.strerror}; choose another host or port"
-                " (0 for any that is free)"
-            ) from error
-        name = self._server.sockets[0].getsockname()
+        listening = Listening("engine", host, port)
+        self._server = await self._loop.create_server(
+            lambda: Connection(self), sock=listening, backlog=ACCEPTED
+        )
         self._schedule()
-        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+        return listening.address
 
     def close(self) -> None:
         """Stop listening, and close all connections."""

@@ -22,14 +22,14 @@ from simlab.live.engine.pacing import Pace
 from simlab.live.engine.reading import Listing
 from simlab.live.engine.registry import Agent, Registry
 from simlab.live.engine.tape import CANDLE, PRINT, Tape
-from simlab.live.journal import Journal
-from simlab.live.settings import checkpoints_folder, journal_folder
+from simlab.live.settings import checkpoints_folder
 from simlab.runner.author import Author
 from simlab.runner.checkpoint import Checkpoint, Checkpoints, Taken, take
+from simlab.runner.journal import Journal, journal_folder
 
 __all__ = ["CHECKPOINT_ROWS", "Kept", "Store"]
 
-CHECKPOINT_ROWS = 250_000
+CHECKPOINT_ROWS = 125_000
 """Rows of the journal after which a checkpoint is due, whatever the time: what a restart reads again."""
 
 

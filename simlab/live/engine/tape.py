@@ -154,6 +154,16 @@ class Tape:
         rows = self._outside.latest(_TRADES_OUTSIDE)
         return rows[(rows["taker"] == account) | (rows["maker"] == account)][-limit:]
 
+    def trades_inside(self, account: int, limit: int) -> NDArray[Any]:
+        """Return the latest trades of an account that is no seat, of those of instruments, oldest first."""
+        self._settle()
+        found = [np.zeros(0, PRINT)]
+        for kept in self._instruments.values():
+            rows = kept.trades.latest(_TRADES_EACH)
+            found.append(rows[(rows["taker"] == account) | (rows["maker"] == account)][-limit:])
+        rows = np.concatenate(found)
+        return rows[np.argsort(rows["sequence"])][-limit:]
+
     def candles(self, instrument: int, interval_s: int, limit: int) -> NDArray[Any]:
         """Return the latest candles of an interval, oldest first, made of shorter ones."""
         self._settle()

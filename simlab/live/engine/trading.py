@@ -11,7 +11,7 @@ from simlab.core.types import MessageKind, Reason, Side, TimeInForce
 from simlab.live.engine.floor import Floor, Intent, Result
 from simlab.live.engine.log import Log
 from simlab.live.engine.orders import End, Order
-from simlab.live.engine.refusals import refused, unknown_order
+from simlab.live.engine.refusals import elsewhere, refused, unknown_order
 from simlab.live.engine.registry import Client, Registry, Session
 from simlab.live.protocol import Add, Cancel, Failure, NewOrder, Replace
 
@@ -194,6 +194,9 @@ class Trading:
                 return None
         if order is None or order.end != End.OPEN:
             self.fail(client, unknown_order(order, name.id if name.order_id is None else name.order_id))
+            return None
+        if name.symbol_id not in (None, order.instrument + 1):
+            self.fail(client, elsewhere(order, name.symbol_id))
             return None
         return order
 

@@ -27,7 +27,7 @@ class NewInstrumentBody(_Body):
         None, gt=0, description="Prices are multiples of it; one price unit if not given"
     )
     lot_size: int = Field(1, ge=1, le=2**31 - 1, description="Quantities are multiples of it")
-    price_band: tuple[_Currency, _Currency] | None = Field(
+    price_band: Annotated[tuple[_Currency, _Currency], Field(strict=False)] | None = Field(
         None, description="Lowest and highest price of an order"
     )
 
@@ -63,4 +63,4 @@ class StepBody(_Body):
 class SpeedBody(_Body):
     """How fast to go."""
 
-    steps_per_second: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] | Literal["max"]
+    steps_per_second: Annotated[float, Field(ge=1e-3, le=1e6, allow_inf_nan=False)] | Literal["max"]

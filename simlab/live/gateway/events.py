@@ -133,6 +133,8 @@ class AgentRow(Struct):
     created_at: float = 0.0
     strategy: str | None = None
     parameters: Any = None
+    population: str | None = None
+    """Of an agent inside the market; None for all others."""
 
 
 class AccountAnswer(AgentRow):

@@ -73,6 +73,7 @@ class Feed:
         for row in msgspec.json.decode(line, type=_Instruments).instruments:
             self.market.list_instrument(row)
             self.link.ask({"action": "snapshot", "symbol_id": row.symbol_id, "depth": 20}, self._snapshot)
+        self.room.inside.ask()  # behind the books, at whose prices they are told
         self.link.ask({"action": "ping"}, self._all_known)
         self.hub.announce(None, None, told.Instruments(self.market.instruments()))
 

@@ -21,9 +21,9 @@ from simlab.live.gateway.market import Market
 from simlab.live.gateway.metrics import Ring
 from simlab.live.messages import CHANNELS, Channel, encode
 
-__all__ = ["Audience", "Hub", "Listener", "Wish", "frame"]
+__all__ = ["AGENTS_S", "Audience", "Hub", "Listener", "Wish", "frame"]
 
-_AGENTS_S = 1.0
+AGENTS_S = 1.0
 """Shortest time between two lists of all agents: they are long."""
 _AGENTS_REPEATED_S = 5.0
 """Longest time between two, though nothing changed."""
@@ -199,6 +199,10 @@ class Hub:
             self._latency.add(ended_s - self._waiting_since_s)
             self._waiting_since_s = None
 
+    def listened(self, channel: Channel) -> bool:
+        """Whether somebody listens to a channel."""
+        return bool(self._route(channel, None))
+
     def _route(self, channel: Channel | None, symbol: int | None) -> list[Audience]:
         key = (channel, symbol)
         route = self._routes.get(key)
@@ -231,7 +235,7 @@ class Hub:
             audience.trades.clear()
         if "agents" in audience.wish.channels:
             silent_s = now_s - audience.agents_told_s
-            if silent_s >= _AGENTS_REPEATED_S or (audience.agents and silent_s >= _AGENTS_S):
+            if silent_s >= _AGENTS_REPEATED_S or (audience.agents and silent_s >= AGENTS_S):
                 if "agents" not in pieces:
                     pieces["agents"] = self._agents()
                 waiting.append(pieces["agents"])
@@ -248,8 +252,7 @@ class Hub:
         return frame(encode(told.Depth(listed.change(before))))
 
     def _agents(self) -> bytes:
-        agents = [self.market.agent(it) for it in self.market.agents.values()]
-        return frame(encode(told.AgentsSnapshot(agents)))
+        return frame(self.market.agents_snapshot())
 
 
 def _orderbooks(pieces: Iterable[bytes]) -> bytes:

@@ -23,7 +23,7 @@ Answered = Callable[[bytes | None], None]
 
 _LOG = logging.getLogger("simlab.live.gateway")
 _MOST_WAITING = 50_000
-"""Requests that may wait for an answer at once, of all clients together."""
+"""Requests of all clients together that may wait for an answer at once."""
 _LONGEST_LINE = 2**26
 """Bytes of the longest line that is taken from the engine."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
@@ -129,20 +129,29 @@ class Link:
         """Whether it can be asked and has been heard lately."""
         return self.up and time.monotonic() - self._heard_s < _SILENT_S
 
+    def forward(self, request: dict[str, Any], answered: Answered) -> None:
+        """Send a client's request, as `ask` does, if not too many wait already.
+
+        Raises
+        ------
+        EngineAwayError
+        RefusedError
+            When too many wait.
+        """
+        if len(self._waiting) >= _MOST_WAITING:
+            raise RefusedError("QUEUE_FULL", f"{_MOST_WAITING} requests wait for the engine; try again later")
+        self.ask(request, answered)
+
     def ask(self, request: dict[str, Any], answered: Answered) -> None:
-        """Send a request; `answered` is called once, later.
+        """Send a request of the gateway's own, however many wait; `answered` is called once, later.
 
         Raises
         ------
         EngineAwayError
             When there is no connection, so nothing was sent.
-        RefusedError
-            When too many wait already.
         """
         if self._wire is None:
             raise EngineAwayError(sent=False)
-        if len(self._waiting) >= _MOST_WAITING:
-            raise RefusedError("QUEUE_FULL", f"{_MOST_WAITING} requests wait for the engine; try again later")
         self._lines.append(_encode(request))
         if not self._waiting:  # nobody else is asking: at once
             self._write()
@@ -151,7 +160,7 @@ class Link:
         self._waiting.append((answered, time.perf_counter()))
 
     async def request(self, action: str, **fields: Any) -> dict[str, Any]:
-        """Ask and wait for the answer.
+        """Ask for a client and wait for the answer.
 
         Raises
         ------
@@ -167,7 +176,7 @@ class Link:
                 future.set_result(line)
 
         given = {name: value for name, value in fields.items() if value is not None}
-        self.ask({"action": action, **given}, answered)
+        self.forward({"action": action, **given}, answered)
         line = await future
         if line is None:
             raise EngineAwayError(sent=True)

@@ -91,6 +91,12 @@ class Market:
     def __init__(self) -> None:
         self.listed: dict[int, Listed] = {}
         self.agents: dict[str, AgentRow] = {}
+        """Those that are somebody's, or can be."""
+        self.inside: dict[str, AgentRow] = {}
+        """Those of populations inside the market, of very many those that matter."""
+        self.inside_count = 0
+        """How many there are of them."""
+        self._inside_pieces: list[bytes] = []
         self.news: deque[told.NewsItem] = deque(maxlen=NEWS_KEPT)
         self.clock = MarketState()
         self.money = Units(0.01)
@@ -160,6 +166,21 @@ class Market:
         """Return money units in currency, to the unit."""
         return self.money.currency(round(money))
 
+    def take_inside(self, count: int, rows: list[AgentRow]) -> None:
+        """Take in the agents inside the market; they are written once, for all who are told of them."""
+        self.inside, self.inside_count = {row.agent_id or "": row for row in rows}, count
+        self._inside_pieces = [encode(self.agent(row)) for row in rows]
+
+    def everybody(self) -> list[told.Agent]:
+        """Return all agents as clients are told of them, at current prices."""
+        return [self.agent(row) for row in (*self.agents.values(), *self.inside.values())]
+
+    def agents_snapshot(self) -> bytes:
+        """Return the message `agents_snapshot`."""
+        pieces = [encode(self.agent(row)) for row in self.agents.values()] + self._inside_pieces
+        count = len(self.agents) + self.inside_count
+        return b'{"type":"agents_snapshot","data":[%s],"count":%d}' % (b",".join(pieces), count)
+
     def agent(self, row: AgentRow) -> told.Agent:
         """Return an agent as clients are told of it, at current prices."""
         positions, total_value, pnl = self._worth(row)
@@ -174,6 +195,7 @@ class Market:
             self.currency(row.starting_capital),
             row.connected,
             row.created_at,
+            row.population,
         )
 
     def portfolio(self, row: AgentRow) -> told.PortfolioUpdate:

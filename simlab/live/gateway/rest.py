@@ -26,7 +26,7 @@ from simlab.live.messages import encode
 __all__ = ["application"]
 
 SymbolId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-AgentId = Annotated[str, Path(min_length=1, max_length=64)]
+AgentId = Annotated[str, Path(min_length=1, max_length=80)]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 _NOT_FOUND = {"UNKNOWN_AGENT", "UNKNOWN_INSTRUMENT", "UNKNOWN_ORDER"}
 _STATUS = {"QUEUE_FULL": 429, "NOT_YOURS": 403, "LIMIT": 409, "NO_SEAT": 409, "AGENT_TAKEN": 409}
@@ -193,11 +193,22 @@ def _listed(lobby: Lobby, symbol_id: int) -> Listed:
     return listed
 
 
-def _agent(lobby: Lobby, agent_id: str) -> AgentRow:
+async def _agent(lobby: Lobby, agent_id: str) -> AgentRow:
+    """Return an agent; the engine is asked for one inside the market, as it may not be among those listed."""
     row = lobby.room.market.agents.get(agent_id)
-    if row is None:
-        raise HTTPException(404, "there is no such agent; GET /api/agents lists those known")
-    return row
+    if row is not None:
+        return row
+    try:
+        return msgspec.convert(await lobby.room.link.request("account", agent_id=agent_id), AgentRow)
+    except RefusedError as error:
+        if error.code != "UNKNOWN_AGENT":
+            raise
+        raise HTTPException(404, "there is no such agent; GET /api/agents lists those known") from None
+
+
+async def _require_agent(lobby: Lobby, agent_id: str) -> None:
+    if agent_id not in lobby.room.market.inside:
+        await _agent(lobby, agent_id)
 
 
 def _instruments(app: FastAPI, lobby: Lobby, schemas: _Schemas) -> None:
@@ -282,8 +293,9 @@ def _agents(app: FastAPI, lobby: Lobby, schemas: _Schemas) -> None:
 
     @app.get("/api/agents", **schemas.of(list[told.Agent]))
     async def agents() -> Response:
-        """List all agents."""
-        return _json([market.agent(it) for it in market.agents.values()])
+        """List all agents; of very many inside the market those that matter: the best and the worst."""
+        await lobby.room.inside.fresh()
+        return _json(market.everybody())
 
     @app.post("/api/agents", **schemas.of(told.NewAgent))
     async def create_agent(body: NewAgentBody) -> Response:
@@ -304,24 +316,24 @@ def _agents(app: FastAPI, lobby: Lobby, schemas: _Schemas) -> None:
     @app.get("/api/agents/{agent_id}", **schemas.of(told.Agent))
     async def agent(agent_id: AgentId) -> Response:
         """Tell of one agent."""
-        return _json(market.agent(_agent(lobby, agent_id)))
+        return _json(market.agent(await _agent(lobby, agent_id)))
 
     @app.get("/api/agents/{agent_id}/portfolio", **schemas.of(told.PortfolioUpdate))
     async def portfolio(agent_id: AgentId) -> Response:
         """Tell an agent's cash and positions."""
-        return _json(market.portfolio(_agent(lobby, agent_id)))
+        return _json(market.portfolio(await _agent(lobby, agent_id)))
 
     @app.get("/api/agents/{agent_id}/trades", **schemas.of(list[AgentTrade]))
     async def agent_trades(agent_id: AgentId, limit: Limit = 100) -> Response:
         """Tell an agent's latest trades."""
-        _agent(lobby, agent_id)
+        await _require_agent(lobby, agent_id)
         answer = await link.request("trades", agent_id=agent_id, limit=limit)
         return _json(_trades_of(lobby, answer["trades"]))
 
     @app.get("/api/agents/{agent_id}/orders", **schemas.of(list[told.Order]))
     async def agent_orders(agent_id: AgentId) -> Response:
         """Tell an agent's open orders and the latest that ended."""
-        _agent(lobby, agent_id)
+        await _require_agent(lobby, agent_id)
         answer = await link.request("orders", agent_id=agent_id)
         return _json(orders_of(market, msgspec.convert(answer["orders"], list[OrderRow])))
 
@@ -329,17 +341,18 @@ def _agents(app: FastAPI, lobby: Lobby, schemas: _Schemas) -> None:
     async def agent_decisions(
         agent_id: AgentId, limit: Annotated[int, Query(ge=1, le=100)] = 100
     ) -> Response:
-        """Tell what an agent decided of late and why, oldest first, as far as its owner tells."""
-        _agent(lobby, agent_id)
+        """Tell what an agent decided of late and why, oldest first, as far as that is told or recorded."""
+        await _require_agent(lobby, agent_id)
         answer = await link.request("decisions", agent_id=agent_id, limit=limit)
         return _json(msgspec.convert(answer["decisions"], list[told.Decision]))
 
     @app.get("/api/leaderboard", **schemas.of(list[Standing]))
-    async def leaderboard() -> Response:
-        """Rank agents by their profit."""
-        ranked = sorted(map(market.agent, market.agents.values()), key=lambda it: (-it.pnl, it.agent_id))
+    async def leaderboard(limit: Limit = 10_000) -> Response:
+        """Rank the agents that are listed by their profit."""
+        await lobby.room.inside.fresh()
+        ranked = sorted(market.everybody(), key=lambda it: (-it.pnl, it.agent_id))
         rows = []
-        for rank, it in enumerate(ranked, 1):
+        for rank, it in enumerate(ranked[:limit], 1):
             gain = 100 * it.pnl / it.starting_capital if it.starting_capital else None
             rows.append(Standing(rank, it.agent_id, it.name, it.pnl, it.total_value, gain))
         return _json(rows)

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import signal
-import socket
 import sys
 import time
-from collections.abc import Iterator
 from functools import partial
 
-import uvicorn
-
 from simlab.errors import ConfigError
-from simlab.live.gateway.access import Access
+from simlab.live.access import Access
 from simlab.live.gateway.feed import Feed
-from simlab.live.gateway.guard import Guard
 from simlab.live.gateway.hub import Hub
 from simlab.live.gateway.link import Link
 from simlab.live.gateway.market import Market
@@ -26,12 +18,19 @@ from simlab.live.gateway.rest import application
 from simlab.live.gateway.session import Room
 from simlab.live.gateway.settings import GatewaySettings
 from simlab.live.gateway.socket import Lobby, Socket
-from simlab.live.ready import allow_connections, say_ready
+from simlab.live.guard import Guard
+from simlab.live.listening import Listening
+from simlab.live.ready import allow_connections
+from simlab.live.serving import serve
+from simlab.live.spinning import run_spinning
 
 __all__ = ["main"]
 
 _SWEEP_S = 5.0
-_BACKLOG = 1024
+_CALLS = 128
+"""Connections for REST, beside those for WebSocket."""
+_POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""There is no page here."""
 
 
 def main(settings: str) -> int:
@@ -42,9 +41,8 @@ def main(settings: str) -> int:
     settings : str
         As `GatewaySettings.written` wrote them.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     try:
-        asyncio.run(_serve(GatewaySettings.read(settings)))
+        run_spinning(_serve(GatewaySettings.read(settings)))
     except ConfigError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -54,66 +52,31 @@ def main(settings: str) -> int:
 async def _serve(settings: GatewaySettings) -> None:
     loop = asyncio.get_running_loop()
     limits, token = settings.limits, settings.token
-    allow_connections(limits.connections)
-    listening = _listening(settings.host, settings.port)
-    host, port = listening.getsockname()[:2]
+    connections = limits.connections + _CALLS
+    allow_connections(connections)
+    listening = Listening("gateway", settings.host, settings.port)
     market, latency = Market(), Latency()
     link = Link(settings.engine_host, settings.engine_port, token, latency.engine)
     hub = Hub(market, settings.flush_ms, loop.call_later, latency.announce)
     room = Room(market, link, hub, latency, settings.interval_ms)
     feed = Feed(room)
-    access = Access(settings, token, port)
+    access = Access([settings.host], token)
     lobby = Lobby(room, access, limits)
-    config = uvicorn.Config(
-        Guard(application(lobby), access, limits.message_bytes),
-        ws=partial(Socket, lobby),  # type: ignore[arg-type]
-        http="h11",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        limit_concurrency=2 * limits.connections,
-        timeout_graceful_shutdown=2,
-    )
-    server = _Server(config)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, partial(setattr, server, "should_exit", True))
+    app = Guard(application(lobby), access, limits.message_bytes, _POLICY)
     beside = [
-        loop.create_task(it)
-        for it in (link.run(feed), _ticks(feed, hub, lobby, settings.interval_ms), _ready(feed, host, port))
+        loop.create_task(it) for it in (link.run(feed), _ticks(feed, room, lobby, settings.interval_ms))
     ]
+    # Nobody is let in before the market is known, for they are told of it first.
+    known, socket = feed.known.wait(), partial(Socket, lobby)
     try:
-        await server.serve(sockets=[listening])
+        await serve("gateway", app, listening, connections=connections, known=known, ws=socket)
     finally:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Its protocol is named, for asyncio lets connections write at once (TCP_NODELAY) only where it is.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(_BACKLOG)
-        return listening
-    except OSError as error:
-        listening.close()
-        raise ConfigError(
-            f"live.gateway: cannot listen on {host}:{port}: {error.strerror}; choose another host or port"
-            " (0 for any that is free)"
-        ) from error
-
-
-async def _ready(feed: Feed, host: str, port: int) -> None:
-    """Say that the gateway works once it does: it listens, and knows the market."""
-    await feed.known.wait()
-    say_ready("gateway", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-
-
-async def _ticks(feed: Feed, hub: Hub, lobby: Lobby, interval_ms: float) -> None:
+async def _ticks(feed: Feed, room: Room, lobby: Lobby, interval_ms: float) -> None:
     """Tell what is told in intervals, and look after quiet clients."""
     loop = asyncio.get_running_loop()
     swept_s = 0.0
@@ -121,15 +84,8 @@ async def _ticks(feed: Feed, hub: Hub, lobby: Lobby, interval_ms: float) -> None
         await asyncio.sleep(interval_ms / 1000)
         now_s = time.monotonic()
         feed.ask_accounts()
-        hub.tick(now_s)
+        room.inside.look()
+        room.hub.tick(now_s)
         if now_s - swept_s > _SWEEP_S:
             swept_s = now_s
             lobby.sweep(loop.time())
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with the signals left to us: it would send them to itself again when it has stopped."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -13,6 +13,7 @@ from simlab.live import messages, told
 from simlab.live.gateway import trading
 from simlab.live.gateway.events import AccountAnswer, AgentRow
 from simlab.live.gateway.hub import Hub, Listener, Wish, frame
+from simlab.live.gateway.inside import InsideAgents
 from simlab.live.gateway.link import Answered, EngineAwayError, Link, RefusedError
 from simlab.live.gateway.market import Market
 from simlab.live.gateway.metrics import Latency
@@ -53,6 +54,7 @@ class Room:
 
     def __init__(self, market: Market, link: Link, hub: Hub, latency: Latency, interval_ms: int) -> None:
         self.market, self.link, self.hub, self.latency = market, link, hub, latency
+        self.inside = InsideAgents(market, link, hub)
         self.interval_ms = interval_ms
         """Shortest interval of what is told in intervals."""
         self.sessions: dict[int, Session] = {}
@@ -117,10 +119,15 @@ class Session:
             if room.holders.get(agent_id) is self:
                 del room.holders[agent_id]
         if room.link.up:
-            self.ask({"action": "close_session"}, lambda line: None)
+            self._ask_own({"action": "close_session"}, lambda line: None)
 
     def ask(self, request: dict[str, Any], answered: Answered) -> None:
-        """Put a request to the engine in this client's name."""
+        """Put what this client asks to the engine."""
+        request["session"] = self.number
+        self.room.link.forward(request, answered)
+
+    def _ask_own(self, request: dict[str, Any], answered: Answered) -> None:
+        """Put to the engine what the gateway asks in this client's name."""
         request["session"] = self.number
         self.room.link.ask(request, answered)
 
@@ -151,13 +158,13 @@ class Session:
         for agent_id, (token, cancel) in self.agents.items():
             request: dict[str, Any] = {"action": "register", "agent_id": agent_id, "session_token": token}
             request["cancel_on_disconnect"] = cancel
-            self.ask(request, partial(self._registered, None, agent_id, cancel))
+            self._ask_own(request, partial(self._registered, None, agent_id, cancel))
 
     def ask_account(self) -> None:
         """Have its own account told, once however many fills there were."""
         if not self._asks_account and self.room.link.up:
             self._asks_account = True
-            self._get_portfolio(messages.GetPortfolio())
+            self._ask_own({"action": "account"}, partial(self._portfolio, messages.GetPortfolio()))
 
     def _malformed(self, wrong: BadMessageError) -> None:
         if isinstance(wrong.code, int):

@@ -43,8 +43,6 @@ class GatewaySettings(Struct, frozen=True):
     token_env: str | None
     engine_host: str
     engine_port: int
-    dashboard_host: str
-    dashboard_port: int
     limits: Limits
 
     @classmethod
@@ -59,8 +57,6 @@ class GatewaySettings(Struct, frozen=True):
             gateway.token_env,
             live.engine.host,
             live.engine.port,
-            live.dashboard.host,
-            live.dashboard.port,
             Limits(**{name: getattr(live.limits, name) for name in Limits.__struct_fields__}),
         )
 

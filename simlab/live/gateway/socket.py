@@ -20,7 +20,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from simlab.live import told
-from simlab.live.gateway.access import Access
+from simlab.live.access import Access
 from simlab.live.gateway.session import Room, Session
 from simlab.live.gateway.settings import Limits
 
@@ -140,7 +140,7 @@ class Socket(asyncio.Protocol):
         elif len(self._lobby.sockets) >= limits.connections:
             refusal = (503, f"there are {limits.connections} connections already; try again later")
         else:
-            refusal = self._lobby.access.refusal(headers, query)
+            refusal = self._lobby.access.refusal(headers, path, query)
         if refusal is not None:
             status, reason = refusal
             self._protocol.send_response(self._protocol.reject(HTTPStatus(status), reason + "\n"))

@@ -335,6 +335,6 @@ def _units(message: Any, listed: Listed, price: float) -> int:
 def _lots(message: Any, quantity: float) -> int:
     lots = int(quantity) if abs(quantity) <= _MOST_LOTS else 0
     if lots != quantity or lots < 1:
-        said = f"quantity {quantity} is not a whole number from 1 on; give one"
+        said = f"quantity {quantity} is not a whole number from 1 to 2147483647; give one"
         raise _wrong(message, OrderCode.QUANTITY, said, "quantity")
     return lots

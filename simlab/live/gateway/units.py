@@ -58,7 +58,7 @@ class Units:
         try:
             units = round(price * self._denominator / self._numerator)
         except (OverflowError, ValueError):
-            raise OffGridError(f"{price} is not a finite number; give one in currency") from None
+            raise OffGridError(f"{price} is too large, or no number; give one in currency") from None
         if units * self._numerator / self._denominator != price or units % self.tick_size:
             raise OffGridError(self._nearest(price, units))
         return units

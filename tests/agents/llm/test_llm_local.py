@@ -25,6 +25,7 @@ is_here = importlib.util.find_spec("xllamacpp") is not None and model_file("smol
 needs_the_model = pytest.mark.skipif(not is_here, reason="the small model is not installed")
 
 
+@pytest.mark.slow
 @needs_the_model
 def test_the_same_questions_in_the_same_order_have_the_same_answers_in_form() -> None:
     given = {"model": "smollm2", "base_url": "local", "temperature": 0.7, "seed": 1, "max_tokens": 80}

@@ -49,6 +49,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return said
 
 
+@pytest.mark.slow
 def test_the_page_does_what_it_says(printed: list[str]) -> None:
     decision, comparison, _ = printed
     assert re.match(r"(buy|sell) \d+ at \d+.* \{'fall': .*'features': \{'spread': ", decision)

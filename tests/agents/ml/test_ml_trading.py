@@ -76,6 +76,7 @@ def test_trained_traders_earn_more_where_there_is_something_to_learn(models: dic
     assert found.low > 0
 
 
+@pytest.mark.slow
 def test_trained_traders_earn_nothing_where_there_is_nothing_to_learn(tmp_path: Path) -> None:
     """The same training and the same comparison among zero-intelligence traders."""
     runs = [simlab.run(ZERO_INTELLIGENCE, seed=seed, out=tmp_path) for seed in (1, 2)]
@@ -151,6 +152,7 @@ def test_a_market_that_is_forked_or_restored_goes_on_as_it_would(kind: str, mode
     assert next(it["orders"] for it in market.summary()["populations"] if it["population"] == "learners") > 20
 
 
+@pytest.mark.slow
 def test_an_online_learner_learns_from_every_step_and_comes_to_earn() -> None:
     _, market = _markets("ml_online", ONLINE, 800)
     market.advance()

@@ -145,6 +145,7 @@ def _trained_elsewhere(folder: Path, config: Path, recorded: list[Path], threads
     return (folder / MODEL_FILE).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_model_has_the_same_bytes_with_one_thread_and_with_four(
     recorded: list[Path], tmp_path: Path
 ) -> None:

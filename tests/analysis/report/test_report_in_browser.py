@@ -193,6 +193,7 @@ def test_markup_in_what_a_user_wrote_does_not_run(browser: webdriver.Chrome, tmp
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_the_report_prints_to_pdf(day: simlab.Run, tmp_path: Path) -> None:
     pdf = write_report(day, tmp_path / "report.pdf", format="pdf")
     content = pdf.read_bytes()

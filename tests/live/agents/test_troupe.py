@@ -20,10 +20,12 @@ from simlab.kernel.simulation import Simulation
 from simlab.live.agents.account import Account, SentOrder
 from simlab.live.agents.host import ClientHost
 from simlab.live.agents.mirror import Listing, Mirror
-from simlab.live.agents.troupe import Ids, Troupe, require_playable
+from simlab.live.agents.troupe import Ids, Troupe
+from simlab.live.playable import require_playable
 
 STRATEGIES = """
 import asyncio
+import threading
 
 from simlab.agents.batch import batch_strategy
 from simlab.agents.each import agent_strategy
@@ -39,6 +41,24 @@ class Looker:
                           [tuple(it) for it in market.fills], len(market.orders)))
         orders.limit("buy", observation.best_bid, self.size)
         orders.note(reason="the bid is good")
+
+
+@agent_strategy("meeting", "Buys when all three agents decide at the same time.")
+class Meeting:
+    barrier = threading.Barrier(3, timeout=60)
+    def decide(self, observation, orders):
+        self.barrier.wait()
+        orders.market("buy", 1)
+
+
+@batch_strategy("held", "Decides when it is let.")
+class Held:
+    def __init__(self):
+        self.let = threading.Event()
+    def decide(self, observation, orders):
+        if not self.let.wait(60):
+            raise TimeoutError("whoever lets it was held up")
+        orders.limit(observation.index >= 0, "sell", 10_010, 1)
 
 
 @agent_strategy("waiter", "Waits, and then sells.")
@@ -218,3 +238,24 @@ def test_the_mirror_remembers_the_ends_of_steps() -> None:
     assert rows["best_ask"].tolist() == [102, 104, 104]
     assert rows["bought"].tolist() == [0, 2, 2]
     assert rows["ask_depths"][:, 0].tolist() == [2, 3, 3]
+
+
+def test_a_slow_strategy_holds_up_nobody_else(tmp_path: Path) -> None:
+    stage = Stage({"strategy": "mine.py:Meeting"}, tmp_path)
+    [turn] = stage.decide(0, 1, 2)
+    buys = [(i, int(MessageKind.MARKET), int(Side.BUY)) for i in range(3)]
+    assert [it[:3] for it in told(turn.messages)] == buys
+
+
+def test_a_slow_population_does_not_hold_up_the_process(tmp_path: Path) -> None:
+    stage = Stage({"strategy": "mine.py:Held"}, tmp_path)
+
+    async def decide() -> list[Turn]:
+        deciding = asyncio.create_task(stage.troupe.decide(np.array([0, 1, 2])))
+        await asyncio.sleep(0)
+        [[held]] = stage.troupe._objects.values()
+        held.let.set()
+        return await deciding
+
+    [turn] = asyncio.run(decide())
+    assert len(turn.messages) == 3

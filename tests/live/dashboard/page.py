@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
 from simlab.analysis.report.browser import find_chromium
 from simlab.errors import AnalysisError
@@ -111,12 +113,37 @@ class Page:
         all_ = "Array.from(document.querySelectorAll(arguments[0]))"
         self.run(f"{all_}.find((it) => it.innerText === arguments[1]).click()", selector, name)
 
+    def tab(self) -> str | None:
+        """Press the Tab key and return what has the focus then: its id, name or text; None after the last."""
+        before = self.driver.switch_to.active_element
+        ActionChains(self.driver).send_keys(Keys.TAB).perform()
+        self.until("document.activeElement !== arguments[0]", before)
+        name: str | None = self.run(
+            "const it = document.activeElement;"
+            "return it === document.body ? null : it.id || it.name || it.innerText || it.outerHTML"
+        )
+        return name
+
     def fill(self, selector: str, **fields: str) -> None:
         """Type into the fields of a form."""
         for name, text in fields.items():
             field = self.driver.find_element("css selector", f"{selector} [name={name}]")
             self.run("arguments[0].value = ''", field)
             field.send_keys(text)
+
+    def find_agents(self, name: str) -> None:
+        """Filter the list of agents, which may be long, and wait until one is shown."""
+        field = self.driver.find_element("id", "agents-filter")
+        field.clear()
+        field.send_keys(name)
+        self.shows("#agents", name)
+
+    def show_population(self, name: str) -> None:
+        self.run(
+            "const it = document.getElementById('agents-population'); it.value = arguments[0];"
+            "it.dispatchEvent(new Event('change'))",
+            name,
+        )
 
     def choose(self, selector: str) -> None:
         self.run(

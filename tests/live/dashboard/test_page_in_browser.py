@@ -10,10 +10,32 @@ from typing import Any
 
 import pytest
 from page import NARROW, WIDE, Page
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from whole_market import WholeMarket, until
 
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+CONTROLS = {
+    "pause",
+    "kill",
+    "speed",
+    "symbol",
+    "marks",
+    "interval",
+    "filter",
+    "ACME",
+    "quantity",
+    "price",
+    "send",
+    "leave",
+    "agents-population",
+    "agents-filter",
+    "agents-view",
+    "new-agent",
+    "headline",
+    "sentiment",
+    "Publish",
+}
 
 
 def _agent(market: WholeMarket, name: str) -> Any:
@@ -40,6 +62,7 @@ def test_the_first_paint_is_history(page: Page, market: WholeMarket) -> None:
         market.post("/api/market/resume")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_the_page_is_whole_quiet_and_asks_nobody_else(
@@ -116,7 +139,7 @@ def test_news_is_posted_and_shown_as_text(page: Page, market: WholeMarket) -> No
     page.shows("#news .headline", EVIL)
     assert market.get("/api/news")[-1]["headline"] == EVIL
     market.post("/api/agents", name=EVIL[:100], personality="<i>x</i>", starting_capital=1000.0)
-    page.shows("#agents", EVIL[:40])
+    page.find_agents(EVIL[:40])
     assert page.run("return document.querySelectorAll('main img, main script, main b, main i').length") == 0
     assert "owned" not in page.driver.title
 
@@ -128,7 +151,7 @@ def test_an_agent_is_created_trades_and_is_looked_at(page: Page, market: WholeMa
     page.fill("#agent-form", name="Fortuna", personality="market maker", starting_capital="5000")
     page.click("#agent-form button.main")
     page.until("!document.getElementById('agent-dialog').open")
-    page.shows("#agents", "Fortuna")
+    page.find_agents("Fortuna")
     page.click_named("#agents button", "Fortuna")
     page.shows("#agent-name", "Fortuna")
     page.shows("#agent-orders", "ACME")  # the runner of agents let it trade
@@ -138,7 +161,7 @@ def test_an_agent_is_created_trades_and_is_looked_at(page: Page, market: WholeMa
 
 def test_what_an_agent_decided_and_why_is_shown_as_text(page: Page, market: WholeMarket) -> None:
     page.open(market.page)
-    page.shows("#agents", "talkers/0")
+    page.find_agents("talkers/0")
     page.click_named("#agents button", "talkers/0")
     page.shows("#agent-decisions", "</b> is cheap")
     page.shows("#agent-decisions", "buy 1 at")
@@ -149,7 +172,7 @@ def test_what_an_agent_decided_and_why_is_shown_as_text(page: Page, market: Whol
 
 def test_agents_are_sorted_and_filtered(page: Page, market: WholeMarket) -> None:
     page.open(market.page)
-    page.shows("#agents", "talkers/1")
+    page.find_agents("talkers/")
     page.click("#agents-head [data-key=name]")
     names = "Array.from(document.querySelectorAll('#agents .name')).map((it) => it.innerText)"
     compare = "Array.from(arguments[0]).sort((a, b) => a.localeCompare(b))"
@@ -158,8 +181,72 @@ def test_agents_are_sorted_and_filtered(page: Page, market: WholeMarket) -> None
     page.click("#agents-head [data-key=name]")
     assert page.run(f"return {names}") == up[::-1]
     assert page.run("return document.querySelector('#agents-head th').ariaSort") == "descending"
-    page.driver.find_element("id", "agents-filter").send_keys("TALKERS/1")
+    field = page.driver.find_element("id", "agents-filter")
+    field.clear()
+    field.send_keys("TALKERS/1")
     page.until(f"{names}.join() === 'talkers/1'")
+
+
+def test_agents_inside_the_market_are_there_and_looked_at(page: Page, market: WholeMarket) -> None:
+    page.open(market.page)
+    page.shows("#agents-count", " of ")
+    shown, all_ = (int(it) for it in page.text("#agents-count").replace(",", "").split(" of "))
+    assert shown == all_ >= 247  # of the configuration: 245 inside and two clients
+    profits = "Array.from(document.querySelectorAll('#agents tr')).map((it) => it.children[2].innerText)"
+    made = [float(it.replace(",", "")) for it in page.run(f"return {profits}")]
+    assert len(made) > 10
+    assert made == sorted(made, reverse=True)
+    page.show_population("makers")
+    names = "Array.from(document.querySelectorAll('#agents .name')).map((it) => it.innerText)"
+    page.until(f"{names}.sort().join() === 'makers/0,makers/1,makers/2,makers/3,makers/4'")
+    page.until("document.querySelector('#agents canvas').dataset.key.startsWith('3:')")  # it goes on
+    page.click_named("#agents button", "makers/2")
+    page.shows("#agent-kind", "makers: ")
+    page.shows("#agent-orders", "resting")
+    page.click("#agent [data-close]")
+    holder = next(it for it in market.get("/api/agents") if it["population"] == "noise" and it["positions"])
+    page.show_population("noise")
+    page.find_agents(holder["name"])
+    page.click_named("#agents button", holder["name"])
+    page.shows("#agent-name", holder["name"])
+    page.shows("#agent-positions", "ACME")
+    page.shows("#agent-trades", "ACME")
+    assert page.text("#agent-note") == ""
+    page.click("#agent [data-close]")
+    page.shows("#leaders", "/")
+
+
+def test_a_long_list_of_agents_is_one_stop_of_the_tab_key(page: Page, market: WholeMarket) -> None:
+    page.open(market.page)
+    page.shows("#agents-count", " of ")
+    page.show_population("noise")
+    page.click("#agents-head [data-key=name]")
+    page.until("document.querySelector('#agents .name')?.innerText === 'noise/0'")
+    stops = "document.querySelectorAll('#agents button[tabindex=\"0\"]').length"
+    assert page.run(f"return {stops}") == 1
+    page.run("document.querySelector('#agents-head [data-key=cash]').focus()")
+
+    def press(key: str) -> str:
+        ActionChains(page.driver).send_keys(key).perform()
+        return str(page.run("return document.activeElement.innerText"))
+
+    assert press(Keys.TAB) == "noise/0"
+    assert [press(Keys.ARROW_DOWN) for _ in range(30)] == [f"noise/{it}" for it in range(1, 31)]
+    assert press(Keys.ARROW_UP) == "noise/29"
+    assert press(Keys.END) == "noise/199"
+    assert press(Keys.ARROW_DOWN) == "noise/199"
+    assert page.run(f"return {stops}") == 1
+    visible = """
+        const [row, view] = [document.activeElement, document.getElementById('agents-view')].map(
+          (it) => it.getBoundingClientRect());
+        return row.top >= view.top && row.bottom <= view.bottom;
+    """
+    assert page.run(visible)
+    assert press(Keys.HOME) == "noise/0"
+    assert page.run(visible)
+    press(Keys.ENTER)
+    page.shows("#agent-name", "noise/0")
+    page.click("#agent [data-close]")
 
 
 def test_an_instrument_is_listed_and_chosen(page: Page, market: WholeMarket) -> None:
@@ -189,8 +276,8 @@ def test_the_market_is_paused_stepped_sped_up_and_killed(page: Page, market: Who
     until(lambda: market.get("/api/time")["step"] == step + 1, "a step")
     page.click("#pause")
     until(lambda: not market.get("/api/time")["paused"], "the market to go on")
-    page.run("document.getElementById('speed').value = '50'")
-    page.run("document.getElementById('speed').dispatchEvent(new Event('change'))")
+    chosen = "it.value = '50'; it.dispatchEvent(new Event('change'))"  # at once: the page shows it anew
+    page.run(f"const it = document.getElementById('speed'); {chosen}")
     until(lambda: market.get("/api/time")["steps_per_second"] == 50, "the pace")
     page.shows("#pause", "Pause")
     page.until("!document.getElementById('kill').disabled")
@@ -210,6 +297,14 @@ def test_everything_can_be_done_from_the_keyboard(page: Page, market: WholeMarke
     page.open(market.page)
     page.join("Tab")
     page.until("document.querySelectorAll('#bids button:not([hidden])').length > 2")
+    market.post("/api/market/pause")  # so that a price is the same from one key to the next
+    try:
+        _go_round_by_keys(page)
+    finally:
+        market.post("/api/market/resume")
+
+
+def _go_round_by_keys(page: Page) -> None:
     nameless = """
         const named = (it) => it.ariaLabel || it.labels?.length || it.innerText.trim() || it.title;
         return Array.from(document.querySelectorAll('button, input, select, a[href]')).filter((it) =>
@@ -217,34 +312,18 @@ def test_everything_can_be_done_from_the_keyboard(page: Page, market: WholeMarke
     """
     assert page.run(nameless) == []
     page.run("document.querySelector('.skip').focus()")
-    reached = set()
+    reached: list[str] = []
     for _ in range(120):
-        page.driver.switch_to.active_element.send_keys(Keys.TAB)
-        name = page.run(
-            "const it = document.activeElement;"
-            "return it === document.body ? null : it.id || it.name || it.innerText || it.outerHTML"
-        )
+        name = page.tab()
         if name is None:
             break
-        reached.add(name)
+        reached.append(name)
         assert page.run("return getComputedStyle(document.activeElement).outlineStyle !== 'none'"
                         " || document.activeElement.type === 'radio'"), name  # fmt: skip
-    wanted = {
-        "pause",
-        "kill",
-        "speed",
-        "symbol",
-        "marks",
-        "interval",
-        "filter",
-        "ACME",
-        "quantity",
-        "price",
-        "send",
-    }
-    wanted |= {"leave", "agents-filter", "agents-view", "new-agent", "headline", "sentiment", "Publish"}
-    assert wanted - reached == set()
-    page.driver.find_element("css selector", "#bids button:not([hidden])").send_keys(Keys.ARROW_DOWN)
+    assert CONTROLS - set(reached) == set(), reached
+    ladder = page.driver.find_element("css selector", "#bids button:not([hidden])")
+    ladder.send_keys(Keys.ARROW_DOWN)
+    page.until("document.activeElement !== arguments[0]", ladder)
     first = page.run("return document.activeElement.dataset.price")
     page.driver.switch_to.active_element.send_keys(Keys.ENTER)
     assert float(page.run("return document.querySelector('#ticket [name=price]').value")) == float(first)
@@ -254,6 +333,7 @@ def test_everything_can_be_done_from_the_keyboard(page: Page, market: WholeMarke
     page.until("!document.getElementById('confirm').open && document.activeElement.id === 'send'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["gateway", "engine"])
 def test_a_part_that_dies_is_told_and_the_page_recovers(page: Page, market: WholeMarket, part: str) -> None:
     """What rests, what is held and who one is are there again, with nothing done by hand."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
 from engine_process import Engine, Line
 
 
@@ -139,6 +141,15 @@ def test_an_order_that_is_cancelled_at_once_is_gone(line: Line) -> None:
     assert line.answer()["bids"] == []
 
 
+def test_an_order_is_not_looked_for_in_another_instrument(line: Line) -> None:
+    order = line.add(0, 9_000, 2)["order_id"]
+    for action, more in (("cancel", {}), ("replace", {"price": 9_005})):
+        answer = line.ask(action, order_id=order, symbol_id=2, **more)
+        assert (answer["code"], answer["field"], answer["order_id"]) == ("UNKNOWN_ORDER", "symbol_id", order)
+        assert "is in symbol_id 1, not 2" in answer["message"]
+    assert line.ask("cancel", order_id=order, symbol_id=1)["cancelled"] == 2
+
+
 def test_an_order_is_replaced_by_its_whole_quantity(engine: Engine, line: Line) -> None:
     order = line.add(1, 10_050, 10)["order_id"]
     with engine.line() as other:
@@ -159,6 +170,16 @@ def test_a_created_agent_belongs_to_the_first_who_registers(engine: Engine, line
         assert (agent["cash"], agent["connected"]) == (500, False)
         assert other.ask("register", agent_id=agent["agent_id"])["resumed"]
         assert line.ask("register", agent_id=agent["agent_id"])["code"] == "AGENT_TAKEN"
+
+
+@pytest.mark.parametrize("value", [2**80, -(2**64), [{"deep": [2**70]}], json.loads("[" * 60 + "]" * 60)])
+def test_parameters_that_no_journal_can_keep_are_refused_and_the_engine_goes_on(
+    line: Line, value: Any
+) -> None:
+    answer = line.ask("create_agent", name="Big", strategy="momentum", parameters={"lookback": value})
+    assert answer["code"] == "BAD_REQUEST"
+    assert "2^62" in answer["message"]
+    assert line.ask("ping")["status"] == "success"
 
 
 def test_an_instrument_comes_and_goes(line: Line) -> None:
@@ -234,3 +255,23 @@ def test_metrics_count(line: Line) -> None:
     assert after["total_trades"] == before["total_trades"] + 1
     assert after["total_volume"] == before["total_volume"] + 1
     assert {"queue", "match", "journal", "total"} <= set(after["latency_ms"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field", "said"),
+    [
+        ({"strategy": "momentm"}, "strategy", "did you mean 'momentum'"),
+        ({"strategy": "momentum", "parameters": {"lookbac": 5}}, "parameters", "did you mean 'lookback'"),
+        ({"strategy": "momentum", "parameters": {"lookback": -5}}, "parameters", "at least 1"),
+        ({"personality": "market maker", "parameters": {"spread": 5}}, "parameters", "no such parameter"),
+        ({"strategy": "ml_classifier"}, "parameters", "model_path"),
+    ],
+)
+def test_an_agent_that_nobody_could_play_is_not_created(
+    line: Line, wanted: dict[str, Any], field: str, said: str
+) -> None:
+    before = line.ask("agents")
+    answer = line.ask("create_agent", name="Nobody", **wanted)
+    assert (answer["status"], answer["code"], answer["field"]) == ("error", "BAD_REQUEST", field)
+    assert said in answer["message"]
+    assert line.ask("agents") == before

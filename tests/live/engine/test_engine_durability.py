@@ -35,9 +35,61 @@ def _ask_on(line: Line) -> None:
             line.send({"action": "add", "order": order}, *news)
 
 
+_DISK = """
+import os
+
+def noted(sync):
+    def synced(file):
+        reached = os.fstat(file).st_size
+        sync(file)
+        with open({notes!r}, "a") as notes:
+            notes.write(f"{{os.readlink(f'/proc/self/fd/{{file}}')}}={{reached}}\\n")
+    return synced
+
+os.fdatasync, os.fsync = noted(os.fdatasync), noted(os.fsync)
+"""
+
+
+class _Disk:
+    """What a power cut leaves of a journal: as much of each file as the engine waited for."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.notes = folder / "synced"
+        (folder / "disk").mkdir()
+        (folder / "disk" / "sitecustomize.py").write_text(_DISK.format(notes=str(self.notes)))
+        found_in = [str(folder / "disk"), os.environ.get("PYTHONPATH", "")]
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, found_in)))
+
+    def cut(self, journal: Path) -> None:
+        """Take away what was not waited for."""
+        reached = dict.fromkeys(map(str, journal.iterdir()), 0)
+        for note in self.notes.read_text().splitlines():
+            name, _, size = note.rpartition("=")
+            reached[name] = int(size)
+        for path in journal.iterdir():
+            os.truncate(path, reached[str(path)])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("acknowledged", [1, 700, 4_000])
 def test_every_acknowledged_order_outlives_a_kill_under_load(tmp_path: Path, acknowledged: int) -> None:
-    market = MARKET | {"live": MARKET["live"] | {"journal": {"checkpoint_s": 0.05}}}
+    _acknowledged_outlive(tmp_path, acknowledged, {"checkpoint_s": 0.05})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoint_s", [0.05, 3600])
+def test_every_acknowledged_order_outlives_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_s: float
+) -> None:
+    disk = _Disk(tmp_path, monkeypatch)
+    _acknowledged_outlive(tmp_path, 700, {"checkpoint_s": checkpoint_s, "sync": "always"}, disk)
+
+
+def _acknowledged_outlive(
+    tmp_path: Path, acknowledged: int, journal: dict[str, Any], disk: _Disk | None = None
+) -> None:
+    """Kill an engine under load, and look for every order that it acknowledged in the next."""
+    market = MARKET | {"live": MARKET["live"] | {"journal": journal}}
     with engine_of(tmp_path, market, "--set", "live.steps_per_second=1000") as engine, engine.line() as line:
         token = line.ask("register", agent_id="me")["session_token"]
         asking = threading.Thread(target=_ask_on, args=(line,))
@@ -51,6 +103,8 @@ def test_every_acknowledged_order_outlives_a_kill_under_load(tmp_path: Path, ack
         engine.kill()
         asking.join(WAIT_S)
         assert not asking.is_alive()
+    if disk is not None:
+        disk.cut(engine.run_dir / "journal")
     with engine_of(tmp_path, market, "--run-dir", str(engine.run_dir)) as engine, engine.line() as line:
         assert line.ask("register", agent_id="me", session_token=token)["resumed"]
         for answer in answers:

@@ -10,7 +10,7 @@ import pytest
 from engine_process import MARKET, Engine, Line, engine_of
 
 import simlab
-from simlab.live.replay import replay_run
+from simlab.runner.replay import replay_run
 
 BUSY: dict[str, Any] = MARKET | {
     "populations": {"noise": {"strategy": "noise", "count": 20, "account": {"cash": 10_000_000}}}
@@ -70,6 +70,7 @@ def _fill(line: Line) -> tuple[list[str], list[dict[str, Any]]]:
     return tokens, answers + _trade(line, draws, 50, 300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpoint_s", [3600.0, 0.001])
 def test_a_killed_market_goes_on(tmp_path: Path, checkpoint_s: float) -> None:
     market = BUSY | {"live": MARKET["live"] | {"journal": {"checkpoint_s": checkpoint_s}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import time
@@ -16,7 +17,7 @@ from gateway_market import MARKET, WAIT_S, Market, Part, market_of, write
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
-from simlab.live.gateway.server import _listening
+from simlab.live.listening import Listening
 
 TOKEN = "a-token-of-the-tests"
 
@@ -29,6 +30,11 @@ def _until(what: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.01)
     raise TimeoutError("it did not come true")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _status(address: str, path: str = "/ws", **headers: str) -> int:
@@ -44,7 +50,6 @@ def test_pages_of_other_origins_and_other_names_are_kept_out(market: Market) -> 
     address, port = market.gateway.address, market.gateway.port
     assert _status(address) == 101
     assert _status(address, Origin=f"http://{address}") == 101
-    assert _status(address, Origin="http://localhost:8080") == 101  # the dashboard
     for origin in (
         "https://evil.example",
         f"http://evil.example:{port}",
@@ -159,6 +164,23 @@ def _dropped(market: Market) -> bool:
     return "simlab_gateway_listeners_dropped 0.0" not in text
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_nobody_is_let_in_before_the_market_is_known(market: Market, tmp_path: Path, number: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # an engine that does not answer yet
+        engine, port = silent.getsockname()[1], _free_port()
+        file = write(tmp_path, MARKET)
+        gateway = Part("gateway", file, f"live.engine.port={engine}", f"live.gateway.port={port}")
+        try:
+            silent.settimeout(WAIT_S)
+            link, _ = silent.accept()
+            with link, pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
+            assert gateway.stop(number) == 0
+        finally:
+            gateway.kill()
+
+
+@pytest.mark.slow
 def test_the_gateway_outlives_the_engine(tmp_path: Path) -> None:
     file = write(tmp_path, MARKET)
     with market_of(file) as market, market.client() as client:
@@ -204,7 +226,8 @@ def test_what_it_writes_leaves_at_once() -> None:
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 found.set_result(transport.get_extra_info("socket"))
 
-        listening = _listening("127.0.0.1", 0)
+        listening = Listening("gateway", "127.0.0.1", 0)
+        listening.listen()
         async with await loop.create_server(Taken, sock=listening):
             _, writer = await asyncio.open_connection(*listening.getsockname())
             option: int = (await found).getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -230,3 +253,26 @@ def test_a_signal_ends_it_cleanly(market: Market, tmp_path: Path, number: int) -
         other.http.close()
     finally:
         gateway.kill()
+
+
+@pytest.mark.slow
+def test_the_gateway_asks_for_itself_however_many_wait(tmp_path: Path) -> None:
+    """Clients are refused at a bound while the engine is slow; what the gateway looks after goes on."""
+    limits = {**MARKET["live"]["limits"], "messages_per_second": 1_000_000, "listener_bytes": 1 << 26}
+    file = write(tmp_path, {**MARKET, "live": {**MARKET["live"], "limits": limits}})
+    with market_of(file) as market, market.client() as one, market.client() as other:
+        one.register("one", agent_id="one")
+        other.register("other", agent_id="other", cancel_on_disconnect=True)
+        assert other.order("sell", 1.0, agent_id="other")["state"] == "resting"
+        os.kill(market.engine.process.pid, signal.SIGSTOP)
+        try:
+            for _ in range(50_010):
+                one.send(type="get_orders", agent_id="one")
+            refused = one.wait("error")
+            assert (refused["code"], refused["request"]) == ("QUEUE_FULL", "get_orders")
+            other.socket.close()  # of which the engine is still to be told
+        finally:
+            os.kill(market.engine.process.pid, signal.SIGCONT)
+        orders = "/api/agents/other/orders"
+        _until(lambda: market.http.get(orders).is_success)  # there is room again
+        _until(lambda: [it["status"] for it in market.http.get(orders).json()] == ["cancelled"])

@@ -106,9 +106,10 @@ def test_the_clock_can_be_stopped_stepped_and_set(market: Market) -> None:
         ("POST", "/api/news", {"headline": "x", "colour": 1}, 422, "Extra inputs"),
         ("POST", "/api/news", {"headline": "\ud800"}, 422, "unicode"),
         ("POST", "/api/agents", {"name": "x", "starting_capital": 0.001}, 422, "use 0.0 or 0.01"),
+        ("POST", "/api/agents", {"name": "x", "parameters": {"lookback": 2**80}}, 400, "2^62"),
         ("POST", "/api/instruments", {"ticker": "A B", "initial_price": 1.0}, 422, "pattern"),
         ("POST", "/api/instruments", {"ticker": "AB", "initial_price": 1.001}, 422, "use 1.0 or 1.01"),
-        ("POST", "/api/market/speed", {"steps_per_second": 0}, 422, "greater than 0"),
+        ("POST", "/api/market/speed", {"steps_per_second": 0}, 422, "or equal to 0.001"),
         ("POST", "/api/market/speed", {"steps_per_second": "fast"}, 422, "max"),
     ],
 )
@@ -119,6 +120,15 @@ def test_what_is_wrong_is_told_with_what_to_change(
     answer = market.http.request(method, path, content=content, headers={"content-type": "application/json"})
     assert answer.status_code == status, answer.text
     assert word in str(answer.json()["detail"])
+
+
+def test_an_instrument_may_have_a_price_band(market: Market) -> None:
+    body = {"ticker": "BAND", "initial_price": 3.0, "price_band": [1, 5]}
+    listed = market.http.post("/api/instruments", json=body)
+    assert listed.status_code == 200, listed.text
+    number = listed.json()["symbol_id"]
+    assert market.http.get(f"/api/instruments/{number}/rules").json()["price_band"] == [1.0, 5.0]
+    assert market.http.delete(f"/api/instruments/{number}").status_code == 200
 
 
 def test_a_body_has_a_bound(market: Market) -> None:
@@ -141,6 +151,7 @@ def test_performance_and_prometheus_agree(market: Market) -> None:
     assert {"gateway_order", "gateway_engine", "gateway_announce"} <= legs
 
 
+@pytest.mark.slow
 def test_no_request_is_a_server_error(tmp_path: Path) -> None:
     """Hypothesis makes requests out of the gateway's own OpenAPI document."""
     options = ["--checks", "not_a_server_error", "--max-examples", "3", "--seed", "1"]

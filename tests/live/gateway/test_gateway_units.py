@@ -45,3 +45,8 @@ def test_no_number_is_no_price(price: float) -> None:
 def test_a_tick_of_several_units_names_ticks() -> None:
     with pytest.raises(OffGridError, match=r"100\.07 is not a multiple of 0\.05; use 100\.05 or 100\.1"):
         Units(0.01, tick_size=5).units(100.07)
+
+
+def test_a_price_that_is_finite_and_huge_is_not_called_infinite() -> None:
+    with pytest.raises(OffGridError, match="too large"):
+        Units(0.01).units(1e308)

@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
 from conftest import MARKET
 from whole_market import WholeMarket, until, whole_market
 
@@ -41,12 +43,14 @@ def test_agents_that_are_created_trade(market: WholeMarket) -> None:
 
 
 def test_nobody_can_have_code_run_by_naming_it(market: WholeMarket) -> None:
-    made = market.post("/api/agents", name="Evil", strategy="os:system")
-    log = market.run_dir / "live" / "agents.log"
-    until(lambda: f"agent {made['agent_id']} cannot be let trade" in log.read_text(), "a refusal")
-    assert not market.get(f"/api/agents/{made['agent_id']}")["connected"]
+    for strategy in ("os:system", "strategies/imbalance.py:Imbalance", "outside"):
+        with pytest.raises(httpx.HTTPStatusError) as caught:
+            market.post("/api/agents", name="Evil", strategy=strategy)
+        assert caught.value.response.status_code == 400
+        assert "there is no strategy" in caught.value.response.json()["detail"]
 
 
+@pytest.mark.slow
 def test_after_the_runner_was_killed_all_agents_are_the_same(market: WholeMarket) -> None:
     made = market.post("/api/agents", name="Survivor", personality="neutral", starting_capital=50_000)
     until(lambda: orders(market, made["agent_id"]), "an order")
@@ -83,6 +87,7 @@ def test_decisions_are_told_with_their_reasons_and_recorded(market: WholeMarket)
     until(recorded, "the table of decisions")
 
 
+@pytest.mark.slow
 def test_language_models_trade_as_clients_and_say_why(tmp_path: Path) -> None:
     """One agent is answered by an endpoint with an order, the other with prose: a rule decides for it."""
     with serving() as address:

@@ -57,6 +57,11 @@ def test_what_the_client_can_know_is_refused_before_it_is_sent(market: WholeMark
             client["BOLT"].buy(15, limit=25)
         with pytest.raises(LiveError, match="did you mean 'BOLT'"):
             client["BOLD"]
+        assert list(client) == client.instruments
+        assert len(client) == len(client.instruments)
+        assert "BOLT" in client
+        assert "BOLD" not in client
+        assert 0 not in client
         refused = client["ACME"].buy(10**6, limit=100)
         assert refused.status == "rejected"
         assert refused.reason

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from whole_market import PORTS, WholeMarket, whole_market
+from whole_market import PORTS, WholeMarket, until, whole_market
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
@@ -36,6 +36,7 @@ def examples(language: str) -> list[str]:
     return [body for name, body in BLOCKS if name == language]
 
 
+@pytest.mark.slow
 def test_the_examples_trade(market: WholeMarket, capsys: pytest.CaptureFixture[str]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     by_hand, asynchronous = examples("python")
@@ -77,11 +78,37 @@ def test_the_engine_answers_lines(market: WholeMarket) -> None:
     assert answers[0]["id"] == 1
 
 
+@pytest.mark.slow
+def test_the_ten_lines_run_in_a_notebook(market: WholeMarket) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    text = examples("python")[0].replace("http://127.0.0.1:8000", market.gateway)
+    lines = text.splitlines()
+    parts = ("\n".join(lines[:3]), "\n".join(lines[3:]), "print(order.status)")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(it) for it in parts])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert notebook.cells[-1].outputs[0]["text"].strip() in ("filled", "cancelled")
+
+
+def _tell_a_decision(market: WholeMarket) -> None:
+    from websockets.sync.client import connect
+
+    said = {"type": "decision", "agent_id": "teller", "action": "hold", "reason": "I am told to"}
+    with connect(f"{market.gateway.replace('http', 'ws')}/ws", max_size=None) as client:
+        client.send(json.dumps({"type": "agent_register", "agent_id": "teller", "name": "teller"}))
+        client.send(json.dumps(said))
+        until(lambda: market.get("/api/agents/teller/decisions"), "a decision")
+
+
+@pytest.mark.slow
 def test_the_session_is_reported_and_run_again(market: WholeMarket) -> None:
+    _tell_a_decision(market)
     report = [sys.executable, "-m", "simlab.cli", "report", str(market.run_dir)]
     done = subprocess.run(report, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert market.stop() == 0
-    replay = [sys.executable, "-m", "simlab.cli", "replay", str(market.run_dir)]
-    done = subprocess.run(replay, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    for command in ("replay", "verify"):  # also where clients told why they traded
+        again = [sys.executable, "-m", "simlab.cli", command, str(market.run_dir)]
+        done = subprocess.run(again, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

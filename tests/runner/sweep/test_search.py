@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import simlab
 from simlab.analysis.compare import drawn_for, read_sweep, sensitivity
 from simlab.analysis.report import write_sweep_report
-from simlab.config.fit import load_fit
+from simlab.config.fit import TargetConfig, load_fit
 from simlab.errors import AnalysisError, ConfigError, SimlabError
 from simlab.runner.fit import fit
 
@@ -44,6 +45,7 @@ def targets() -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 def test_a_search_finds_the_parameters_that_runs_were_made_with(
     targets: dict[str, float], tmp_path: Path
 ) -> None:
@@ -57,6 +59,7 @@ def test_a_search_finds_the_parameters_that_runs_were_made_with(
     assert "Plotly" in (found.folder / "search.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_search_that_was_interrupted_goes_on_to_the_same_end(
     targets: dict[str, float], tmp_path: Path
 ) -> None:
@@ -133,6 +136,10 @@ def test_indices_need_all_points_and_a_design_that_has_them() -> None:
     found.attrs["design"] = {"kind": "random", "samples": 8, "seed": 1}
     with pytest.raises(AnalysisError, match="sobol or morris"):
         sensitivity(found)
+
+
+def test_a_measure_that_is_not_known_meets_no_target() -> None:
+    assert math.isnan(TargetConfig(low=1.0, high=2.0).distance(math.nan))
 
 
 def test_a_sweep_says_what_its_measures_are_sensitive_to(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def _always_dies(task: Task) -> dict[str, Any]:
     return carry_out(task)
 
 
+@pytest.mark.slow
 def test_a_run_that_kills_its_worker_every_time_fails_alone() -> None:
     tasks = [Task(run=run, seed=run, experiment=MARKET) for run in range(5)]
     rows = {row["run"]: row for row in on_this_machine(_always_dies, tasks, 2)}
@@ -130,6 +131,7 @@ def test_a_run_that_kills_its_worker_every_time_fails_alone() -> None:
     assert "died" in rows[2]["error"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on(tmp_path: Path) -> None:
     study = tmp_path / "study.yaml"
     study.write_text(
@@ -204,6 +206,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[Any]]]]
             process.wait()
 
 
+@pytest.mark.slow
 def test_a_cluster_whose_worker_is_killed_has_every_run_once(
     cluster: tuple[str, list[subprocess.Popen[Any]]], tmp_path: Path
 ) -> None:
@@ -227,6 +230,7 @@ def test_a_cluster_whose_worker_is_killed_has_every_run_once(
     assert in_time, "the sweep was over before the worker was killed; make it longer"
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_told(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     with pytest.raises(SimlabError, match="dask scheduler"):

@@ -23,6 +23,8 @@ export class Store {
   quality = [];
   news = [];
   agents = [];
+  /** How many agents there are, also of populations of which the best and the worst are listed. */
+  agentCount = 0;
   history = new Map();
   orders = new Map();
   fills = [];
@@ -79,7 +81,9 @@ export class Store {
   /** Return the agents as of the latest snapshot, and keep a sample of each one's P&L. */
   latestAgents() {
     if (this.#snapshot !== null) {
-      this.agents = JSON.parse(this.#snapshot).data;
+      const { data, count } = JSON.parse(this.#snapshot);
+      this.agents = data;
+      this.agentCount = Math.max(count ?? 0, data.length);
       this.#snapshot = null;
       this.#sample();
     }

@@ -9,11 +9,17 @@ const ROW = 30;
 const SPARE = 4;
 const MOST = 30;
 const AGAIN_MS = 2000;
+/** Puts noise/2 before noise/10. */
+const alphabet = new Intl.Collator("en", { numeric: true });
+/** Stands for those who connect, of no population inside the market, in the choice of populations: no name has a space. */
+const CLIENTS = " clients";
 
 export class Agents {
   #sort = "pnl";
   #down = true;
   #shown = [];
+  /** Whose row has, or had last, the focus. */
+  #at = null;
 
   constructor(store, painter) {
     this.store = store;
@@ -22,7 +28,13 @@ export class Agents {
     const draw = painter.add(this.view, 1000, () => this.#refresh());
     store.on("agents", draw);
     this.view.addEventListener("scroll", () => requestAnimationFrame(() => this.#draw()), { passive: true });
+    this.body.addEventListener("keydown", (event) => this.#move(event));
+    this.body.addEventListener("focusin", (event) => { this.#at = event.target.closest("tr").dataset.agent; });
     byId("agents-filter").addEventListener("input", () => this.#refresh());
+    byId("agents-population").addEventListener("change", () => {
+      this.view.scrollTop = 0;
+      this.#refresh();
+    });
     for (const button of byId("agents-head").querySelectorAll("button")) {
       button.addEventListener("click", () => this.#by(button.dataset.key));
     }
@@ -43,26 +55,70 @@ export class Agents {
   #refresh() {
     const wanted = byId("agents-filter").value.trim().toLowerCase();
     const all = this.store.latestAgents();
-    const matches = (it) => `${it.name} ${it.personality}`.toLowerCase().includes(wanted);
-    this.#shown = wanted ? all.filter(matches) : [...all];
+    this.#offer(all);
+    const population = byId("agents-population").value;
+    const matches = (it) => `${it.name} ${it.personality}`.toLowerCase().includes(wanted)
+      && (population === "" || population === (it.population ?? CLIENTS));
+    this.#shown = all.filter(matches);
     const key = this.#sort;
     const sign = this.#down ? -1 : 1;
     const compare = key === "name" || key === "personality"
-      ? (a, b) => String(a[key]).localeCompare(String(b[key]))
+      ? (a, b) => alphabet.compare(a[key], b[key])
       : (a, b) => a[key] - b[key];
     this.#shown.sort((a, b) => sign * compare(a, b));
-    say(byId("agents-count"), `${number(this.#shown.length)} of ${number(all.length)}`);
+    const count = this.store.agentCount;
+    const rule = count > all.length && population !== CLIENTS ? ", the best and the worst of each population" : "";
+    say(byId("agents-count"), `${number(this.#shown.length)} of ${number(count)}${rule}`);
     this.#draw();
+  }
+
+  /** Offer the populations that there are, and clients beside them. */
+  #offer(all) {
+    const names = [...new Set(all.map((it) => it.population ?? CLIENTS))].sort();
+    const choice = byId("agents-population");
+    const offered = [...choice.options].slice(1).map((it) => it.value);
+    choice.hidden = names.length < 2;
+    if (names.join() === offered.join()) return;
+    const before = choice.value;
+    const options = names.map((it) => make("option", { value: it, textContent: it === CLIENTS ? "Clients" : it }));
+    choice.replaceChildren(choice.options[0], ...options);
+    choice.value = names.includes(before) ? before : "";
   }
 
   #draw() {
     const first = Math.max(0, Math.floor(this.view.scrollTop / ROW) - SPARE);
+    const leave = (rows) => {
+      byId("agents-below").style.height = `${Math.max(0, this.#shown.length - first - rows) * ROW}px`;
+    };
+    byId("agents-above").style.height = `${first * ROW}px`;
+    leave(this.body.children.length); // so that the view is as high as it will be
     const count = Math.ceil(this.view.clientHeight / ROW) + 2 * SPARE;
     const some = this.#shown.slice(first, first + count);
-    byId("agents-above").style.height = `${first * ROW}px`;
-    byId("agents-below").style.height = `${Math.max(0, this.#shown.length - first - some.length) * ROW}px`;
+    leave(some.length);
     byId("agents-table").setAttribute("aria-rowcount", this.#shown.length + 1);
+    const held = this.body.contains(document.activeElement);
     rows(this.body, some, () => this.#row(), (row, agent, place) => this.#fill(row, agent, first + place));
+    const seen = this.body.children[Math.min(first === 0 ? 0 : SPARE, some.length - 1)];
+    const own = [...this.body.children].find((row) => row.dataset.agent === this.#at);
+    const stop = own ?? seen;
+    for (const row of this.body.children) row.querySelector("button").tabIndex = row === stop ? 0 : -1;
+    if (held) (own?.querySelector("button") ?? this.view).focus({ preventScroll: true });
+  }
+
+  /** Go from agent to agent by the keys: the whole list is one stop of the Tab key, and rows that are not seen are none. */
+  #move(event) {
+    const at = this.#shown.findIndex((it) => it.agent_id === this.#at);
+    const last = this.#shown.length - 1;
+    const asked = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: last }[event.key];
+    if (asked === undefined || last < 0) return;
+    event.preventDefault();
+    const place = Math.min(last, Math.max(0, asked));
+    this.#at = this.#shown[place].agent_id;
+    const { scrollTop, clientHeight } = this.view;
+    const head = byId("agents-head").offsetHeight;
+    const [least, most] = [(place + 1) * ROW + head - clientHeight, place * ROW];
+    this.view.scrollTop = Math.min(most, Math.max(least, scrollTop));
+    this.#draw();
   }
 
   #row() {

@@ -33,7 +33,7 @@ export class Engine {
     const some = (path) => get(path).catch(() => null);
     const acts = this.#acts;
     const [health, performance, leaders] = await Promise.all(
-      ["/health", "/api/performance", "/api/leaderboard"].map(some),
+      ["/health", "/api/performance", `/api/leaderboard?limit=${LEADERS}`].map(some),
     );
     if (health) this.#health(health);
     if (performance) this.#performance(performance);
@@ -103,7 +103,7 @@ export class Engine {
   #leaders(leaders) {
     const most = Math.max(1, ...leaders.map((it) => Math.abs(it.pnl)));
     byId("no-leaders").hidden = leaders.length > 0;
-    rows(byId("leaders"), leaders.slice(0, LEADERS), () => make("li", {}, make("span", { className: "name" }),
+    rows(byId("leaders"), leaders, () => make("li", {}, make("span", { className: "name" }),
       make("span", { className: "gauge" }, make("span")), make("span", { className: "number" })), (item, it) => {
       const [name, gauge, pnl] = item.children;
       say(name, it.name ?? it.agent_name ?? it.agent_id);

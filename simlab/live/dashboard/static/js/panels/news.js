@@ -19,7 +19,7 @@ export class News {
 
   #options() {
     const select = byId("publish").elements.instrument_id;
-    const all = [{ symbol_id: "", ticker: "the whole market" }, ...this.store.instruments.values()];
+    const all = [{ symbol_id: "", ticker: "the market" }, ...this.store.instruments.values()];
     const chosen = select.value;
     rows(select, all, () => make("option"), (option, it) => {
       say(option, it.ticker);

@@ -15,10 +15,10 @@ import pytest
 from numpy.typing import NDArray
 
 from simlab.kernel.inbox import ENTRY, EntryKind, Origin
-from simlab.live import journal as journal_module
-from simlab.live.journal import Journal, JournalDamaged, JournalError, Record, read
 from simlab.market.instruments import Instrument
 from simlab.processes import NewsItem
+from simlab.runner import journal as journal_module
+from simlab.runner.journal import Journal, JournalDamaged, JournalError, Record, read
 
 
 def rows_for(count: int, seed: int = 0) -> NDArray[Any]:
@@ -214,7 +214,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from test_journal import RECORDS
-from simlab.live.journal import Journal
+from simlab.runner.journal import Journal
 journal = Journal(Path(sys.argv[1]), sync="interval", segment_bytes=20_000)
 while True:
     for record in RECORDS:
@@ -242,3 +242,7 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
         found = list(read(tmp_path))
         assert [it.sequence for it in found] == list(range(len(found)))
         assert len(found) > max([last, *told])
+
+
+def test_a_folder_without_segments_holds_nothing(tmp_path: Path) -> None:
+    assert list(read(tmp_path)) == []

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from simlab.errors import SimlabError
 from simlab.kernel.inbox import ENTRY, Text, texts_from_json, texts_to_json
 
-__all__ = ["Journal", "JournalDamaged", "JournalError", "Record", "read"]
+__all__ = ["Journal", "JournalDamaged", "JournalError", "Record", "journal_folder", "read"]
 
 _MAGIC = 0x314A4C53  # "SLJ1"
 _TRAILERS = [bytes(-(length + 4) % 8) + b"\xffEND" for length in range(8)]
@@ -45,6 +45,11 @@ _FIRST = _HEADER.size + _CHECK.size
 _SECTOR_BYTES = 512
 _MOST_BYTES = 1 << 28
 """The longest payload."""
+
+
+def journal_folder(run_dir: Path) -> Path:
+    """Return where a run keeps the journal of what entered it from outside."""
+    return run_dir / "journal"
 
 
 class JournalError(SimlabError):
@@ -244,6 +249,8 @@ def read(folder: Path, after: int = -1) -> Iterator[Record]:
         When a file is damaged, or frames are missing.
     """
     segments = _segments(folder)
+    if not segments:
+        return
     ends = [*(first for first, _ in segments[1:]), None]
     expected = after + 1
     for (first, path), end in zip(segments, ends, strict=True):

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,7 +116,7 @@ class Members:
         self._floor, self._tokens = floor, tokens
         self._personality, self._capital = personality, capital
         self.session = Session(floor.session.rest_address, self._hear, self._greet, token=token)
-        self._answers: set[asyncio.Task[None]] = set()
+        self._looking: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Connect and register all."""
@@ -123,7 +124,7 @@ class Members:
 
     async def close(self) -> None:
         """Leave; what rests in the book stays there."""
-        for task in self._answers:
+        for task in self._looking:
             task.cancel()
         await self.session.close()
 
@@ -131,7 +132,7 @@ class Members:
         await self.session.ask(wire.Subscribe(channels=["orders"]), greeting=True)
         for account in list(self.accounts.values()):
             await self._register(account)
-            await self._look(account)
+            await self._look(account, greeting=True)
 
     async def _register(self, account: Account) -> None:
         known = self._tokens.get(account.agent_id)
@@ -157,12 +158,21 @@ class Members:
             self.accounts[account.agent_id] = account
             self._tokens.keep(account.agent_id, again.session_token)
 
-    async def _look(self, account: Account) -> None:
-        """Bring an agent's orders up to date after a connection was lost."""
-        listed: Any = await self.session.ask(wire.GetOrders(agent_id=account.agent_id), greeting=True)
-        self._take_list(account, listed.data)
+    async def _look(self, account: Account, *, greeting: bool = False) -> None:
+        """Bring an agent's orders up to date after answers were lost."""
+        sent_before = list(account.orders)
+        listed: Any = await self.session.ask(wire.GetOrders(agent_id=account.agent_id), greeting=greeting)
+        open_now = self._take_open(account, listed.data)
+        for number in sent_before:
+            if number not in open_now:
+                account.take_over(number)
 
-    def _take_list(self, account: Account, listed: Iterable[tell.Order]) -> None:
+    async def _look_after_gap(self, account: Account) -> None:
+        with contextlib.suppress(LiveError):  # lost again, and looked for again then
+            await self._look(account)
+
+    def _take_open(self, account: Account, listed: Iterable[tell.Order]) -> set[int]:
+        """Take what the market lists; return the numbers of the orders that rest."""
         open_now = set()
         for it in listed:
             number = _number_of(it.client_id)
@@ -179,8 +189,7 @@ class Members:
             if it.status in ("resting", "partially_filled", "open"):
                 open_now.add(number)
                 account.take_rest(number, it.orderId)
-        for number in [it for it in account.orders if it not in open_now]:
-            account.take_over(number)
+        return open_now
 
     def _hear(self, told: tell.Told) -> None:
         if isinstance(told, tell.OrderUpdate):
@@ -190,6 +199,10 @@ class Members:
             self.accounts[told.agent_id].take_portfolio(self._floor.money(told.cash), positions)
         elif isinstance(told, tell.AgentRegistered) and told.agent_id in self.accounts:
             self._tokens.keep(told.agent_id, told.session_token)
+            if self.session.connected:  # the engine was away, and what it said then was lost
+                look = asyncio.create_task(self._look_after_gap(self.accounts[told.agent_id]))
+                self._looking.add(look)
+                look.add_done_callback(self._looking.discard)
 
     def _take_update(self, data: tell.Update) -> None:
         account, number = self.accounts.get(data.agent_id or ""), _number_of(data.client_id)
@@ -318,9 +331,17 @@ class Members:
         for account in self.accounts.values():
             for it in list(account.orders.values()):
                 if it.expiry and it.expiry < step and it.order_id is not None:
-                    it.expiry = 0
                     request = wire.CancelOrder(orderId=it.order_id, symbol_id=it.instrument + 1)
-                    await self.session.post(request)
+                    with contextlib.suppress(ConnectionLostError):  # and cancelled at another step
+                        answer = await self.session.post(request)
+                        answer.add_done_callback(partial(_cancelled_or_not, it, it.expiry))
+                        it.expiry = 0
+
+
+def _cancelled_or_not(order: SentOrder, expiry: int, answer: asyncio.Future[tell.Told]) -> None:
+    """Let an order whose cancel was not answered be cancelled again."""
+    if not answer.cancelled() and answer.exception() is not None:
+        order.expiry = expiry
 
 
 def _number_of(client_id: str | int | None) -> int | None:

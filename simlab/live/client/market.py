@@ -17,7 +17,7 @@ from simlab.errors import LiveError
 from simlab.live import messages as wire
 from simlab.live.client.known import ClientFace, InstrumentFace, OrderFace
 from simlab.live.client.picture import OrderRecord, OrderStatus, Picture, on_lot, on_tick
-from simlab.live.client.session import ENGINE_AWAY, ConnectionLostError, RefusedError, Session
+from simlab.live.client.session import ConnectionLostError, RefusedError, Session
 from simlab.live.client.tables import Portfolio, candle_table, portfolio_of, trade_table
 from simlab.live.told import AgentRegistered, Told
 
@@ -161,7 +161,15 @@ class AsyncClient(ClientFace):
 
     async def cancel_all(self) -> None:
         """Cancel all of one's own orders."""
-        await self._session.ask(wire.CancelAll(agent_id=self.agent_id))
+        while True:
+            try:
+                answer: Any = await self._session.ask(wire.CancelAll(agent_id=self.agent_id))
+            except ConnectionLostError:
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if answer.data.status == "error":
+                raise RefusedError(answer.data.message, answer.data.code)
+            return
 
     async def until(self, condition: Callable[[], Any], timeout_s: float | None = None) -> bool:
         """Wait until a condition holds, looked at after every message; False if it took too long."""
@@ -256,29 +264,24 @@ class AsyncClient(ClientFace):
                 answer: Any = await self._session.ask(request, within_s=left_s)
             except ConnectionLostError:
                 await asyncio.sleep(_AGAIN_S)
-                continue
-            if answer.data.reason == ENGINE_AWAY:
-                await asyncio.sleep(_AGAIN_S)
             else:
                 record.take_answer(answer.data)
 
     async def _cancel(self, record: OrderRecord) -> None:
+        """Cancel an order, again where the answer was lost: to cancel twice does no harm."""
         while not record.status.is_over:
             if record.order_id is None:
                 raise LiveError(f"order {record.client_id} was not answered yet; it cannot be cancelled")
             request = wire.CancelOrder(orderId=record.order_id, symbol_id=record.instrument.symbol_id)
             try:
                 answer: Any = await self._session.ask(request)
+                if answer.data.status == "error":
+                    await self._look()  # it was filled, or ended, meanwhile
             except ConnectionLostError:
                 await asyncio.sleep(_AGAIN_S)
                 continue  # what was cancelled is known after the next greeting
-            if answer.data.reason == ENGINE_AWAY:
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            if answer.data.status == "error":
-                await self._look()  # it was filled, or ended, meanwhile
-                if not record.status.is_over:
-                    raise RefusedError(answer.data.message, answer.data.code)
+            if answer.data.status == "error" and not record.status.is_over:
+                raise RefusedError(answer.data.message, answer.data.code)
             await self._session.until(lambda: record.status.is_over, _ANSWER_S)
 
     async def _replace(self, record: OrderRecord, limit: Any, quantity: int | None) -> None:

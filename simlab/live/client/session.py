@@ -22,9 +22,9 @@ from simlab.live import told as tell
 from simlab.live.messages import encode
 from simlab.live.told import Told, decode_told
 
-__all__ = ["ENGINE_AWAY", "ConnectionLostError", "RefusedError", "Session", "addresses"]
+__all__ = ["ConnectionLostError", "RefusedError", "Session", "addresses"]
 
-ENGINE_AWAY = "ENGINE_AWAY"
+_ENGINE_AWAY = "ENGINE_AWAY"
 """What a gateway says that had no answer from the engine: what was asked may have happened or not."""
 _ANSWER_S = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
@@ -304,8 +304,8 @@ class Session:
         if found is None:
             return
         self._waiting.remove(found)
-        if isinstance(told, tell.Error) and told.code == ENGINE_AWAY:
-            found.answer.set_exception(ConnectionLostError(told.message))
+        if (away := _engine_away(told)) is not None:
+            found.answer.set_exception(ConnectionLostError(away))
         elif isinstance(told, tell.Error):
             found.answer.set_exception(RefusedError(told.message, told.code))
         else:
@@ -365,6 +365,15 @@ def _answered(told: Told) -> tuple[tuple[str, ...], tuple[Any, ...]]:
         return (told.request,), (told.agent_id,)
     simple = {tell.Subscribed: "subscribe", tell.Pong: "ping"}.get(type(told))
     return ((simple,) if simple is not None else ()), ()
+
+
+def _engine_away(told: Told) -> str | None:
+    """Return what a message says where the gateway had no answer of the engine, None where it had."""
+    if isinstance(told, tell.Error):
+        return told.message if told.code == _ENGINE_AWAY else None
+    if isinstance(told, tell.OrderResponse | tell.CancelResponse):
+        return told.data.message if told.data.reason == _ENGINE_AWAY else None
+    return None
 
 
 def _told(error: BaseException) -> str:

@@ -20,7 +20,7 @@ MARKET: dict[str, Any] = {
     "instruments": {"ACME": {"initial_price": 10_000, "tick_size": 5}},
     "live": {"engine": {"port": 0}, "seats": {"count": 50}},
 }
-WAIT_S = 20
+WAIT_S = 60
 
 
 class Line:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -50,5 +51,8 @@ def test_the_market_ends_and_the_log_says_who_was_cut_off(tmp_path: Path, strate
         assert market.stop(signal.SIGINT) == 0
         assert "was killed" not in market.log.read_text()
         said = log.read_text()
-        assert "decide() of never/0 had not returned at the end" in said
-        assert "mine.py" in said.split("had not returned")[1]
+        names, where = re.search(
+            r"decide\(\) of (.*) had not returned at the end(.*)", said, re.DOTALL
+        ).groups()
+        assert "never/0" in names.split(", ")  # others may have been deciding too
+        assert "mine.py" in where

@@ -7,12 +7,13 @@ currency, quantities whole numbers. Fields beyond those here are passed over, so
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
 from simlab.errors import SimlabError, did_you_mean
+from simlab.live.fields import LINES, PLAIN, choices_of, readable
 
 __all__ = [
     "CHANNELS",
@@ -37,12 +38,12 @@ __all__ = [
 Channel = Literal["orderbooks", "depth", "trades", "news", "agents", "orders"]
 CHANNELS: tuple[Channel, ...] = ("orderbooks", "depth", "trades", "news", "agents", "orders")
 
-Id = Annotated[str, Meta(min_length=1, max_length=64)]
-AgentId = Annotated[str, Meta(min_length=1, max_length=80)]
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=PLAIN)]
+AgentId = Annotated[str, Meta(min_length=1, max_length=80, pattern=PLAIN)]
 ClientId = Id | Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Text = Annotated[str, Meta(max_length=200)]
+Text = Annotated[str, Meta(max_length=200, pattern=PLAIN)]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-LongText = Annotated[str, Meta(max_length=10_000)]
+LongText = Annotated[str, Meta(max_length=10_000, pattern=LINES)]
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
 Symbol = Annotated[int, Meta(ge=1, lt=2**31)]
 Money = Annotated[float, Meta(ge=0.0, le=2.0**53)]
@@ -67,11 +68,11 @@ class _Request(Struct, tag_field="type", frozen=True, gc=False):
 class AgentRegister(_Request, tag="agent_register", frozen=True):
     """Take an account under a name, or with a token the agent that one has already."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=PLAIN)]
     agent_id: AgentId | None = None
     personality: Text | None = None
     starting_capital: Money | None = None
-    session_token: Annotated[str, Meta(max_length=200)] | None = None
+    session_token: Text | None = None
     cancel_on_disconnect: bool = False
 
 
@@ -207,13 +208,8 @@ _HEAD = msgspec.json.Decoder(_Head)
 _FIELDS: dict[str, tuple[str, ...]] = {
     str(it.__struct_config__.tag): it.__struct_fields__ for it in get_args(Request)
 }
-_CHOICES = {
-    (str(it.__struct_config__.tag), field): re.findall(r"'(\w+)'", repr(kind))
-    for it in get_args(Request)
-    for field, kind in get_type_hints(it).items()
-    if "Literal" in repr(kind)
-}
-"""What a field may be, by message and field, where there are few such texts."""
+_CHOICES = {str(it.__struct_config__.tag): choices_of(it) for it in get_args(Request)}
+"""What fields may be of which there are few values, by message and field."""
 _CODES = {
     "orderType": OrderCode.ORDER_TYPE,
     "side": OrderCode.SIDE,
@@ -274,7 +270,7 @@ def _explained(frame: bytes, error: Exception) -> BadMessageError:
         code = _CODES.get(field or "", OrderCode.REJECTED)
     known = head.client_id if isinstance(head.client_id, str | int) else None
     fields = ", ".join(it for it in _FIELDS[head.type])
-    choices = _CHOICES.get((head.type, field or "")) if "Invalid enum value" in str(error) else None
-    remedy = f"; use one of {', '.join(choices)}" if choices else ""
-    message = f"{head.type}: {error}{remedy}; its fields are {fields}"
+    choices = _CHOICES[head.type].get(field or "")
+    remedy = f"; use one of {choices}" if choices else ""
+    message = f"{head.type}: {readable(str(error))}{remedy}; its fields are {fields}"
     return BadMessageError(message, code=code, field=field, request=head.type, client_id=known)

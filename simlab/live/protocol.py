@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from simlab.errors import did_you_mean
+from simlab.live.fields import LINES, PLAIN, TICKER, choices_of, readable
 
 __all__ = [
     "ACTIONS",
@@ -33,11 +34,11 @@ _MOST_NESTED = 8
 _Whole = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
 _Count = Annotated[int, Meta(ge=1, le=10_000)]
 _Small = Annotated[int, Meta(ge=0, lt=2**31)]
-_Text = Annotated[str, Meta(max_length=200)]
-_LongText = Annotated[str, Meta(max_length=10_000)]
-ClientId = Annotated[int, Meta(ge=-_MOST, le=_MOST)] | Annotated[str, Meta(max_length=64)]
+_Text = Annotated[str, Meta(max_length=200, pattern=PLAIN)]
+_LongText = Annotated[str, Meta(max_length=10_000, pattern=LINES)]
+ClientId = Annotated[int, Meta(ge=-_MOST, le=_MOST)] | Annotated[str, Meta(max_length=64, pattern=PLAIN)]
 """The sender's own id of an order."""
-AgentId = Annotated[str, Meta(min_length=1, max_length=80)]
+AgentId = Annotated[str, Meta(min_length=1, max_length=80, pattern=PLAIN)]
 """Of an agent inside the market it is its population's name, of 64 characters at most, and a number."""
 OrderSide = Literal[0, 1, "buy", "sell"]
 Channel = Literal["orders", "trades", "book", "news", "agents", "market"]
@@ -72,14 +73,14 @@ class OrderName(Struct, gc=False):
 class NewInstrument(Struct, gc=False):
     """What `add_instrument` lists; prices in price units."""
 
-    ticker: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=16)]
+    ticker: Annotated[str, Meta(pattern=TICKER, max_length=16)]
     initial_price: _Whole
     tick_size: _Whole = 1
     lot_size: _Whole = 1
     price_unit: Annotated[float, Meta(gt=0, le=1e9)] = 0.01
     price_band: tuple[_Whole, _Whole] | None = None
-    description: Annotated[str, Meta(max_length=1000)] = ""
-    industry: Annotated[str, Meta(max_length=100)] = ""
+    description: Annotated[str, Meta(max_length=1000, pattern=PLAIN)] = ""
+    industry: Annotated[str, Meta(max_length=100, pattern=PLAIN)] = ""
 
 
 class Request(Struct, tag_field="action", kw_only=True, gc=False):
@@ -168,7 +169,7 @@ class CreateAgent(Request, tag="create_agent", gc=False):
     personality: _Text = ""
     starting_capital: Annotated[int, Meta(ge=0, le=10**17)] | None = None
     strategy: _Text | None = None
-    parameters: dict[Annotated[str, Meta(max_length=64)], Any] | None = None
+    parameters: dict[Annotated[str, Meta(max_length=64, pattern=PLAIN)], Any] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the journal could not write, or not read again."""
@@ -250,7 +251,7 @@ class Candles(Request, tag="candles", gc=False):
 class Publish(Request, tag="publish", gc=False):
     """Publish news; `impact`, price units, moves the fundamental value."""
 
-    headline: Annotated[str, Meta(min_length=1, max_length=200)]
+    headline: Annotated[str, Meta(min_length=1, max_length=200, pattern=LINES)]
     content: _LongText = ""
     sentiment: Annotated[float, Meta(ge=-1, le=1)] = 0.0
     impact: Annotated[float, Meta(ge=-1e9, le=1e9)] = 0.0
@@ -403,12 +404,15 @@ class LineReader:
         return []
 
 
+_CHOICES = {str(it.__struct_config__.tag): choices_of(it) for it in Asked.__args__}
+"""What fields may be of which there are few values, by action and path."""
 _decoder: msgspec.json.Decoder[Asked] = msgspec.json.Decoder(Asked)
 _encoder = msgspec.json.Encoder()
 encode_all = _encoder.encode_lines
 """Return answers or events as lines, one after the other."""
-_PLACE = re.compile(r" - at `\$\.?(.*)`$")
+_PLACE = re.compile(r" - at (?:`key` in )?`\$\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
+_ITEM = re.compile(r"\[.*?\]")
 
 
 def encode(message: Any) -> bytes:
@@ -470,7 +474,11 @@ def _explained(given: Any, error: str) -> Failure:
         return Failure(
             "UNKNOWN_ACTION", f"there is no action {name[:40]!r}{did_you_mean(name[:40], ACTIONS)}"
         )
-    failure = Failure("BAD_REQUEST", f"{path or 'the request'}: {rule[:1].lower()}{rule[1:]}", field=path)
+    choices = _CHOICES.get(name, {}).get(_ITEM.sub("", path)) if isinstance(name, str) else None
+    remedy = f"; use one of {choices}" if choices else ""
+    said = readable(rule)
+    message = f"{path or 'the request'}: {said[:1].lower()}{said[1:]}{remedy}"
+    failure = Failure("BAD_REQUEST", message, field=path)
     order = given.get("order")
     for holder in (order, given):
         client_id = holder.get("id") if isinstance(holder, dict) else None

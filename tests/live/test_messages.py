@@ -21,6 +21,7 @@ VALUES = st.recursive(
     SCALARS, lambda it: st.lists(it, max_size=3) | st.dictionaries(st.text(), it, max_size=3)
 )
 OBJECTS = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=8)
+CONTROLS = ["\n", "\0", "\x1b", "\t", "\x7f", "\x85", "\u202e", "\u2066", "\u200f", "\u2028"]
 
 
 def _hold_to_promise(frame: bytes) -> None:
@@ -160,11 +161,46 @@ def test_what_is_told_has_the_fields_of_the_protocol(kind: str) -> None:
     [
         (
             '{"type": "add_order", "symbol_id": 1, "side": "Z", "quantity": 1}',
-            "use one of buy, sell, BUY, SELL",
+            "use one of BUY, SELL, buy, sell",
         ),
-        ('{"type": "subscribe", "channels": ["all"]}', "use one of orderbooks, depth, trades, news"),
+        (
+            '{"type": "subscribe", "channels": ["all"]}',
+            "use one of agents, depth, news, orderbooks",
+        ),
     ],
 )
 def test_where_few_texts_are_right_they_are_said(frame: str, choices: str) -> None:
     with pytest.raises(BadMessageError, match=choices):
         decode(frame.encode())
+
+
+@pytest.mark.parametrize("bad", CONTROLS)
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ({"type": "agent_register", "name": "x"}, "name"),
+        ({"type": "agent_register", "name": "x"}, "agent_id"),
+        ({"type": "agent_register", "name": "x"}, "personality"),
+        ({"type": "add_order", "symbol_id": 1, "side": "buy", "quantity": 1}, "client_id"),
+        ({"type": "add_order", "symbol_id": 1, "side": "buy", "quantity": 1}, "agent_id"),
+        ({"type": "get_orders"}, "agent_id"),
+        ({"type": "decision", "agent_id": "a", "action": "hold"}, "strategy"),
+        ({"type": "decision", "agent_id": "a", "action": "hold"}, "reason"),
+    ],
+)
+def test_a_control_character_is_refused_and_the_field_named(
+    message: dict[str, Any], field: str, bad: str
+) -> None:
+    frame = json.dumps(message | {field: f"a{bad}"}).encode()
+    if (bad, field) == ("\n", "reason"):
+        assert decode(frame)
+        return
+    with pytest.raises(BadMessageError, match=f"control character.*{field}") as caught:
+        decode(frame)
+    assert caught.value.field == field
+
+
+def test_a_field_of_few_values_says_them_whatever_was_sent() -> None:
+    frame = b'{"type": "add_order", "symbol_id": 1, "side": "buy", "quantity": 1, "orderType": null}'
+    with pytest.raises(BadMessageError, match="use one of LIMIT, MARKET, limit, market"):
+        decode(frame)

@@ -114,3 +114,60 @@ def test_an_action_that_is_misspelt_is_guessed() -> None:
     found = decode(b'{"action":"snapshut"}')
     assert isinstance(found, Failure)
     assert "did you mean 'snapshot'" in found.message
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "said"),
+    [
+        (b'{"action":"add","order":{"price":1,"qty":1,"side":"up"}}', "order.side", "0, 1, buy, sell"),
+        (b'{"action":"add","order":{"price":1,"qty":1,"side":1.5}}', "order.side", "0, 1, buy, sell"),
+        (b'{"action":"add","order":{"qty":1,"side":1,"type":"stop"}}', "order.type", "limit, market"),
+        (
+            b'{"action":"add","order":{"side":0,"time_in_force":"DAY"}}',
+            "order.time_in_force",
+            "FOK, GTC, IOC",
+        ),
+        (b'{"action":"subscribe","channels":["news","all"]}', "channels[1]", "agents, book, market, news"),
+        (b'{"action":"speed","steps_per_second":"fast"}', "steps_per_second", "max, a number"),
+    ],
+)
+def test_where_few_values_are_right_they_are_said(line: bytes, field: str, said: str) -> None:
+    found = decode(line)
+    assert isinstance(found, Failure)
+    assert found.field == field
+    assert f"use one of {said}" in found.message
+
+
+@pytest.mark.parametrize("bad", ["\n", "\0", "\x1b", "\t", "\x9b", "\u202e", "\u2069", "\u2029"])
+@pytest.mark.parametrize(
+    ("request_", "path"),
+    [
+        ({"action": "register"}, "name"),
+        ({"action": "register"}, "agent_id"),
+        ({"action": "create_agent", "name": "x"}, "personality"),
+        ({"action": "add", "order": {"price": 1, "qty": 1, "side": 0}}, "order.id"),
+        ({"action": "add", "order": {"price": 1, "qty": 1, "side": 0}}, "order.agent_id"),
+        ({"action": "cancel"}, "id"),
+        ({"action": "add_instrument", "instrument": {"initial_price": 5}}, "instrument.ticker"),
+        (
+            {"action": "add_instrument", "instrument": {"ticker": "X", "initial_price": 5}},
+            "instrument.industry",
+        ),
+        ({"action": "publish", "headline": "x"}, "source"),
+        ({"action": "publish"}, "headline"),
+        ({"action": "decided", "agent_id": "a", "done": "hold"}, "reason"),
+    ],
+)
+def test_a_control_character_is_refused_and_the_field_named(
+    request_: dict[str, Any], path: str, bad: str
+) -> None:
+    *outer, name = path.split(".")
+    changed = json.loads(json.dumps(request_))
+    (changed[outer[0]] if outer else changed)[name] = f"a{bad}"
+    found = decode(json.dumps(changed).encode())
+    if bad == "\n" and name in ("headline", "reason"):
+        assert not isinstance(found, Failure)
+        return
+    assert isinstance(found, Failure)
+    assert (found.code, found.field) == ("BAD_REQUEST", path)
+    assert "regex" not in found.message

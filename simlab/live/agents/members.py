@@ -22,6 +22,7 @@ from simlab.live import told as tell
 from simlab.live.agents.account import Account, SentOrder
 from simlab.live.agents.floor import Floor
 from simlab.live.client.session import ConnectionLostError, RefusedError, Session
+from simlab.live.fields import cleaned
 
 __all__ = ["MOST_AGENTS", "Members", "Tokens"]
 
@@ -114,7 +115,7 @@ class Members:
         self._anew = anew
         self.accounts = {it.agent_id: it for it in accounts}
         self._floor, self._tokens = floor, tokens
-        self._personality, self._capital = personality, capital
+        self._personality, self._capital = " ".join(cleaned(personality).split()), capital
         self.session = Session(floor.session.rest_address, self._hear, self._greet, token=token)
         self._looking: set[asyncio.Task[None]] = set()
 
@@ -321,7 +322,7 @@ class Members:
         told = {name: row[name] for name in _TOLD if row[name] is not None}
         for name, most in _MOST_CHARACTERS.items():
             if name in told:
-                told[name] = told[name][:most]
+                told[name] = cleaned(told[name][:most])
         decision = wire.Decision(agent_id=account.agent_id, order_ids=row["order_ids"], **told)
         with contextlib.suppress(ConnectionLostError):
             await self.session.send(decision)

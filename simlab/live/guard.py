@@ -17,6 +17,8 @@ _Send = Callable[[_Message], Awaitable[None]]
 
 _BODY_S = 10.0
 """How long a body may take to come."""
+_PASSED_OVER_BYTES = 32 * 2**20
+"""What is read of a body beyond the bound and forgotten, so that its sender comes to read why it was refused."""
 _CLOSE = b"connection", b"close"
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -71,19 +73,22 @@ class Guard:
 
     async def _body(self, receive: _Receive) -> bytes | Refusal | None:
         """Return the body, or why it is refused, or None if its sender is gone before its end."""
-        parts, length = [], 0
+        parts, length, more = list[bytes](), 0, True
         try:
             async with asyncio.timeout(_BODY_S):
-                while (message := await receive())["type"] == "http.request":
-                    parts.append(message.get("body", b""))
-                    length += len(parts[-1])
-                    if length > self.body_bytes:
-                        return 413, f"a body has at most {self.body_bytes} bytes; send less at once"
-                    if not message.get("more_body", False):
-                        return b"".join(parts)
+                while more and length <= _PASSED_OVER_BYTES:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return None
+                    part, more = message.get("body", b""), message.get("more_body", False)
+                    length += len(part)
+                    parts = [*parts, part] if length <= self.body_bytes else []
         except TimeoutError:
-            return 408, f"the body did not come within {_BODY_S:g} s; send it at once"
-        return None
+            if length <= self.body_bytes:
+                return 408, f"the body did not come within {_BODY_S:g} s; send it at once"
+        if length > self.body_bytes:
+            return 413, f"a body has at most {self.body_bytes} bytes; send less at once"
+        return b"".join(parts)
 
 
 def _once(body: bytes, receive: _Receive) -> _Receive:

@@ -106,6 +106,8 @@ def test_a_body_is_bounded_and_a_stranger_s_is_not_read(doors: dict[str, str], p
     address, headers = doors[part], {"Host": doors[part], "Connection": "close"}
     long = b" " * (MARKET["live"]["limits"]["message_bytes"] + 1)
     assert _status(_asked(address, "/api/news", headers | RIGHT, "POST", long)) == 413
+    far_too_long = b" " * 10_000_000  # all of it is sent before the answer is read
+    assert _status(_asked(address, "/api/news", headers | RIGHT, "POST", far_too_long)) == 413
     unread = headers | {"Content-Length": "1000000"}
     assert _status(_asked(address, "/api/news", unread, "POST")) == 401
 

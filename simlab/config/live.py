@@ -159,6 +159,10 @@ class LiveLimitsConfig(Model):
         2_000, "Connections of the engine, and of the gateway, at once", ge=1, bound=CONNECTIONS
     )
     agents: Whole = described(1_000, "Agents that are registered or created", "agents", ge=1, bound=AGENTS)
+    agents_per_connection: Whole = described(
+        100, "Agents that a connection, or a session of one with the engine, holds at once", "agents",
+        ge=1, bound=AGENTS,
+    )  # fmt: skip
     instruments: Whole = described(100, "Instruments, with those added", ge=1, bound=INSTRUMENTS)
     listener_bytes: Whole = described(
         1_000_000, "What waits for a listener that does not read before it is dropped", "bytes",

@@ -24,7 +24,7 @@ from simlab.live.agents.floor import Floor
 from simlab.live.client.session import ConnectionLostError, RefusedError, Session
 from simlab.live.fields import cleaned
 
-__all__ = ["MOST_AGENTS", "Members", "Tokens"]
+__all__ = ["Members", "Tokens"]
 
 _log = logging.getLogger("simlab.live.agents")
 _IN_FORCE: tuple[Literal["GTC", "IOC", "FOK"], ...] = ("GTC", "IOC", "FOK")
@@ -35,8 +35,6 @@ _TOLD = (
 )  # fmt: skip
 _MOST_CHARACTERS = {"action": 10_000, "reason": 10_000, "fallback": 10_000, "facts": 10_000, "strategy": 200}
 """What the wire takes of the texts of a decision."""
-MOST_AGENTS = 100
-"""Agents that a gateway lets one connection hold."""
 
 
 class Tokens:
@@ -84,7 +82,7 @@ class Tokens:
 
 
 class Members:
-    """Up to `MOST_AGENTS` agents on one connection.
+    """Up to `live.limits.agents_per_connection` agents on one connection.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from simlab.live.agents.deciding import leave, leave_soon
 from simlab.live.agents.floor import Floor
 from simlab.live.agents.fundamentals import Fundamentals
 from simlab.live.agents.group import Group
-from simlab.live.agents.members import MOST_AGENTS, Members, Tokens
+from simlab.live.agents.members import Members, Tokens
 from simlab.live.agents.troupe import Ids, Troupe
 from simlab.live.client.session import RefusedError
 from simlab.live.settings import hosted_populations, say_ready, settings_of, token_of
@@ -135,9 +135,10 @@ class Runner:
             resources=self._resources,
         )
         everybody = list(accounts.values())
+        most = self._settings.limits.agents_per_connection
         members = [
             Members(
-                everybody[i : i + MOST_AGENTS],
+                everybody[i : i + most],
                 self._floor,
                 self._tokens,
                 personality=personality,
@@ -145,7 +146,7 @@ class Runner:
                 token=self._token,
                 anew=anew,
             )
-            for i in range(0, len(everybody), MOST_AGENTS)
+            for i in range(0, len(everybody), most)
         ]
         group = Group(spec, p, troupe, members, self._floor, _report)
         await group.open()

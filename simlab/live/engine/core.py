@@ -325,6 +325,13 @@ class Core:
         inside = self.registry.inside_refusal(agent_id)
         if inside is not None:
             return inside
+        most = self.settings.limits.agents_per_connection
+        if len(session.agents) >= most and agent_id not in session.agents:
+            return Failure(
+                "LIMIT",
+                f"a connection holds at most {most} agents; open another, or raise"
+                " live.limits.agents_per_connection",
+            )
         agent = self.registry.agents.get(agent_id)
         resumed = agent is not None
         if agent is None and it.session_token is not None:

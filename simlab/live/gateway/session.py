@@ -22,9 +22,6 @@ from simlab.live.messages import BadMessageError, decode, encode
 
 __all__ = ["Room", "Session"]
 
-_MOST_AGENTS = 1_000
-"""Agents that one connection may hold at once."""
-
 
 class _AgentAnswer(Struct):
     """What matters of the engine's answer to who registers."""
@@ -187,8 +184,6 @@ class Session:
             self.tell(told.Error(str(error), code, request=message.__struct_config__.tag))
 
     def _agent_register(self, message: messages.AgentRegister) -> None:
-        if len(self.agents) >= _MOST_AGENTS and message.agent_id not in self.agents:
-            raise RefusedError("LIMIT", f"a connection holds at most {_MOST_AGENTS} agents; open another")
         request: dict[str, Any] = {"action": "register", "name": message.name}
         for name in ("agent_id", "personality", "session_token"):
             value = getattr(message, name)

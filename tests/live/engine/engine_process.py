@@ -18,7 +18,11 @@ import yaml
 MARKET: dict[str, Any] = {
     "steps": 1_000_000,
     "instruments": {"ACME": {"initial_price": 10_000, "tick_size": 5}},
-    "live": {"engine": {"port": 0}, "seats": {"count": 50}},
+    "live": {
+        "engine": {"port": 0},
+        "seats": {"count": 50},
+        "limits": {"agents_per_connection": 3},
+    },
 }
 WAIT_S = 60
 

@@ -133,6 +133,16 @@ def test_a_connection_has_so_many_sessions(engine: Engine, line: Line) -> None:
     assert line.ask("account", session=most)["status"] == "success"
 
 
+def test_a_session_holds_so_many_agents_and_leaves_seats_to_others(line: Line) -> None:
+    held = [line.ask("register", session=1) for _ in range(3)]
+    refused = line.ask("register", session=1)
+    assert (refused["code"], refused.get("id")) == ("LIMIT", None)
+    assert "at most 3 agents; open another" in refused["message"]
+    own = {"agent_id": held[0]["agent"]["agent_id"], "session_token": held[0]["session_token"]}
+    assert line.ask("register", session=1, **own)["resumed"]
+    assert line.ask("register", session=2)["status"] == "success"
+
+
 def test_an_order_that_is_cancelled_at_once_is_gone(line: Line) -> None:
     order = {"id": "brief", "side": 0, "price": 9_000, "qty": 2}
     line.send({"action": "add", "order": order}, {"action": "cancel", "id": "brief"}, {"action": "snapshot"})

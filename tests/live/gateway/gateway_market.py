@@ -30,7 +30,7 @@ MARKET: dict[str, Any] = {
         "gateway": {"port": 0, "interval_ms": 20},
         "seats": {"count": 300},
         "journal": {"checkpoint_s": 86_400},
-        "limits": {"message_bytes": 2_000, "listener_bytes": 50_000},
+        "limits": {"message_bytes": 2_000, "listener_bytes": 50_000, "agents_per_connection": 4},
     },
 }
 

@@ -179,6 +179,16 @@ def test_an_agent_belongs_to_whoever_registered_it(market: Market) -> None:
         assert other.wait("order_update")["event"] == "cancelled"
 
 
+def test_a_connection_holds_so_many_agents(market: Market) -> None:
+    with market.client() as greedy, market.client() as other:
+        for number in range(4):
+            greedy.register(f"Greedy {number}")
+        refused = greedy.ask("error", type="agent_register", name="Greedy 5")
+        assert (refused["code"], refused["request"]) == ("LIMIT", "agent_register")
+        assert "at most 4 agents" in refused["message"]
+        assert other.register("Modest")["agent_id"]
+
+
 def test_a_resumed_agent_finds_its_positions(market: Market) -> None:
     with market.client() as first, market.client() as counterpart:
         registered = first.register("Back", starting_capital=500)

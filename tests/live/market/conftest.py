@@ -56,7 +56,12 @@ MARKET: dict[str, Any] = {
             "account": {"cash": 2_000_000},
         },
     },
-    "live": {**PORTS, "steps_per_second": 20, "seats": {"count": 100}},
+    "live": {
+        **PORTS,
+        "steps_per_second": 20,
+        "seats": {"count": 100},
+        "limits": {"agents_per_connection": 1},
+    },
 }
 
 

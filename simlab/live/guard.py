@@ -18,7 +18,7 @@ _Send = Callable[[_Message], Awaitable[None]]
 _BODY_S = 10.0
 """How long a body may take to come."""
 _PASSED_OVER_BYTES = 32 * 2**20
-"""What is read of a body beyond the bound and forgotten, so that its sender comes to read why it was refused."""
+"""What is read of a body beyond the bound, and forgotten, so that its sender comes to read the refusal."""
 _CLOSE = b"connection", b"close"
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),

@@ -25,8 +25,8 @@ __all__ = ["AGENTS_S", "Audience", "Hub", "Listener", "Wish", "frame"]
 
 AGENTS_S = 1.0
 """Shortest time between two lists of all agents: they are long."""
-_AGENTS_REPEATED_S = 5.0
-"""Longest time between two, though nothing changed."""
+_REPEATED_S = 5.0
+"""Longest time between two of them, and between two messages with all books, though nothing changed."""
 _SHARE = 4.0
 """A flush is followed by at least this many times its own length of other work."""
 
@@ -75,8 +75,18 @@ class Audience:
     shown: dict[int, BookState] = field(default_factory=dict)
     """The books that subscribers of `depth` have been told of."""
     due_s: float = 0.0
+    books_told_s: float = field(default_factory=time.monotonic)
+    """When all books were told last."""
     agents: bool = False
     agents_told_s: float = 0.0
+
+    def hand_out(self) -> None:
+        """Hand every member what waits."""
+        if self.waiting:
+            data = b"".join(self.waiting)
+            self.waiting.clear()
+            for listener in self.members:
+                listener.write(data)
 
 
 class Hub:
@@ -120,6 +130,9 @@ class Hub:
             if "depth" in wish.channels:
                 audience.shown = {key: it.book for key, it in self._wanted(wish)}
             self._routes.clear()
+        elif "depth" in wish.channels:  # who comes is told the books as they are: so are those who are there
+            audience.waiting += self._depth(audience)
+            audience.hand_out()
         audience.members.add(listener)
 
     def leave(self, listener: Listener, wish: Wish) -> None:
@@ -185,14 +198,10 @@ class Hub:
                 self._gather(audience, now_s, pieces)
 
     def flush(self) -> None:
-        """Hand every member what waits for its audience."""
+        """Hand out what waits."""
         began_s = time.perf_counter()
         for audience in self._audiences.values():
-            if audience.waiting:
-                data = b"".join(audience.waiting)
-                audience.waiting.clear()
-                for listener in audience.members:
-                    listener.write(data)
+            audience.hand_out()
         ended_s = time.perf_counter()
         self._rest_s = _SHARE * (ended_s - began_s)
         if self._waiting_since_s is not None:
@@ -220,22 +229,24 @@ class Hub:
             self._later(max(self._flush_after_s, self._rest_s), self.flush)
 
     def _gather(self, audience: Audience, now_s: float, pieces: dict[Any, bytes]) -> None:
-        waiting = audience.waiting
-        if audience.books:
-            symbols = tuple(sorted(audience.books))
-            audience.books.clear()
-            if "orderbooks" in audience.wish.channels:
-                if symbols not in pieces:
-                    pieces[symbols] = _orderbooks(self.market.listed[it].piece for it in symbols)
-                waiting.append(pieces[symbols])
-            if "depth" in audience.wish.channels:
-                waiting += [it for symbol in symbols if (it := self._depth(audience, symbol))]
+        waiting, channels = audience.waiting, audience.wish.channels
+        if "depth" in channels:
+            waiting += self._depth(audience)
+        symbols = tuple(sorted(audience.books)) if "orderbooks" in channels else ()
+        audience.books.clear()
+        if channels & {"orderbooks", "depth"} and now_s - audience.books_told_s >= _REPEATED_S:
+            audience.books_told_s = now_s
+            symbols = tuple(symbol for symbol, it in self._wanted(audience.wish) if it.row.listed)
+        if symbols:
+            if symbols not in pieces:
+                pieces[symbols] = _orderbooks(self.market.listed[it].piece for it in symbols)
+            waiting.append(pieces[symbols])
         if audience.trades:
             waiting.append(frame(b'{"type":"trades","data":[%s]}' % b",".join(audience.trades)))
             audience.trades.clear()
-        if "agents" in audience.wish.channels:
+        if "agents" in channels:
             silent_s = now_s - audience.agents_told_s
-            if silent_s >= _AGENTS_REPEATED_S or (audience.agents and silent_s >= AGENTS_S):
+            if silent_s >= _REPEATED_S or (audience.agents and silent_s >= AGENTS_S):
                 if "agents" not in pieces:
                     pieces["agents"] = self._agents()
                 waiting.append(pieces["agents"])
@@ -243,13 +254,17 @@ class Hub:
         if waiting:
             self._flush_soon()
 
-    def _depth(self, audience: Audience, symbol: int) -> bytes | None:
-        listed = self.market.listed[symbol]
-        before = audience.shown.get(symbol)
-        audience.shown[symbol] = listed.book
-        if before is None or before.sequence >= listed.book.sequence:
-            return None
-        return frame(encode(told.Depth(listed.change(before))))
+    def _depth(self, audience: Audience) -> list[bytes]:
+        """Return how books changed since an audience was told, and all of those that it does not know."""
+        found = []
+        for symbol in sorted(audience.books):
+            listed, before = self.market.listed[symbol], audience.shown.get(symbol)
+            audience.shown[symbol] = listed.book
+            if before is None:
+                found.append(_orderbooks([listed.piece]))
+            elif before.sequence < listed.book.sequence:
+                found.append(frame(encode(told.Depth(listed.change(before)))))
+        return found
 
     def _agents(self) -> bytes:
         return frame(self.market.agents_snapshot())

@@ -23,6 +23,7 @@ __all__ = [
     "Failure",
     "LineReader",
     "Request",
+    "answering",
     "decode",
     "decode_all",
     "encode",
@@ -128,9 +129,10 @@ class CancelAll(Request, tag="cancel_all", gc=False):
 
 
 class Snapshot(Request, tag="snapshot", gc=False):
-    """Ask for an instrument's book."""
+    """Ask for an instrument's book; `symbol` is its ticker, or another name for `symbol_id`."""
 
     symbol_id: _Whole = 1
+    symbol: _Whole | _Text | None = None
     depth: Annotated[int, Meta(ge=1, le=1000)] = 10
 
 
@@ -331,6 +333,14 @@ class Failure(Struct, tag_field="status", tag="error", gc=False):
     field: str | UnsetType = UNSET
     id: ClientId | UnsetType = UNSET
     order_id: int | UnsetType = UNSET
+
+
+def answering(request: Any, failure: Failure) -> Failure:
+    """Return a failure with the sender's own id of the order that a request enters or names."""
+    client_id = getattr(getattr(request, "order", None) or request, "id", None)
+    if client_id is not None:
+        failure.id = client_id
+    return failure
 
 
 class TooLong(NamedTuple):

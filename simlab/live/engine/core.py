@@ -141,13 +141,16 @@ class Core:
         """Return a request, or why it is not for this client or not for now."""
         if isinstance(request, Failure):
             return request
+        most = self._most_sessions
         if not client.trusted and not isinstance(request, ask.Hello):
-            return Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
-        if over and isinstance(request, _CHANGES):
-            return _session_over(request)
-        if request.session not in client.sessions and len(client.sessions) >= self._most_sessions:
-            return Failure("LIMIT", f"a connection has at most {self._most_sessions} sessions; close one")
-        return request
+            failure = Failure("BAD_TOKEN", 'say {"action": "hello", "token": ...} first')
+        elif over and isinstance(request, _CHANGES):
+            failure = _session_over()
+        elif request.session not in client.sessions and len(client.sessions) >= most:
+            failure = Failure("LIMIT", f"a connection has at most {most} sessions; close one")
+        else:
+            return request
+        return ask.answering(request, failure)
 
     def begin(self) -> None:
         """Take note of the time, before anything happens."""
@@ -307,7 +310,7 @@ class Core:
     ) -> Agent | Failure:
         most = self.settings.limits.agents
         if self.over:
-            return _session_over(it)
+            return _session_over()
         if len(self.registry.agents) >= most:
             return Failure("LIMIT", f"there are {most} agents; raise live.limits.agents for more")
         cash = self.settings.seats.account.cash if it.starting_capital is None else it.starting_capital
@@ -482,8 +485,5 @@ def _unplayable(it: ask.CreateAgent) -> Failure | None:
     return None
 
 
-def _session_over(request: Any) -> Failure:
-    failure = Failure("SESSION_OVER", "the market ran its last step; start another session")
-    if isinstance(request, ask.Add) and request.order.id is not None:
-        failure.id = request.order.id
-    return failure
+def _session_over() -> Failure:
+    return Failure("SESSION_OVER", "the market ran its last step; start another session")

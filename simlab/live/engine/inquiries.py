@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 from simlab.config.live import SeatsConfig
 from simlab.core.types import Reason
+from simlab.errors import did_you_mean
 from simlab.live import protocol as ask
 from simlab.live.engine.floor import Floor
 from simlab.live.engine.reading import (
@@ -75,8 +76,16 @@ class Inquiries:
         return account is not None and self._registry.inside.id_of(account) is not None
 
     def _snapshot(self, client: Client, session: Session, it: ask.Snapshot) -> dict[str, Any] | Failure:
-        number = self.number(it.symbol_id)
+        symbol = it.symbol_id if it.symbol is None else it.symbol
+        number = self.number(symbol) if isinstance(symbol, int) else self._listed_as(symbol)
         return number if isinstance(number, Failure) else book_view(self._floor.simulation, number, it.depth)
+
+    def _listed_as(self, ticker: str) -> int | Failure:
+        tickers = [it.ticker for it in self._listings]
+        if ticker in tickers:
+            return tickers.index(ticker)
+        said = f"symbol {ticker!r} is unknown{did_you_mean(ticker, tickers)}"
+        return Failure(Reason.UNKNOWN_INSTRUMENT.name, said, field="symbol")
 
     def instrument(self, number: int) -> dict[str, Any]:
         """Return what an instrument is and on which terms it trades."""

@@ -11,7 +11,7 @@ from simlab.live.engine.core import ENTERS, Core
 from simlab.live.engine.registry import Client
 from simlab.live.engine.store import Store
 from simlab.live.listening import ACCEPTED, Listening
-from simlab.live.protocol import Asked, Failure, LineReader, decode, encode_all
+from simlab.live.protocol import Asked, Failure, LineReader, answering, decode, encode_all
 
 __all__ = ["Server"]
 
@@ -214,10 +214,7 @@ class Server:
             return request
         self.core.meter.queue_full += 1
         failure = Failure("QUEUE_FULL", f"{queue} requests wait; send this one again a little later")
-        name = getattr(request, "order", None)
-        if name is not None and name.id is not None:
-            failure.id = name.id
-        return failure
+        return answering(request, failure)
 
     def _soon(self) -> None:
         if not self._answering and not self._under_way:

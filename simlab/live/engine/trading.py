@@ -13,7 +13,7 @@ from simlab.live.engine.log import Log
 from simlab.live.engine.orders import End, Order
 from simlab.live.engine.refusals import elsewhere, refused, unknown_order
 from simlab.live.engine.registry import Client, Registry, Session
-from simlab.live.protocol import Add, Cancel, Failure, NewOrder, Replace
+from simlab.live.protocol import Add, Cancel, Failure, NewOrder, Replace, answering
 
 __all__ = ["Trading"]
 
@@ -90,10 +90,10 @@ class Trading:
         market = it.type == "market"
         number = it.symbol_id - 1
         if isinstance(found, Failure):
-            return self._fail_add(client, it, found)
+            return self._refuse(client, request, found)
         listed = len(self._floor.simulation.spec.instruments)
         if not 0 <= number < listed or (it.price is None and not market):
-            return self._fail_add(client, it, self._wrong(it))
+            return self._refuse(client, request, self._wrong(it))
         price = 0 if market or it.price is None else it.price
         kind = _MARKET if market else _LIMIT
         order = Order(
@@ -110,9 +110,8 @@ class Trading:
             client.answers.append(self._again(known))
         return None
 
-    def _fail_add(self, client: Client, it: NewOrder, failure: Failure) -> None:
-        failure.id = UNSET if it.id is None else it.id
-        self.fail(client, failure)
+    def _refuse(self, client: Client, request: Add | Cancel | Replace, failure: Failure) -> None:
+        self.fail(client, answering(request, failure))
 
     def _wrong(self, it: NewOrder) -> Failure:
         count = len(self._floor.simulation.spec.instruments)
@@ -153,10 +152,11 @@ class Trading:
         price = order.price if request.named.price is None else request.named.price
         qty = order.quantity if request.named.qty is None else request.named.qty
         if order.end != End.OPEN:
-            self.fail(client, unknown_order(order, order.order_id))
+            self._refuse(client, request, unknown_order(order, order.order_id))
         elif qty <= order.filled:
-            self.fail(
+            self._refuse(
                 client,
+                request,
                 Failure(
                     Reason.INVALID_QUANTITY.name,
                     f"qty {qty} is no more than the {order.filled} lots that are filled; cancel it instead",
@@ -172,11 +172,12 @@ class Trading:
         name = request.named
         account = self._registry.account(client.session(request.session), name.agent_id)
         if isinstance(account, Failure):
-            self.fail(client, account)
+            self._refuse(client, request, account)
             return None
         if name.order_id is None and name.id is None:
-            self.fail(
+            self._refuse(
                 client,
+                request,
                 Failure("BAD_REQUEST", "order_id: name the order, by order_id or by id", field="order_id"),
             )
             return None
@@ -184,8 +185,9 @@ class Trading:
         if order is not None and order.account != account:
             owners = self._registry.owners_of(order.account)
             if name.agent_id is not None or client.session(request.session) not in owners:
-                self.fail(
+                self._refuse(
                     client,
+                    request,
                     Failure(
                         "NOT_YOURS", f"order {order.order_id} belongs to somebody else", field="order_id",
                         order_id=order.order_id,
@@ -193,10 +195,12 @@ class Trading:
                 )  # fmt: skip
                 return None
         if order is None or order.end != End.OPEN:
-            self.fail(client, unknown_order(order, name.id if name.order_id is None else name.order_id))
+            self._refuse(
+                client, request, unknown_order(order, name.id if name.order_id is None else name.order_id)
+            )
             return None
         if name.symbol_id not in (None, order.instrument + 1):
-            self.fail(client, elsewhere(order, name.symbol_id))
+            self._refuse(client, request, elsewhere(order, name.symbol_id))
             return None
         return order
 

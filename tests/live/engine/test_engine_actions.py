@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +16,79 @@ def test_the_example_of_the_wire(line: Line) -> None:
     assert answer["status"] == "success"
     assert (answer["id"], answer["state"], answer["remaining"]) == (12345, "resting", 10)
     assert line.ask("cancel", id=12345)["cancelled"] == 10
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ({"action": "cancel", "id": "lost"}, "UNKNOWN_ORDER"),
+        ({"action": "cancel", "order": {"id": "lost"}}, "UNKNOWN_ORDER"),
+        ({"action": "replace", "id": "lost", "price": 9_000}, "UNKNOWN_ORDER"),
+        ({"action": "cancel", "id": "lost", "agent_id": "nobody"}, "UNKNOWN_AGENT"),
+        ({"action": "add", "order": {"id": "lost", "side": 0, "qty": 1}}, "BAD_REQUEST"),
+        (
+            {"action": "add", "order": {"id": "lost", "side": 0, "qty": 1, "symbol_id": 9}},
+            "UNKNOWN_INSTRUMENT",
+        ),
+    ],
+)
+def test_a_refusal_has_the_sender_s_id(line: Line, request_: dict[str, Any], code: str) -> None:
+    answer = line.ask(**request_)
+    assert (answer["status"], answer["code"], answer["id"]) == ("error", code, "lost")
+
+
+@pytest.mark.parametrize("side", ["buy", 0])
+def test_a_side_is_a_word_or_a_number(line: Line, side: str | int) -> None:
+    assert line.ask("add", order={"side": side, "price": 9_000, "qty": 2})["state"] == "resting"
+    assert line.ask("snapshot")["bids"] == [[9_000, 2, 1]]
+    line.ask("cancel_all")
+
+
+def test_a_snapshot_is_of_a_symbol_and_a_depth(line: Line) -> None:
+    new = {"ticker": "SNAP", "initial_price": 500}
+    symbol = line.ask("add_instrument", instrument=new)["symbol_id"]
+    for price in (495, 494, 493):
+        line.add(0, price, 1, symbol_id=symbol)
+    for name, value in (("symbol_id", symbol), ("symbol", symbol), ("symbol", "SNAP")):
+        book = line.ask("snapshot", depth=2, **{name: value})
+        assert (book["symbol_id"], book["bids"]) == (symbol, [[495, 1, 1], [494, 1, 1]])
+    refused = line.ask("snapshot", symbol="SNIP")
+    assert (refused["code"], refused["field"]) == ("UNKNOWN_INSTRUMENT", "symbol")
+    line.ask("remove_instrument", symbol_id=symbol)
+
+
+def test_a_subscription_carries_what_it_says(engine: Engine, line: Line) -> None:
+    with engine.line() as other:
+        other.ask("subscribe", interval_ms=1)
+        line.add(1, 9_000, 2)
+        line.add(1, 9_001, 1)
+        line.add(0, 9_000, 1, session=1)
+        line.ask("cancel_all")
+        for kind in ("accepted", "rejected", "trade", "cancelled"):
+            assert other.event(kind)["symbol_id"] == 1
+        assert other.event("book")["asks"] == []
+
+
+def test_twelve_thousand_orders_of_four_connections_are_all_in_the_book(engine: Engine) -> None:
+    """Each sends all of its own before it reads an answer, as the load did that lost some."""
+    with ExitStack() as stack:
+        lines = [stack.enter_context(engine.line()) for _ in range(4)]
+        for n, it in enumerate(lines):
+            orders = [{"side": 0, "price": 1_000 + 5 * (i % 40), "qty": 1, "id": i} for i in range(3_000)]
+            it.ask("register", agent_id=f"load-{n}")
+            sending = Thread(target=it.send, args=[{"action": "add", "order": order} for order in orders])
+            stack.callback(sending.join)
+            sending.start()
+        ids = set[int]()
+        for it in lines:
+            answers = [it.answer() for _ in range(3_000)]
+            assert [answer["id"] for answer in answers] == list(range(3_000))
+            assert {answer["state"] for answer in answers} == {"resting"}
+            ids |= {answer["order_id"] for answer in answers}
+        assert len(ids) == 12_000
+        book = lines[0].ask("snapshot", depth=40)["bids"]
+        assert [it[1:] for it in book] == [[300, 300]] * 40
+        assert [it.ask("cancel_all")["cancelled"] for it in lines] == [3_000] * 4
 
 
 def test_the_same_id_enters_once(line: Line) -> None:

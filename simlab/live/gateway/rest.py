@@ -11,6 +11,8 @@ import msgspec
 from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from msgspec import Struct
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match
 
 from simlab.live import told
 from simlab.live.gateway.bodies import NewAgentBody, NewInstrumentBody, NewNewsBody, SpeedBody, StepBody
@@ -175,6 +177,21 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
     async def refused(request: Request, error: RefusedError) -> Response:
         return _detail(404 if error.code in _NOT_FOUND else _STATUS.get(error.code, 400), str(error))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def unserved(request: Request, error: StarletteHTTPException) -> Response:
+        path, method = request.url.path, request.method
+        if error.detail == "Method Not Allowed":
+            here = [it for it in app.routes if it.matches(request.scope)[0] is not Match.NONE]
+            methods = ", ".join(sorted({one for it in here for one in getattr(it, "methods", None) or ()}))
+            answer = _detail(405, f"there is no {method} at {path}; use one of {methods}")
+            answer.headers["allow"] = methods
+            return answer
+        said = {
+            "Not Found": f"there is nothing at {path}; /openapi.json lists what there is",
+            "There was an error parsing the body": "the body is not JSON in UTF-8; send an object",
+        }
+        return _detail(error.status_code, said.get(error.detail, error.detail))
 
     @app.exception_handler(OffGridError)
     async def off_grid(request: Request, error: OffGridError) -> Response:

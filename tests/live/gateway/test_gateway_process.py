@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from gateway_market import MARKET, WAIT_S, Market, Part, market_of, write
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 
 from simlab.live.listening import Listening
@@ -110,6 +112,17 @@ def test_a_port_that_is_taken_is_an_error(market: Market, tmp_path: Path) -> Non
         assert gateway.process.wait(WAIT_S) == 2
     finally:
         gateway.kill()
+
+
+def test_a_full_queue_is_code_1006(tmp_path: Path) -> None:
+    with market_of(write(tmp_path, MARKET), "live.engine.queue=2") as small, small.client() as client:
+        order = {"type": "add_order", "symbol_id": 1, "side": "buy", "price": 0.5, "quantity": 1}
+        frames = [Frame(Opcode.TEXT, json.dumps(order).encode()).serialize(mask=True) for _ in range(60)]
+        client.socket.socket.sendall(b"".join(frames))  # in one piece, as a fast sender's come
+        answers = [client.wait("order_response") for _ in range(60)]
+        full = [it for it in answers if it["status"] == "error"]
+        assert {(it["code"], it["reason"]) for it in full} == {(1006, "QUEUE_FULL")}
+        assert client.ask("cancel_response", type="cancel_all")["cancelled"] == 60 - len(full)
 
 
 def test_what_one_client_may_send_has_bounds(market: Market, tmp_path: Path) -> None:

@@ -135,6 +135,17 @@ def test_what_is_wrong_is_told_with_what_to_change(
     assert word in str(answer.json()["detail"])
 
 
+def test_what_is_not_there_is_told_with_what_is(market: Market) -> None:
+    missing = market.http.get("/api/nothing")
+    assert missing.status_code == 404
+    assert "/openapi.json lists what there is" in missing.json()["detail"]
+    wrong = market.http.put("/api/news", content=b"{}")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST")
+    assert wrong.json()["detail"] == "there is no PUT at /api/news; use one of GET, POST"
+    broken = market.http.post("/api/news", content=b'"\xff', headers={"content-type": "application/json"})
+    assert (broken.status_code, "JSON in UTF-8" in broken.json()["detail"]) == (400, True)
+
+
 def test_an_instrument_may_have_a_price_band(market: Market) -> None:
     body = {"ticker": "BAND", "initial_price": 3.0, "price_band": [1, 5]}
     listed = market.http.post("/api/instruments", json=body)

@@ -120,6 +120,31 @@ def test_an_order_is_refused_by_code(
         assert client.ask("pong", type="ping") == {"type": "pong"}
 
 
+def test_whoever_asks_of_another_s_order_is_told_that_it_is_not_theirs(market: Market) -> None:
+    with market.client() as owner, market.client() as other:
+        order = owner.order("buy", 0.5)["orderId"]
+        asked = {"type": "replace_order", "symbol_id": 1, "orderId": order, "quantity": 2}
+        assert other.ask("order_response", **asked)["code"] == 1005
+        assert owner.ask("order_response", **asked)["status"] == "success"
+        owner.ask("cancel_response", type="cancel_all", symbol_id=1)
+
+
+def test_what_new_clients_may_say_of_an_order_is_heeded(market: Market) -> None:
+    with market.client() as client, market.client() as other:
+        client.register("Brief", cancel_on_disconnect=True)
+        rests = client.order("sell", 1.4, 5, post_only=True, time_in_force="GTC", client_id="x" * 64)
+        assert (rests["state"], rests["client_id"]) == ("resting", "x" * 64)
+        assert other.order("buy", 1.4, post_only=True)["reason"] == "POST_ONLY_WOULD_TRADE"
+        assert other.wait("order_update")["event"] == "rejected"
+        assert other.order("buy", 1.4, 7, time_in_force="FOK")["code"] == 1004
+        taken = other.order("buy", 1.4, 2, time_in_force="IOC")
+        assert (taken["state"], taken["filled"]) == ("filled", 2)
+        client.socket.close()
+        other.wait(
+            "orderbooks", lambda it: "1" in it and not any(row["price"] == 1.4 for row in it["1"]["asks"])
+        )
+
+
 def test_a_price_between_two_is_refused_with_both(market: Market) -> None:
     with market.client() as client:
         assert "use 50.0 or 50.05" in client.order("buy", 50.02, symbol_id=2)["message"]

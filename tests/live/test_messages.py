@@ -156,6 +156,33 @@ def test_what_is_told_has_the_fields_of_the_protocol(kind: str) -> None:
     assert [name for name in data if name in names] == names
 
 
+AGENT = ["agent_id", "name", "personality", "cash", "positions", "total_value", "pnl", "starting_capital"]
+POSITION = ["instrument_id", "quantity", "avg_price", "current_price", "market_value", "unrealized_pnl"]
+BOOK = ["status", "symbol_id", "sequence", "timestamp", "bids", "asks"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "names"),
+    [
+        ("agent_registered", [], ["agent_id", "session_token", "agent"]),
+        ("agent_registered", ["agent"], AGENT),
+        ("portfolio_update", [], ["cash", "positions", "total_value", "pnl"]),
+        ("portfolio_update", ["positions", "1"], POSITION),
+        ("orderbooks", ["data", "1"], BOOK),
+        ("orderbooks", ["data", "1", "asks", 0], ["price", "quantity", "orders"]),
+        ("news_history", ["data", 0], TABLE["news"].split(", ")),
+        ("error", [], ["message", "code", "field"]),
+        ("pong", [], ["type"]),
+    ],
+)
+def test_what_is_told_has_the_nesting_of_the_protocol(kind: str, path: list[Any], names: list[str]) -> None:
+    message = next(it for it in _examples() if it.__struct_config__.tag == kind)
+    found = json.loads(encode(message))
+    for step in path:
+        found = found[step]
+    assert [name for name in found if name in names] == names
+
+
 @pytest.mark.parametrize(
     ("frame", "choices"),
     [

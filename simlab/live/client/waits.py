@@ -31,13 +31,13 @@ class Pause(Wait[None]):
     """Let time pass."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
 
     def block(self) -> None:
-        time.sleep(self._seconds)
+        time.sleep(self.seconds)
 
     async def later(self) -> None:
-        await asyncio.sleep(self._seconds)
+        await asyncio.sleep(self.seconds)
 
 
 class Connect(Wait[socket.socket]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from engine_process import WAIT_S, Engine, Line
 from simlab.errors import LiveError
 from simlab.live import OrderBookClient
 from simlab.live.client.tcp import AnswerLostError
+from simlab.live.client.waits import Connect, Pause
 
 
 def _client(address: str, **more: Any) -> OrderBookClient:
@@ -211,6 +213,26 @@ def test_it_waits_for_an_engine_that_starts_and_gives_up_on_one_that_does_not(en
             assert answer.result(WAIT_S)["pid"] == engine.pid
         finally:
             middle.close()
+
+
+def test_it_is_called_as_the_original_is_and_waits_longer_each_time() -> None:
+    wanted = {"host": "localhost", "port": 9999, "use_pooling": True, "max_connections": 5}
+    wanted |= {"connection_timeout": 5.0, "idle_timeout": 30.0}
+    parameters = inspect.signature(OrderBookClient).parameters
+    assert list(wanted)[:5] == list(parameters)[:5]
+    assert {name: parameters[name].default for name in wanted} == wanted
+    with OrderBookClient("localhost", 1, False, 0, 1e6) as client:
+        steps, paused_s = client.steps_of("ping", {}), list[float]()
+        step = next(steps)
+        while len(paused_s) < 10:
+            if isinstance(step, Pause):
+                paused_s.append(step.seconds)
+                step = next(steps)
+            else:
+                assert isinstance(step, Connect)
+                step = steps.throw(ConnectionRefusedError())
+    longest = [min(1.0, 0.02 * 2**n) for n in range(10)]
+    assert all(most / 2 <= it <= most for it, most in zip(paused_s, longest, strict=True))
 
 
 def test_an_agent_can_be_gone_on_with_and_is_nobody_elses(engine: Engine, client: OrderBookClient) -> None:

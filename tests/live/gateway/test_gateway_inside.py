@@ -59,6 +59,8 @@ def test_they_are_told_beside_those_from_outside_and_go_on(busy: Market) -> None
             worth = sum(it["market_value"] for it in row["positions"].values())
             assert row["total_value"] == pytest.approx(row["cash"] + worth, abs=0.05)
             assert (row["connected"], row["starting_capital"]) == (True, 1_000_000.0)
+        client.wait("trades")
+        assert {"order_placed", "order_update"}.isdisjoint(it["type"] for it in client.seen)
 
 
 def test_whoever_comes_is_told_at_once(busy: Market) -> None:

@@ -132,6 +132,7 @@ def test_whoever_asks_of_another_s_order_is_told_that_it_is_not_theirs(market: M
 def test_what_new_clients_may_say_of_an_order_is_heeded(market: Market) -> None:
     with market.client() as client, market.client() as other:
         client.register("Brief", cancel_on_disconnect=True)
+        assert [it["type"] for it in client.seen[-2:]] == ["agent_registered", "portfolio_update"]
         rests = client.order("sell", 1.4, 5, post_only=True, time_in_force="GTC", client_id="x" * 64)
         assert (rests["state"], rests["client_id"]) == ("resting", "x" * 64)
         assert other.order("buy", 1.4, post_only=True)["reason"] == "POST_ONLY_WOULD_TRADE"

@@ -19,7 +19,7 @@ class Chatty:
             orders.note(reason="nobody sells")
         else:
             orders.limit("buy", observation.best_ask, 1, time_in_force="IOC")
-            orders.note(reason=f"{observation.best_ask} is cheap", mood="good")
+            orders.note(reason=f"\\x1b{observation.best_ask}\\tis cheap", mood="good")
 
 
 @agent_strategy("absent", "Never knows.")

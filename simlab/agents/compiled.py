@@ -396,13 +396,14 @@ def compiled_strategy(
     def declare(function: Callable[..., None]) -> Strategy:
         _require_function(function)
 
-        def check(**_: Any) -> None:
+        @cache  # of a run of a few milliseconds it would be half the time
+        def check_once() -> None:
             check_code(function, name, parameters, needs or Needs(), CODE_RULES)
 
         @cache
         def make(**_: Any) -> Any:
             if not function.__module__.startswith("simlab."):
-                check()
+                check_once()
             try:
                 return jit(function, signature=SIGNATURE, _nrt=True)
             except Exception as error:
@@ -417,7 +418,7 @@ def compiled_strategy(
             needs=needs or Needs(),
             source=source,
             defined_in=function.__module__,
-            check=check,
+            check=lambda **_: check_once(),
             code=function,
         )
 

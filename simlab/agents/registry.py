@@ -36,7 +36,7 @@ ENTRY_POINT_GROUP = "simlab.strategies"
 _DECLARE = "declare one with @compiled_strategy, @batch_strategy or @agent_strategy"
 _LIST_THEM = "`simlab strategies` lists them all"
 
-_OWN = str(Path(__file__).resolve().parent.parent)
+_OWN = Path(__file__).resolve().parent.parent
 
 _loaded_files: dict[Path, tuple[str, ModuleType]] = {}
 
@@ -142,7 +142,7 @@ def source_file(strategy: Strategy) -> Path | None:
 
 
 def source_files(strategy: Strategy) -> list[Path]:
-    """Return all files that a strategy's code is in: those of its whole package, where it is in one.
+    """Return the files outside simlab that a strategy's code is in: all of its package, where it is in one.
 
     Which of them were imported depends on what else the process did, so every Python file counts.
     """
@@ -150,6 +150,8 @@ def source_files(strategy: Strategy) -> list[Path]:
     files = set() if file is None else {file}
     for place in {strategy.defined_in, getattr(strategy.code, "__module__", "")}:
         names = place.split(".")
+        if names[0] == _OWN.name:
+            continue
         for module in (sys.modules.get(".".join(names[: n + 1])) for n in range(len(names))):
             # A namespace package has no file of its own, and many owners
             origin = getattr(module, "__file__", None)
@@ -157,7 +159,7 @@ def source_files(strategy: Strategy) -> list[Path]:
                 files |= set(Path(origin).parent.rglob("*.py"))
                 break
             files |= {Path(origin)} if origin else set()
-    return sorted(files)
+    return sorted(it for it in files if not it.is_relative_to(_OWN))
 
 
 def _sources() -> dict[str, list[Strategy | EntryPoint]]:
@@ -314,7 +316,8 @@ def _raised_in(error: BaseException) -> str:
     frames = [
         it
         for it in traceback.extract_tb(error.__traceback__)
-        if not it.filename.startswith(("<frozen", _OWN)) and Path(it.filename) != Path(importlib.__file__)
+        if not it.filename.startswith(("<frozen", str(_OWN)))
+        and Path(it.filename) != Path(importlib.__file__)
     ]
     return f" in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
 

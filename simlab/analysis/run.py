@@ -135,6 +135,8 @@ class Run(recording.Run):
         before which others held, as (step, maker_fee_ppm, taker_fee_ppm).
         """
         table = super().instruments()
+        if "parent" not in self.manifest:
+            return table
         earlier = [self._earlier_fees(row) for row in table.to_dict("records")]
         return table.assign(earlier_fees=earlier) if any(earlier) else table
 

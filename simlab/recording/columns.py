@@ -96,7 +96,7 @@ class EventColumns:
     def __init__(self, capacity: int, sink: Callable[[str, pa.Table], None]) -> None:
         self._sink = sink
         buffers = (
-            kind(**{name: np.zeros(capacity, field.dtype) for name, field in kind.FIELDS.items()})
+            kind(**{name: np.empty(capacity, field.dtype) for name, field in kind.FIELDS.items()})
             for kind in (_Messages, _Trades)
         )
         self._split = _Split(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -123,9 +124,12 @@ class Recorder:
 
     def _publish(self) -> None:
         self._events.flush()
-        for table, part in self._parts.items():
+        for table in self._parts:
             self._write_gathered(table)
-            part.publish()
+        waiting = [part for part in self._parts.values() if part.is_open]
+        if waiting:  # at once: a disk syncs several files in little more than the time of one
+            with ThreadPoolExecutor(len(waiting)) as threads:
+                list(threads.map(PartWriter.publish, waiting))
 
 
 class _Gathered:

@@ -175,7 +175,9 @@ class Run:
         declared = table_named(table)
         chosen = _chosen_columns(declared, columns)
         rows = self._dataset(declared).to_table(
-            columns=chosen, filter=self._filter(declared, instrument, steps)
+            columns=chosen,
+            filter=self._filter(declared, instrument, steps),
+            use_threads=not declared.static,  # of a few rows, handing them to threads is most of the time
         )
         return self._to_pandas(declared, rows, names)
 

@@ -172,8 +172,11 @@ class Author(AbstractContextManager["Author"]):
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """End the recording of a run that came to its end, with what is known of it now."""
-        self._keep()
-        self._writer.finish({key: it for key, it in facts.items() if key not in _KNOWN_BEFORE})
+        step = None
+        if self._simulation is not None:
+            self._simulation.flush()
+            step = self._simulation.step
+        self._writer.finish({key: it for key, it in facts.items() if key not in _KNOWN_BEFORE}, step=step)
 
     def __enter__(self) -> Self:
         return self

@@ -12,8 +12,6 @@ from simlab.kernel.spec import Fallback, Population, SimulationSpec
 
 __all__ = ["provenance"]
 
-_OWN = Path(__file__).resolve().parent.parent
-
 
 def provenance(spec: SimulationSpec) -> dict[str, Any]:
     """Return what goes into the manifest.
@@ -30,8 +28,7 @@ def provenance(spec: SimulationSpec) -> dict[str, Any]:
     StrategyError
         When a strategy cannot say it.
     """
-    files = {file for it in spec.cast for file in source_files(it.strategy)}
-    outside = sorted(file for file in files if not file.is_relative_to(_OWN))
+    outside = sorted({file for it in spec.cast for file in source_files(it.strategy)})
     told = {population.name: _told(population) for population in spec.populations}
     return {
         "plugins": {str(file): _sha256(file) for file in outside},

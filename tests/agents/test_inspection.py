@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 import pytest
 
+from simlab.agents import compiled
 from simlab.agents.compiled import Needs, Parameter, Strategy, cancel, compiled_strategy, limit
 from simlab.agents.inspection import definition, global_draws
 from simlab.agents.library import STRATEGIES
@@ -172,3 +174,17 @@ def test_what_does_not_compile_is_said_in_one_line() -> None:
     ) as caught:
         declare(does_not_compile).make()
     assert "\n" not in str(caught.value)
+
+
+def test_code_is_looked_at_once_however_often_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Any] = []
+    monkeypatch.setattr(compiled, "check_code", lambda function, *_: looked.append(function))
+    strategy = compiled_strategy("once", "Is looked at once.")(_quiet)
+    assert strategy.check is not None
+    for size in (1, 2):
+        strategy.check(size=size)
+    assert looked == [_quiet]
+
+
+def _quiet(view, me, rng, orders):
+    pass

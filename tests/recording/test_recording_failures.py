@@ -154,6 +154,15 @@ def test_an_open_reader_sees_that_the_run_has_ended(tmp_path):
     assert (run.reached, run.status, run.messages(names=False)["step"].max()) == (4, "finished", 3)
 
 
+def test_the_end_says_how_far_a_recording_reaches(tmp_path):
+    writer = RunWriter(tmp_path / "run", config={}, manifest={"steps": 4})
+    writer.events(one_of_each())
+    writer.commit(2)
+    writer.finish(step=4)
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["reached"] == 4
+    assert not (tmp_path / "run" / "reached.json").exists()
+
+
 def test_full_disk_stops_the_run_and_keeps_what_was_written(tmp_path):
     writer = RunWriter(tmp_path / "run", config={})
     writer.rows("quotes", quote_rows(np.arange(10)))

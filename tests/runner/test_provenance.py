@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import simlab
-from simlab.agents.registry import resolve
+from simlab.agents.registry import resolve, source_files
 from simlab.analysis.compare import compare
 from simlab.errors import AnalysisError, StrategyError
 from simlab.kernel.spec import Fallback
@@ -133,3 +133,4 @@ def test_built_in_strategies_need_no_hashes(tmp_path: Path) -> None:
     run = simlab.run(_market("noise"), out=tmp_path)
     assert run.manifest["plugins"] == {}
     assert run.manifest["provenance"] == {}
+    assert source_files(resolve("noise")) == []

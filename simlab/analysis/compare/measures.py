@@ -65,8 +65,8 @@ def run_measures(run: Run, warmup: int = 0) -> dict[str, float]:
     >>> run_measures(run)["spread"]  # doctest: +SKIP
     3.24
     """
-    instruments = run.instruments()
-    result = _pnl(run, instruments, warmup) | _passed_on(run, warmup)
+    instruments, agents = run.instruments(), run.agents()
+    result = _pnl(run, agents, instruments, warmup) | _passed_on(run, agents, warmup)
     names = instrument_names(instruments)
     for number, found in _markets(run, instruments, warmup).items():
         suffix = f" {names[number]}" if len(names) > 1 else ""
@@ -74,19 +74,20 @@ def run_measures(run: Run, warmup: int = 0) -> dict[str, float]:
     return result
 
 
-def _pnl(run: Run, instruments: pd.DataFrame, warmup: int) -> dict[str, float]:
+def _pnl(run: Run, agents: pd.DataFrame, instruments: pd.DataFrame, warmup: int) -> dict[str, float]:
     trades, quotes = run.batches("trades", names=False), run.batches("quotes", names=False)
     last = int(run.manifest["steps"])
     accounts = run.batches("accounts", names=False)
-    table = pnl(trades, quotes, run.agents(), instruments, accounts, by="population", every=warmup or last)
-    wide = table.pivot(index="step", columns="population", values="total")
-    gained = wide.iloc[-1] - (wide.iloc[0] if warmup else 0.0)
+    table = pnl(trades, quotes, agents, instruments, accounts, by="population", every=warmup or last)
+    names = table["population"].cat.categories
+    totals = table["total"].to_numpy().reshape(-1, len(names))
+    gained = dict(zip(names, totals[-1] - (totals[0] if warmup else 0.0), strict=True))
     return {f"P&L {name}": float(value) for name, value in gained.items() if name != EXCHANGE}
 
 
-def _passed_on(run: Run, warmup: int) -> dict[str, float]:
+def _passed_on(run: Run, agents: pd.DataFrame, warmup: int) -> dict[str, float]:
     """Return the share of each population's decisions that came to who decided because others did not."""
-    population = run.agents().set_index("account")["population"]
+    population = agents.set_index("account")["population"]
     columns, sums = ("account", "fallback"), pd.DataFrame()
     for frame in run.batches("decisions", columns=columns, steps=(warmup, None), names=False):
         passed = frame["fallback"].notna().groupby(frame["account"].map(population)).agg(["sum", "size"])

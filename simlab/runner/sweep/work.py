@@ -9,6 +9,7 @@ import tempfile
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,11 @@ def carry_out(task: Task) -> dict[str, Any]:
 
     What goes wrong is told in the row and raises nothing, so that the other runs go on.
     """
-    if next(_MADE) % _COLLECTED_EVERY == 0:
+    made = next(_MADE)
+    if made % _COLLECTED_EVERY == 1:
         gc.collect()  # a market is a circle of objects: without this its tables wait for the collector
+    if made == 1 and parent_process() is not None:
+        gc.freeze()  # what a worker has loaded and compiled stays: looking through it takes as long as a run
     row: dict[str, Any] = {"run": task.run, "status": FINISHED, "error": None}
     try:
         config = load(task.experiment, set=task.changes, seed=task.seed)

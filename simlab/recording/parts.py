@@ -82,11 +82,6 @@ class PartWriter:
         return self._parquet
 
     @property
-    def is_open(self) -> bool:
-        """Whether there are rows that `publish` would put on disk."""
-        return self._parquet is not None
-
-    @property
     def _final(self) -> Path:
         return self._folder / f"part-{self._parts:05d}.parquet"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -124,12 +123,9 @@ class Recorder:
 
     def _publish(self) -> None:
         self._events.flush()
-        for table in self._parts:
+        for table, part in self._parts.items():
             self._write_gathered(table)
-        waiting = [part for part in self._parts.values() if part.is_open]
-        if waiting:  # at once: a disk syncs several files in little more than the time of one
-            with ThreadPoolExecutor(len(waiting)) as threads:
-                list(threads.map(PartWriter.publish, waiting))
+            part.publish()
 
 
 class _Gathered:

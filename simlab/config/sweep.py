@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from simlab.config.fields import Model, Name, Real, Step, Whole, described
@@ -102,6 +102,11 @@ class SeedsConfig(Model):
     first: Whole = described(1, "The first", ge=0, bound=SEED)
     count: Whole = described(..., "How many", ge=1, le=MOST_RUNS)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_count(cls, value: Any) -> Any:
+        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
 
 class SweepConfig(Model):
     """Many runs of one experiment."""
@@ -128,11 +133,6 @@ class SweepConfig(Model):
         (), "Measures to keep; those that `simlab compare` knows, all if empty"
     )
     keep: Literal["runs", "summary"] = described("summary", "Keep the recordings, or only a row a run")
-
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _from_count(cls, value: Any) -> Any:
-        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
     @property
     def seed_list(self) -> list[int]:

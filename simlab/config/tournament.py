@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from simlab.config.fields import Model, Name, Whole, described
 from simlab.config.limits import AGENTS
@@ -44,11 +44,6 @@ class TournamentConfig(Model):
     seeds: Annotated[tuple[Whole, ...], Field(min_length=2)] | SeedsConfig = described(
         SeedsConfig(count=10), "How many (from 1), the seeds, or {first, count}; the same for all mixtures"
     )
-
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _from_count(cls, value: Any) -> Any:
-        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import mesa
@@ -15,20 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["AccountAgent", "Holder", "MarketAgent"]
 
 
-class Holder(mesa.Agent):  # type: ignore[misc]
+class Holder(mesa.Agent, ABC):  # type: ignore[misc]
     """Whoever holds an account; all that it says is read from the ledger when it is asked."""
 
     model: MarketModel
 
     @property
+    @abstractmethod
     def account(self) -> int:
         """The account's number."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def population(self) -> str:
         """The population whose account it is."""
-        raise NotImplementedError
 
     @property
     def name(self) -> str:

@@ -82,7 +82,8 @@ class Guard:
                         return None
                     part, more = message.get("body", b""), message.get("more_body", False)
                     length += len(part)
-                    parts = [*parts, part] if length <= self.body_bytes else []
+                    if length <= self.body_bytes:
+                        parts.append(part)
         except TimeoutError:
             if length <= self.body_bytes:
                 return 408, f"the body did not come within {_BODY_S:g} s; send it at once"
